@@ -1,0 +1,451 @@
+/* amnode.h - machines, workers and clients of amnode.
+ *
+ * Everything here runs on one thread, the loop's; am_loop_post() alone may be
+ * called from another one. Words used below: *borrows* (the caller keeps it),
+ * *takes* (the callee owns it from now on), *returns new* (the caller frees).
+ * Functions returning int give 0 or more on success and -errno on failure.
+ * States are named by id, their position in the schema. */
+#ifndef AMNODE_H
+#define AMNODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <amnode/schema.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define AM_API __attribute__((visibility("default")))
+#define AM_PRINTF(f, a) __attribute__((format(printf, f, a)))
+
+/* ---- values: args of a mutation, data of a payload ---- */
+
+/* One encoded MessagePack value, borrowed. { NULL, 0 } is "none", which the
+ * getters treat as an empty map. */
+struct am_val {
+	const void *data;
+	size_t len;
+};
+#define AM_NONE ((struct am_val){ NULL, 0 })
+
+/* A growing byte buffer that owns its bytes; starts as AM_BUF_INIT. A failed
+ * allocation is remembered: puts become no-ops, am_buf_val() gives AM_NONE and
+ * am_buf_error() is -ENOMEM. */
+struct am_buf {
+	char *data;
+	size_t len;
+	size_t cap;
+	bool failed;
+};
+#define AM_BUF_INIT ((struct am_buf){ NULL, 0, 0, false })
+
+AM_API void am_buf_done(struct am_buf *b);  /* idempotent */
+AM_API void am_buf_reset(struct am_buf *b); /* empty, keeps the memory */
+AM_API int am_buf_error(const struct am_buf *b);
+AM_API struct am_val am_buf_val(const struct am_buf *b); /* borrows from b */
+
+/* Writers. A map of n pairs is am_put_map(b, n) and n times key and value. */
+AM_API void am_put_nil(struct am_buf *b);
+AM_API void am_put_bool(struct am_buf *b, bool v);
+AM_API void am_put_int(struct am_buf *b, int64_t v);
+AM_API void am_put_uint(struct am_buf *b, uint64_t v);
+AM_API void am_put_double(struct am_buf *b, double v);
+AM_API void am_put_str(struct am_buf *b, const char *s); /* NULL puts nil */
+AM_API void am_put_strn(struct am_buf *b, const char *s, size_t len);
+AM_API void am_put_bin(struct am_buf *b, const void *p, size_t len);
+AM_API void am_put_array(struct am_buf *b, size_t n);
+AM_API void am_put_map(struct am_buf *b, size_t n);
+AM_API void am_put_val(struct am_buf *b, struct am_val v); /* AM_NONE puts nil */
+
+/* Getters of a map's key. 0; -ENOENT: no such key (or no map); -EINVAL: the
+ * value is of another type; -ERANGE: it does not fit. *ret is untouched unless
+ * 0 is returned. Strings are borrowed from the value and not terminated. */
+AM_API int am_get(struct am_val map, const char *key, struct am_val *ret);
+AM_API int am_get_bool(struct am_val map, const char *key, bool *ret);
+AM_API int am_get_int(struct am_val map, const char *key, int64_t *ret);
+AM_API int am_get_double(struct am_val map, const char *key, double *ret);
+AM_API int am_get_str(struct am_val map, const char *key, const char **ret, size_t *ret_len);
+AM_API int am_get_bin(struct am_val map, const char *key, const void **ret, size_t *ret_len);
+/* Copies a string value into buf of size bytes, terminated. -ERANGE if it does
+ * not fit or holds a NUL. */
+AM_API int am_get_text(struct am_val map, const char *key, char *buf, size_t size);
+
+/* ---- errors with a text ---- */
+
+enum { AM_ERROR_MAX = 512 };
+struct am_error {
+	char text[AM_ERROR_MAX];
+};
+
+/* ---- JSON, at the edges only ---- */
+
+/* Appends the value of a JSON text to out. -EINVAL with a message in err (may
+ * be NULL) for what is no JSON and for what would be silently changed:
+ * integers beyond 2^53, non-finite numbers, NUL in strings, duplicate keys,
+ * nesting over 32 levels. {"$bin":"base64"} becomes binary. */
+AM_API int am_json_decode(const char *json, size_t len, struct am_buf *out, struct am_error *err);
+/* Appends the value as one line of JSON without a newline: integers as raw
+ * digits, binary as {"$bin":"base64"}. -EINVAL for what JSON cannot carry. */
+AM_API int am_json_encode(struct am_val v, struct am_buf *out, struct am_error *err);
+
+/* ---- schema: compiled, immutable, shared by machines ---- */
+
+struct am_schema;
+
+/* Returns new, NULL with a message in err (may be NULL) that names the state
+ * and the relation. Copies what it needs of the table. semantics.md 2, 23. */
+AM_API struct am_schema *am_schema_new(const struct am_states *states, struct am_error *err);
+/* {"states":[{"name":"Foo","auto":true,"multi":true,"require":["Bar"],
+ * "add":[],"remove":[],"after":[]}, ...]}. With a base, its rows come first
+ * and the JSON's may not repeat one. Returns new. */
+AM_API struct am_schema *am_schema_from_json(const char *json, size_t len,
+    const struct am_states *base, struct am_error *err);
+AM_API struct am_schema *am_schema_ref(struct am_schema *s);
+AM_API struct am_schema *am_schema_unref(struct am_schema *s); /* NULL is fine; returns NULL */
+AM_API size_t am_schema_len(const struct am_schema *s);
+AM_API const char *am_schema_name(const struct am_schema *s, am_id id);
+/* The row as it was given (before sanitation); NULL if id is out of range. */
+AM_API const struct am_state *am_schema_state(const struct am_schema *s, am_id id);
+/* The id, or -ENOENT. */
+AM_API int am_schema_id(const struct am_schema *s, const char *name, size_t len);
+/* 63 bits over names and relations in order: equal schemas, equal hashes. */
+AM_API uint64_t am_schema_hash(const struct am_schema *s);
+
+/* ---- machine ---- */
+
+struct am_machine;
+
+enum am_op {
+	AM_ADD,
+	AM_REMOVE,
+	AM_SET,
+	AM_TOGGLE,
+	AM_CAN_ADD,
+	AM_CAN_REMOVE,
+};
+
+/* Result of a mutation: executed, canceled, or queued behind the running drain
+ * (the value is then the queue tick on which it will be handled). */
+typedef uint64_t am_result;
+#define AM_EXECUTED UINT64_C(0)
+#define AM_CANCELED UINT64_C(1)
+#define AM_QUEUED UINT64_C(2)
+
+struct am_mutation {
+	enum am_op op;
+	const am_id *states;
+	size_t n_states;
+	struct am_val args; /* borrowed; copied if the mutation has to wait */
+	/* Borrowed, given to handlers and tracers as it is; must live until the
+	 * drain ends. For the one who made the mutation: a connection, a request. */
+	const void *source;
+};
+
+/* What a handler gets; valid during the call. */
+struct am_event {
+	struct am_machine *machine;
+	void *arg;   /* of am_bind() */
+	am_id state; /* whose handler this is */
+	am_id other; /* of a pair: the state that is in the target; else == state */
+	enum am_op op;
+	const am_id *called;
+	size_t n_called;
+	bool automatic;
+	bool check;
+	struct am_val args;
+	const void *source;
+};
+
+typedef bool (*am_negotiation_fn)(struct am_event *ev);
+typedef void (*am_final_fn)(struct am_event *ev);
+
+/* Handlers of one state. Negotiation: enter, exit, self (active before and
+ * after); false refuses, best by `return am_refuse(ev, "why")`. Final: state
+ * (activated), end (deactivated). semantics.md 8. */
+struct am_handler {
+	am_negotiation_fn enter;
+	am_negotiation_fn exit;
+	am_negotiation_fn self;
+	am_final_fn state;
+	am_final_fn end;
+};
+
+struct am_pair_handler {
+	am_id before; /* active before */
+	am_id after;  /* in the target */
+	am_negotiation_fn fn;
+};
+
+struct am_handlers {
+	const char *name;
+	const struct am_handler *of; /* by state id; NULL if len is 0 */
+	size_t len;
+	const struct am_pair_handler *pair; /* in any order */
+	size_t n_pairs;
+	am_negotiation_fn any_enter;
+	am_final_fn any_state;
+};
+
+/* Returns new; refs the schema, copies the id (a name for people). */
+AM_API struct am_machine *am_machine_new(struct am_schema *schema, const char *id);
+/* NULL is fine; returns NULL. Inside a drain the memory goes when it ends. */
+AM_API struct am_machine *am_machine_free(struct am_machine *m);
+AM_API const char *am_machine_id(const struct am_machine *m);
+AM_API struct am_schema *am_machine_schema(const struct am_machine *m); /* borrowed */
+
+/* Borrows the table for the machine's life. Several tables: in this order. */
+AM_API int am_bind(struct am_machine *m, const struct am_handlers *h, void *arg);
+
+/* Runs the whole drain before it returns; from a handler or any callback of a
+ * drain it is queued. Ids out of range are a programming error (assert).
+ * semantics.md 3, 4. */
+AM_API am_result am_mutate(struct am_machine *m, const struct am_mutation *mut);
+AM_API am_result am_add1(struct am_machine *m, am_id state, struct am_val args);
+AM_API am_result am_remove1(struct am_machine *m, am_id state, struct am_val args);
+AM_API am_result am_add(struct am_machine *m, const am_id *states, size_t n, struct am_val args);
+AM_API am_result am_remove(struct am_machine *m, const am_id *states, size_t n, struct am_val args);
+AM_API am_result am_set(struct am_machine *m, const am_id *states, size_t n, struct am_val args);
+AM_API am_result am_toggle(struct am_machine *m, const am_id *states, size_t n, struct am_val args);
+AM_API am_result am_can_add(struct am_machine *m, const am_id *states, size_t n, struct am_val args);
+AM_API am_result am_can_remove(struct am_machine *m, const am_id *states, size_t n, struct am_val args);
+
+/* The pulse that loses nothing: queues +states and -states together, so that
+ * a second pulse in the same drain is heard as well (flow rule 5). -EBUSY if
+ * the queue has no room for both, else 0. */
+AM_API int am_pulse(struct am_machine *m, const am_id *states, size_t n, struct am_val args);
+
+/* Why the last transition that was canceled was: "Ready requires Start",
+ * "LeaseRequested removed by Draining", "WorkRequestedEnter: window full (2)".
+ * Empty if the last transition was not canceled. Borrowed until the next one. */
+AM_API const char *am_why(const struct am_machine *m);
+
+/* In a negotiation handler: refuses with a reason; returns false. */
+AM_API bool am_refuse(struct am_event *ev, const char *fmt, ...) AM_PRINTF(2, 3);
+/* In any handler: it failed (the analogue of a panic). semantics.md 11. */
+AM_API void am_fail(struct am_event *ev, const char *fmt, ...) AM_PRINTF(2, 3);
+/* The text of the last failure; empty if there was none. */
+AM_API const char *am_last_error(const struct am_machine *m);
+
+AM_API bool am_is1(const struct am_machine *m, am_id state);
+AM_API bool am_is(const struct am_machine *m, const am_id *states, size_t n);  /* all active */
+AM_API bool am_not(const struct am_machine *m, const am_id *states, size_t n); /* none active */
+AM_API bool am_any(const struct am_machine *m, const am_id *states, size_t n); /* one at least */
+AM_API uint64_t am_tick(const struct am_machine *m, am_id state); /* odd: active */
+/* All clocks, in order of ids; borrowed until the next mutation. */
+AM_API const uint64_t *am_time(const struct am_machine *m);
+AM_API uint64_t am_queue_tick(const struct am_machine *m);
+AM_API uint64_t am_machine_tick(const struct am_machine *m);
+/* The active states in their own order (semantics.md 1); borrowed. */
+AM_API const am_id *am_active(const struct am_machine *m, size_t *ret_n);
+AM_API bool am_draining(const struct am_machine *m); /* inside a drain? */
+
+/* A context of a state as a value: it holds while the tick stands. */
+struct am_ctx {
+	const struct am_machine *machine;
+	am_id state;
+	uint64_t tick;
+};
+AM_API struct am_ctx am_ctx(const struct am_machine *m, am_id state);
+AM_API bool am_ctx_valid(struct am_ctx c);
+
+/* ---- subscriptions (semantics.md 14) ---- */
+
+/* A handle, 0 is none. fn is called once, after the transition, or by the call
+ * itself if the condition holds already (then 0 is returned). fn may mutate,
+ * subscribe, cancel and free. Cancelling what has fired does nothing.
+ * AM_SUB_FAILED: no memory. */
+typedef uint64_t am_sub;
+#define AM_SUB_FAILED UINT64_MAX
+typedef void (*am_sub_fn)(struct am_machine *m, void *arg);
+
+AM_API am_sub am_when(struct am_machine *m, const am_id *states, size_t n, am_sub_fn fn, void *arg);
+AM_API am_sub am_when_not(struct am_machine *m, const am_id *states, size_t n, am_sub_fn fn, void *arg);
+AM_API am_sub am_when_time(struct am_machine *m, const am_id *states, const uint64_t *ticks,
+    size_t n, am_sub_fn fn, void *arg);
+AM_API am_sub am_when_ticks(struct am_machine *m, am_id state, uint64_t n, am_sub_fn fn, void *arg);
+AM_API void am_sub_cancel(struct am_machine *m, am_sub sub);
+
+/* ---- tracing ---- */
+
+/* A transition as a tracer sees it when it has ended; borrowed. */
+struct am_transition {
+	enum am_op op; /* AM_ADD, AM_REMOVE or AM_SET */
+	bool automatic;
+	bool check;
+	bool accepted;
+	const am_id *called;
+	size_t n_called;
+	struct am_val args;
+	const void *source;
+	const uint64_t *time_after; /* semantics.md 5: stale after a rollback */
+	const char *why;            /* of a canceled one; else empty */
+};
+
+struct am_tracer {
+	void (*transition_end)(struct am_machine *m, const struct am_transition *t, void *arg);
+	/* The queue is empty, the drain is over; mutations made here start
+	 * another one. */
+	void (*drain_end)(struct am_machine *m, void *arg);
+};
+
+/* Borrows the tracer for the machine's life (or until removed). */
+AM_API int am_trace(struct am_machine *m, const struct am_tracer *t, void *arg);
+AM_API void am_untrace(struct am_machine *m, const struct am_tracer *t, void *arg);
+
+/* ---- strings (semantics.md 16), appended ---- */
+
+AM_API void am_string(const struct am_machine *m, struct am_buf *out);     /* (Foo:1 Bar:3) */
+AM_API void am_string_all(const struct am_machine *m, struct am_buf *out); /* (Foo:1) [Bar:0] */
+AM_API void am_inspect(const struct am_machine *m, struct am_buf *out);
+
+/* ---- loop ---- */
+
+struct am_loop;
+
+AM_API struct am_loop *am_loop_new(void); /* returns new; NULL: no memory, no fds */
+AM_API struct am_loop *am_loop_free(struct am_loop *l);
+/* Runs until am_loop_stop(). */
+AM_API int am_loop_run(struct am_loop *l);
+/* One turn: waits at most timeout_ms (-1: as long as it takes), runs what is
+ * due, writes what was queued. */
+AM_API int am_loop_step(struct am_loop *l, int timeout_ms);
+AM_API void am_loop_stop(struct am_loop *l);
+/* Thread-safe: fn(arg) runs on the loop's thread. */
+AM_API int am_loop_post(struct am_loop *l, void (*fn)(void *arg), void *arg);
+
+/* A timer is embedded in its owner. Starting it again moves it. */
+struct am_timer {
+	struct am_loop *loop;
+	void (*fn)(void *arg);
+	void *arg;
+	int64_t deadline_ns; /* monotonic; 0: not running */
+	void *event;
+};
+AM_API void am_timer_init(struct am_timer *t, struct am_loop *l, void (*fn)(void *arg), void *arg);
+AM_API int am_timer_start(struct am_timer *t, int64_t delay_ms);
+AM_API void am_timer_stop(struct am_timer *t);
+AM_API void am_timer_done(struct am_timer *t); /* idempotent, also on zeroed memory */
+
+/* ---- worker ---- */
+
+struct am_worker;
+
+/* An open request, as a handle: a number that is never used twice. The answer
+ * to a request that has ended meanwhile (deadline, cancel, end of the lease)
+ * is refused with -ENOENT, and nothing is sent. */
+typedef uint64_t am_req;
+
+struct am_worker_conf {
+	const char *kind;               /* for --help and logs; may be NULL */
+	const struct am_states *states; /* the base rows first; NULL: base only */
+	struct am_schema *schema;       /* instead of states, if not NULL; borrowed */
+	const struct am_handlers *handlers; /* bound after the library's; may be NULL */
+	void *arg;                          /* of the handlers and callbacks */
+	/* false: ready when the loop runs. true: am_worker_ready() says so. */
+	bool ready_later;
+	/* A lease begins; may be NULL. */
+	void (*on_lease)(struct am_worker *w, const char *client, void *arg);
+	/* The lease ended, forget what belonged to it, then call
+	 * am_worker_reset_done(). NULL: nothing to forget. */
+	void (*on_reset)(struct am_worker *w, void *arg);
+	/* Healthcheck: call am_worker_alive(). NULL: the loop itself answers. */
+	void (*on_ping)(struct am_worker *w, void *arg);
+	/* The supervisor or a signal says: leave. Call am_worker_exit(). NULL:
+	 * at once. */
+	void (*on_stop)(struct am_worker *w, const char *reason, void *arg);
+};
+
+/* The whole life of a worker process that amnoded has started: returns its exit
+ * status. Reads AM_PRIVATE_FD, AM_PUBLIC_FD and the limits from the
+ * environment; without them it explains on stderr how it is started. */
+AM_API int am_worker_main(const struct am_worker_conf *conf);
+/* The same in two halves, for a program that has things to do in between. */
+AM_API struct am_worker *am_worker_new(struct am_loop *l, const struct am_worker_conf *conf,
+    struct am_error *err);
+AM_API struct am_worker *am_worker_free(struct am_worker *w);
+AM_API struct am_machine *am_worker_machine(const struct am_worker *w); /* borrowed */
+AM_API struct am_loop *am_worker_loop(const struct am_worker *w);       /* borrowed */
+AM_API void am_worker_ready(struct am_worker *w);
+AM_API void am_worker_reset_done(struct am_worker *w);
+AM_API void am_worker_alive(struct am_worker *w);
+AM_API void am_worker_exit(struct am_worker *w, int status); /* stops the loop */
+
+/* In a handler of WorkRequested or CancelWork: the request it is about. */
+AM_API am_req am_worker_req(const struct am_worker *w, const struct am_event *ev);
+/* The request's time left in ms, 0 if it is over. */
+AM_API int64_t am_worker_req_left_ms(const struct am_worker *w, am_req req);
+/* Exactly one of these three ends a request. -ENOENT: it has ended already;
+ * -EAGAIN: the outbox is full, try again at on_room. */
+AM_API int am_worker_answer(struct am_worker *w, am_req req, struct am_val data);
+AM_API int am_worker_fail(struct am_worker *w, am_req req, const char *code, const char *message);
+AM_API int am_worker_refuse(struct am_worker *w, am_req req, const char *reason);
+/* Before the end, any number. */
+AM_API int am_worker_progress(struct am_worker *w, am_req req, struct am_val data);
+AM_API int am_worker_chunk(struct am_worker *w, am_req req, struct am_val data);
+/* A payload that no request asked for; stays until fetched or the lease ends. */
+AM_API int am_worker_event(struct am_worker *w, const char *name, struct am_val data);
+
+/* ---- client ---- */
+
+struct am_client;
+
+enum am_status {
+	AM_OK,       /* answered */
+	AM_FAILED,   /* answered with an error */
+	AM_REFUSED,  /* by a relation, a handler or the program */
+	AM_TIMEOUT,  /* the deadline passed; the request is canceled */
+	AM_UNKNOWN,  /* the worker died or the link was cut in this request */
+	AM_WAS_CANCELED, /* the request was: lease ended, CancelWork */
+};
+
+/* The end of a request, or what came before it. Borrowed during the call. */
+struct am_payload {
+	uint64_t seq;     /* of the worker's outbox; 0: made here */
+	uint64_t req;     /* what am_client_request() returned; 0: unsolicited */
+	const char *kind; /* "result", "progress", "chunk", "event" */
+	const char *name;
+	const char *source; /* the worker's machine id */
+	struct am_val data;
+	enum am_status status;
+	const char *code;    /* of what is not AM_OK; else NULL */
+	const char *message; /* likewise */
+};
+
+struct am_client_conf {
+	const char *name; /* for people: shown by the supervisor; may be NULL */
+	const char *const *supervisors; /* PATH or HOST:PORT, tried in order */
+	size_t n_supervisors;
+	void *arg;
+	void (*on_payload)(struct am_client *c, const struct am_payload *p, void *arg);
+	/* The lease is held and the worker takes requests. */
+	void (*on_ready)(struct am_client *c, void *arg);
+	/* No lease will come ("queue full", "pool broken: ...", "timeout") or it
+	 * is over ("released", "ttl", "worker-died", ...). */
+	void (*on_lost)(struct am_client *c, const char *code, const char *reason, void *arg);
+};
+
+/* Returns new; copies conf's strings. Connects when the loop runs. */
+AM_API struct am_client *am_client_new(struct am_loop *l, const struct am_client_conf *conf,
+    struct am_error *err);
+/* Releases what is held, as far as that works without waiting. */
+AM_API struct am_client *am_client_free(struct am_client *c);
+AM_API struct am_machine *am_client_machine(const struct am_client *c); /* borrowed */
+/* The mirror of the worker's machine; NULL without one. Borrowed until on_lost. */
+AM_API struct am_machine *am_client_worker(const struct am_client *c);
+/* Wants a worker within timeout_ms (0: only if one is free now; -1: no bound). */
+AM_API int am_client_lease(struct am_client *c, int64_t timeout_ms);
+/* Gives it back; on_lost says "released" when the worker has closed. */
+AM_API int am_client_release(struct am_client *c);
+/* Adds WorkRequested {args} to the worker; the answer comes to on_payload
+ * exactly once. Returns the request's number; 0: no worker (see am_client_lease). */
+AM_API uint64_t am_client_request(struct am_client *c, struct am_val args, int64_t timeout_ms);
+AM_API int am_client_cancel(struct am_client *c, uint64_t req);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,19 @@
+/* machine.h - what the rest of lib needs of a machine beside amnode.h. */
+#ifndef LIB_MACHINE_MACHINE_H
+#define LIB_MACHINE_MACHINE_H
+
+#include "lib/amnode.h"
+
+/* A mirror of a machine elsewhere: checks, ticks, contexts, strings and
+ * subscriptions as on a local one, but its clocks are set from outside and it
+ * is never mutated here: am_mutate() gives AM_CANCELED and am_why() says so.
+ * Returns new; refs the schema. */
+struct am_machine *mach_new_mirror(struct am_schema *schema, const char *id);
+
+/* Sets all clocks of a mirror (n == schema length, in order of ids) and the
+ * counters, then fires the subscriptions that hold now. Active order becomes
+ * index order. */
+void mach_mirror_set(struct am_machine *m, const uint64_t *ticks,
+    uint64_t queue_tick, uint64_t machine_tick);
+
+#endif
