@@ -1,0 +1,74 @@
+/* conn.h - one aRPC connection: bytes to frames, frames to bytes, its end.
+ *
+ * Direct reads and writes; EV_WRITE is armed only after EAGAIN. What is put
+ * into conn_out() goes out in one write at the end of the turn. */
+#ifndef LIB_RPC_CONN_H
+#define LIB_RPC_CONN_H
+
+#include <sys/types.h>
+
+#include "lib/rpc/loop.h"
+#include "proto/arpc.h"
+
+enum conn_phase {
+	CONN_CONNECTING, /* connect() is under way */
+	CONN_UP,
+	CONN_CLOSING, /* the bye is being written; nothing is read any more */
+	CONN_DEAD,    /* closed; freed after the turn */
+};
+
+struct conn;
+
+/* Callbacks; none is called once on_close was. They may close the connection. */
+struct conn_ops {
+	void (*on_up)(struct conn *c, void *arg); /* connected; may be NULL */
+	/* One whole, well-formed frame; borrowed. */
+	void (*on_frame)(struct conn *c, const struct arpc_frame *f, void *arg);
+	/* Called at the end of the turn before writing if conn_dirty() was:
+	 * the last chance to append. May be NULL. */
+	void (*on_flush)(struct conn *c, void *arg);
+	/* The connection is over: why is "eof", the peer's bye reason, the
+	 * reason of conn_close(), or what was wrong with a frame. The owner
+	 * forgets the conn here; it frees itself after the turn. */
+	void (*on_close)(struct conn *c, const char *why, void *arg);
+};
+
+enum {
+	CONN_OUT_SOFT = 1024 * 1024,      /* more waiting: nothing is read from this peer */
+	CONN_OUT_HARD = 96 * 1024 * 1024, /* more waiting: closed ("reader too slow") */
+	CONN_TURN_FRAMES = 256,           /* frames a turn, then others get theirs */
+	CONN_HELLO_MS = 5000,
+};
+
+/* Takes fd, also on failure. Returns new; NULL: no memory. connecting: fd is of
+ * addr_connect(), on_up comes when it is established. */
+struct conn *conn_new(struct am_loop *l, int fd, bool connecting, const struct conn_ops *ops,
+    void *arg);
+/* Closes at once without a bye and without on_close. */
+void conn_drop(struct conn *c);
+/* Sends bye with the reason, then closes when it is written (bounded: 1 s). */
+void conn_close(struct conn *c, const char *reason);
+
+enum conn_phase conn_phase(const struct conn *c);
+/* Where to put frames; marks the connection for this turn's write. */
+struct am_buf *conn_out(struct conn *c);
+/* on_flush is wanted at the end of this turn. */
+void conn_dirty(struct conn *c);
+/* Bytes put and not yet taken by the kernel. */
+size_t conn_backlog(const struct conn *c);
+/* Stops and resumes reading (back-pressure); counted, so calls must pair. */
+void conn_pause(struct conn *c);
+void conn_resume(struct conn *c);
+/* Closes the connection in timeout_ms unless called again; 0: no deadline.
+ * `what` (static) is the reason given. */
+void conn_deadline(struct conn *c, int64_t timeout_ms, const char *what);
+
+/* Who is at the other end of a Unix socket; uid (uid_t)-1 on TCP. */
+struct conn_peer {
+	pid_t pid;
+	uid_t uid;
+	gid_t gid;
+};
+const struct conn_peer *conn_peer(const struct conn *c);
+
+#endif

@@ -1,0 +1,84 @@
+/* server.h - a machine as the source of connections: hello, mutations, info,
+ * clock updates once per turn.
+ *
+ * One server has one machine and any number of listeners; each listener has
+ * its own policy (a worker has two: private and public). */
+#ifndef LIB_RPC_SERVER_H
+#define LIB_RPC_SERVER_H
+
+#include "lib/rpc/conn.h"
+
+struct rpc_server;
+struct rpc_session;
+
+/* Who made a mutation: what am_event.source points to in handlers of mutations
+ * that came by a connection. */
+struct rpc_source {
+	struct rpc_session *session;
+	uint32_t id;         /* msgpack-rpc id; 0: it was a notification */
+	int64_t deadline_ms; /* -1: none */
+};
+
+/* What one listener lets in. Callbacks get the arg of rpc_server_listen(). */
+struct rpc_policy {
+	/* May this hello in? 0, or an enum arpc_error with a text in err:
+	 * refused and closed. Sets the role by rpc_session_set_role(). */
+	int (*hello)(struct rpc_session *s, const struct arpc_hello *h, struct am_error *err, void *arg);
+	/* After the hello was answered. May be NULL. */
+	void (*up)(struct rpc_session *s, void *arg);
+	/* May this mutation be made? States are in range. true, or false with
+	 * a text in err. */
+	bool (*may)(struct rpc_session *s, enum am_op op, const am_id *states, size_t n,
+	    struct am_error *err, void *arg);
+	/* Appends the result of `info` to out: 0, or an enum arpc_error with a
+	 * text in err. params is the rest of the array after the topic. */
+	int (*info)(struct rpc_session *s, const char *topic, struct am_val params,
+	    struct am_buf *out, struct am_error *err, void *arg);
+	/* May be NULL. */
+	void (*ack)(struct rpc_session *s, const uint64_t *seqs, size_t n, void *arg);
+	/* lease_begin; NULL: no_method. Gives the result of adding ServeClient. */
+	am_result (*lease_begin)(struct rpc_session *s, const struct arpc_lease *l, void *arg);
+	/* The highest payload number, for hello's result. NULL: 0. */
+	uint64_t (*last_seq)(struct rpc_session *s, void *arg);
+	/* The session is over; it is freed after the turn. May be NULL. */
+	void (*closed)(struct rpc_session *s, const char *why, void *arg);
+	size_t max_sessions; /* of this listener; more are refused with busy */
+};
+
+/* Returns new; borrows the machine, which must outlive it. */
+struct rpc_server *rpc_server_new(struct am_loop *l, struct am_machine *m);
+/* Closes listeners, drops sessions without closed(). NULL is fine. */
+struct rpc_server *rpc_server_free(struct rpc_server *srv);
+/* Takes fd (bound and listening). Borrows policy. Returns a listener's number
+ * or -errno. */
+int rpc_server_listen(struct rpc_server *srv, int fd, const struct rpc_policy *policy, void *arg);
+/* Stops accepting on it; sessions stay. */
+void rpc_server_unlisten(struct rpc_server *srv, int listener);
+/* Sends every session of the listener (-1: of all) a bye and closes it. */
+void rpc_server_close(struct rpc_server *srv, int listener, const char *reason);
+uint64_t rpc_server_epoch(const struct rpc_server *srv);
+/* Unknown notifications so far, for status. */
+uint64_t rpc_server_ignored(const struct rpc_server *srv);
+
+/* The session after s, NULL: the first one; NULL at the end. Only those whose
+ * hello was let in. */
+struct rpc_session *rpc_server_next(struct rpc_server *srv, struct rpc_session *s);
+int rpc_session_listener(const struct rpc_session *s);
+uint64_t rpc_session_id(const struct rpc_session *s); /* never used twice */
+uint64_t rpc_session_client_id(const struct rpc_session *s); /* of its hello */
+const char *rpc_session_name(const struct rpc_session *s);
+const struct conn_peer *rpc_session_peer(const struct rpc_session *s);
+/* A number and a pointer for the policy's owner. */
+void rpc_session_set_role(struct rpc_session *s, int role);
+int rpc_session_role(const struct rpc_session *s);
+void rpc_session_set_data(struct rpc_session *s, void *data);
+void *rpc_session_data(const struct rpc_session *s);
+/* Appends a payload; -EAGAIN if the backlog is over CONN_OUT_SOFT. */
+int rpc_session_payload(struct rpc_session *s, uint64_t seq, uint32_t req,
+    enum arpc_payload_kind kind, const char *name, struct am_val data);
+void rpc_session_close(struct rpc_session *s, const char *reason); /* with bye; closed() comes */
+/* fn is called once when the backlog has fallen below CONN_OUT_SOFT again. */
+void rpc_session_on_room(struct rpc_session *s, void (*fn)(struct rpc_session *s, void *arg),
+    void *arg);
+
+#endif

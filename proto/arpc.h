@@ -1,0 +1,205 @@
+/* arpc.h - aRPC messages to bytes and back; arpc.md is the specification. */
+#ifndef PROTO_ARPC_H
+#define PROTO_ARPC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/schema.h"
+#include "proto/value.h"
+
+enum {
+	ARPC_VERSION = 1,
+	ARPC_FRAME_MAX = 16 * 1024 * 1024,
+	ARPC_DEPTH_MAX = 32,
+	ARPC_NAMES_MAX = AM_STATES_MAX, /* states in one mutation */
+	ARPC_TOKEN_LEN = 16,
+	ARPC_TEXT_MAX = 1024, /* of an error, a reason, a client's name */
+};
+
+enum arpc_kind {
+	ARPC_REQUEST,
+	ARPC_RESPONSE,
+	ARPC_NOTIFICATION,
+};
+
+enum arpc_method {
+#define MSG(name, dir, answer) ARPC_##name,
+#include "proto/arpc_msg.tbl.h"
+#undef MSG
+	ARPC__COUNT,
+	ARPC_UNKNOWN = ARPC__COUNT, /* the frame is well formed */
+};
+
+/* "add", "t", ... */
+const char *arpc_method_name(enum arpc_method m);
+
+/* One frame, checked; everything is borrowed from its bytes. */
+struct arpc_frame {
+	enum arpc_kind kind;
+	uint32_t id;             /* of a request and its response */
+	enum arpc_method method; /* not of a response */
+	const char *name;        /* the method as it was sent, not terminated */
+	size_t name_len;
+	struct am_val params; /* an array; of a response: the result */
+	struct am_val error;  /* of a response; AM_NONE if nil */
+};
+
+/* 0, or -EBADMSG with *ret_why naming what is wrong ("type is not 0, 1 or 2").
+ * The bytes must be one whole value (mp_scan() said so) of len bytes. */
+int arpc_frame_get(const void *data, size_t len, struct arpc_frame *ret, const char **ret_why);
+
+/* ---- the closed list of error codes ---- */
+
+#define ARPC_ERRORS(X)                                                         \
+	X(bad_frame)      /* closes the connection */                          \
+	X(too_big)        /* likewise: frame over 16 MiB */                    \
+	X(too_deep)       /* likewise: nesting over 32 */                      \
+	X(no_hello)       /* likewise: traffic before hello */                 \
+	X(bad_proto)      /* hello of another version; closes */               \
+	X(bad_token)      /* no such lease, or not its token; closes */        \
+	X(not_permitted)  /* the role may not do this */                       \
+	X(no_method)                                                           \
+	X(bad_params)                                                          \
+	X(no_state)       /* state id out of range */                          \
+	X(no_topic)       /* info: no such topic */                            \
+	X(no_lease)       /* no lease of this id, or it is over */             \
+	X(busy)           /* a limit of this server: try later */              \
+	X(internal)
+
+enum arpc_error {
+#define X(name) ARPC_E_##name,
+	ARPC_ERRORS(X)
+#undef X
+	ARPC_E__COUNT
+};
+const char *arpc_error_name(enum arpc_error e);
+
+/* ---- frames out ---- */
+
+void arpc_put_request(struct am_buf *b, uint32_t id, enum arpc_method m); /* params follow */
+void arpc_put_notification(struct am_buf *b, enum arpc_method m);         /* params follow */
+void arpc_put_response(struct am_buf *b, uint32_t id);                    /* result follows */
+/* Whole frame: [1, id, "code: text (field)", nil]; field may be NULL. */
+void arpc_put_error(struct am_buf *b, uint32_t id, enum arpc_error e, const char *field,
+    const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* Splits "code: text"; ARPC_E_internal if the code is not of the list. */
+enum arpc_error arpc_error_get(struct am_val error, const char **ret_text, size_t *ret_len);
+/* Whole frame: [2, "bye", [reason]]. */
+void arpc_put_bye(struct am_buf *b, const char *reason);
+
+/* ---- hello ----
+ * params: [{"proto":1,"id":client id,"name":text?,"token":bin?,"hash":uint?}]
+ * result: {"proto","id":text,"epoch","states":n,"schema":rows?,"hash","time":[...],
+ *          "q","m","seq"}; schema is left out if the client's hash is right. */
+
+struct arpc_hello {
+	uint32_t proto;
+	uint64_t client_id; /* random, 63 bit, new for each process */
+	char name[64];      /* for people; cut */
+	bool has_token;
+	uint8_t token[ARPC_TOKEN_LEN];
+	bool has_hash;
+	uint64_t hash;
+};
+
+void arpc_put_hello(struct am_buf *b, uint32_t id, const struct arpc_hello *h); /* whole frame */
+int arpc_hello_get(struct am_val params, struct arpc_hello *ret, const char **ret_why);
+
+struct arpc_welcome {
+	uint32_t proto;
+	char machine[64];
+	uint64_t epoch;
+	uint64_t hash;
+	uint32_t n_states;
+	struct am_val schema; /* array of rows, or AM_NONE */
+	struct am_val time;   /* array of n_states ticks */
+	uint64_t queue_tick;
+	uint64_t machine_tick;
+	uint64_t last_seq;
+};
+
+/* The result only; rows: schema written before, AM_NONE leaves it out. */
+void arpc_put_welcome(struct am_buf *b, const struct arpc_welcome *w);
+int arpc_welcome_get(struct am_val result, struct arpc_welcome *ret, const char **ret_why);
+
+/* Rows of a schema: [[name, flags (1 auto, 2 multi), require, add, remove, after], ...],
+ * relations as arrays of ids. */
+void arpc_put_schema(struct am_buf *b, const struct am_states *states);
+
+/* ---- mutations: add remove set toggle can_add can_remove ----
+ * params: [[ids], args?, deadline ms?]   result: [result, update, why?] */
+
+struct arpc_mutation {
+	am_id states[ARPC_NAMES_MAX];
+	size_t n_states;
+	struct am_val args;  /* AM_NONE or a map */
+	int64_t deadline_ms; /* -1: none */
+};
+
+void arpc_put_mutation(struct am_buf *b, const am_id *states, size_t n, struct am_val args,
+    int64_t deadline_ms);
+/* *ret is written up to n_states; ids are below n_known or -ERANGE. */
+int arpc_mutation_get(struct am_val params, size_t n_known, struct arpc_mutation *ret,
+    const char **ret_why);
+
+/* ---- updates ----
+ * [queue tick delta, checksum, id, delta, id, delta, ...] relative to what was
+ * sent before on this connection; checksum = (sum of ticks + queue tick +
+ * machine tick) mod 256 after it. A changed machine tick takes a sync. */
+
+/* Writes the difference between sent and now (n ticks) and makes sent equal. */
+struct arpc_clock {
+	uint64_t *tick;
+	size_t n;
+	uint64_t queue_tick;
+	uint64_t machine_tick;
+	uint8_t sum; /* kept up to date */
+};
+void arpc_put_update(struct am_buf *b, struct arpc_clock *sent, const uint64_t *now,
+    uint64_t queue_tick);
+/* Applies one; -EBADMSG: malformed, -EILSEQ: the checksum differs (it was
+ * applied; ask for a sync). */
+int arpc_update_get(struct am_val update, struct arpc_clock *clock, const char **ret_why);
+uint8_t arpc_clock_sum(const struct arpc_clock *c);
+
+/* ---- payloads ----
+ * params: [seq, req, kind, name, source, data] */
+
+enum arpc_payload_kind {
+	ARPC_P_RESULT,   /* the one final answer of a request */
+	ARPC_P_PROGRESS, /* before it */
+	ARPC_P_CHUNK,    /* before it */
+	ARPC_P_EVENT,    /* asked for by nobody */
+};
+
+struct arpc_payload {
+	uint64_t seq;    /* 0: not numbered, not acked (supervisor's) */
+	uint32_t req;    /* id of the mutation that asked; 0: none */
+	enum arpc_payload_kind kind;
+	struct am_val name;   /* strings */
+	struct am_val source;
+	struct am_val data;
+};
+
+void arpc_put_payload(struct am_buf *b, uint64_t seq, uint32_t req, enum arpc_payload_kind kind,
+    const char *name, const char *source, struct am_val data); /* whole frame */
+int arpc_payload_get(struct am_val params, struct arpc_payload *ret, const char **ret_why);
+
+/* ---- lease_begin (private connections) ----
+ * params: [{"lease","token":bin,"client","ttl_ms","max_ms"}]; result as of a
+ * mutation: the handler adds ServeClient {lease, client}. */
+
+struct arpc_lease {
+	char lease[40];
+	uint8_t token[ARPC_TOKEN_LEN];
+	char client[64];
+	int64_t ttl_ms;
+	int64_t max_ms;
+};
+
+void arpc_put_lease(struct am_buf *b, const struct arpc_lease *l); /* params only */
+int arpc_lease_get(struct am_val params, struct arpc_lease *ret, const char **ret_why);
+
+#endif

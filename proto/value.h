@@ -1,0 +1,71 @@
+/* value.h - args of a mutation and data of a payload: one MessagePack value,
+ * its writers and its getters. */
+#ifndef PROTO_VALUE_H
+#define PROTO_VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define AM_API __attribute__((visibility("default")))
+#define AM_PRINTF(f, a) __attribute__((format(printf, f, a)))
+
+/* One encoded MessagePack value, borrowed. { NULL, 0 } is "none", which the
+ * getters treat as an empty map. */
+struct am_val {
+	const void *data;
+	size_t len;
+};
+#define AM_NONE ((struct am_val){ NULL, 0 })
+
+/* A growing byte buffer that owns its bytes; starts as AM_BUF_INIT. A failed
+ * allocation is remembered: puts become no-ops, am_buf_val() gives AM_NONE and
+ * am_buf_error() is -ENOMEM. */
+struct am_buf {
+	char *data;
+	size_t len;
+	size_t cap;
+	bool failed;
+};
+#define AM_BUF_INIT ((struct am_buf){ NULL, 0, 0, false })
+
+AM_API void am_buf_done(struct am_buf *b);  /* idempotent */
+AM_API void am_buf_reset(struct am_buf *b); /* empty, keeps the memory */
+AM_API int am_buf_error(const struct am_buf *b);
+AM_API struct am_val am_buf_val(const struct am_buf *b); /* borrows from b */
+
+/* Writers. A map of n pairs is am_put_map(b, n) and n times key and value. */
+AM_API void am_put_nil(struct am_buf *b);
+AM_API void am_put_bool(struct am_buf *b, bool v);
+AM_API void am_put_int(struct am_buf *b, int64_t v);
+AM_API void am_put_uint(struct am_buf *b, uint64_t v);
+AM_API void am_put_double(struct am_buf *b, double v);
+AM_API void am_put_str(struct am_buf *b, const char *s); /* NULL puts nil */
+AM_API void am_put_strn(struct am_buf *b, const char *s, size_t len);
+AM_API void am_put_bin(struct am_buf *b, const void *p, size_t len);
+AM_API void am_put_array(struct am_buf *b, size_t n);
+AM_API void am_put_map(struct am_buf *b, size_t n);
+AM_API void am_put_val(struct am_buf *b, struct am_val v); /* AM_NONE puts nil */
+
+/* Getters of a map's key. 0; -ENOENT: no such key (or no map); -EINVAL: the
+ * value is of another type; -ERANGE: it does not fit. *ret is untouched unless
+ * 0 is returned. Strings are borrowed from the value and not terminated. */
+AM_API int am_get(struct am_val map, const char *key, struct am_val *ret);
+AM_API int am_get_bool(struct am_val map, const char *key, bool *ret);
+AM_API int am_get_int(struct am_val map, const char *key, int64_t *ret);
+AM_API int am_get_double(struct am_val map, const char *key, double *ret);
+AM_API int am_get_str(struct am_val map, const char *key, const char **ret, size_t *ret_len);
+AM_API int am_get_bin(struct am_val map, const char *key, const void **ret, size_t *ret_len);
+/* Copies a string value into buf of size bytes, terminated. -ERANGE if it does
+ * not fit or holds a NUL. */
+AM_API int am_get_text(struct am_val map, const char *key, char *buf, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
