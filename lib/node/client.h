@@ -1,0 +1,44 @@
+/* client.h - what programs of this tree need of a client beside amnode.h. */
+#ifndef LIB_NODE_CLIENT_H
+#define LIB_NODE_CLIENT_H
+
+#include "lib/amnode.h"
+#include "lib/rpc/netmach.h"
+
+/* A lease as the payload ProvideWorker tells it. */
+struct client_lease {
+	char lease[40];
+	char worker[40];
+	pid_t pid;
+	char address[256];
+	uint8_t token[ARPC_TOKEN_LEN];
+	int64_t ttl_ms;
+	int64_t max_ms;
+};
+
+/* What am_client_lease() asks for; set before it. */
+struct client_wish {
+	int64_t ttl_ms;  /* 0: the supervisor's default */
+	int64_t max_ms;  /* likewise */
+	int priority;    /* higher first; 0 */
+	pid_t pid;       /* the lease ends when it exits; 0: none */
+	uint64_t pid_start; /* field 22 of its /proc/PID/stat */
+};
+void client_wish(struct am_client *c, const struct client_wish *w);
+
+/* The lease that is held (Leased is active); NULL: none. Borrowed. */
+const struct client_lease *client_lease(const struct am_client *c);
+/* Holds a lease that another process got, and connects to its worker (and to
+ * no supervisor until am_client_release()). Copies it. */
+int client_attach(struct am_client *c, const struct client_lease *l);
+/* Closes both connections without releasing; the lease lives on by its ttl. */
+void client_detach(struct am_client *c);
+
+/* The connection to the worker or to the supervisor; NULL: none. Borrowed. */
+struct netmach *client_worker(const struct am_client *c);
+struct netmach *client_super(const struct am_client *c);
+
+/* Field 22 of /proc/PID/stat: with the pid it names a process for good. */
+int client_pid_start(pid_t pid, uint64_t *ret);
+
+#endif
