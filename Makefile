@@ -1,0 +1,258 @@
+# amnode - one Makefile, not recursive. Overrides go to config.mak, for example
+# DEVELOPER = 1. See README.md for the targets.
+
+-include config.mak
+
+version = 0.1.0
+CC ?= cc
+CFLAGS ?= -O2 -g
+INSTALL ?= install
+jobs ?= 2
+
+prefix ?= /usr/local
+bindir ?= $(prefix)/bin
+sbindir ?= $(prefix)/sbin
+libdir ?= $(prefix)/lib
+libexecdir ?= $(prefix)/libexec
+includedir ?= $(prefix)/include
+mandir ?= $(prefix)/share/man
+unitdir ?= $(prefix)/lib/systemd/system
+workerdir ?= $(prefix)/lib/amnode
+
+# Variants coexist: build, build-clang, build-address-undefined.
+comma := ,
+BUILD ?= build$(if $(findstring clang,$(notdir $(CC))),-clang)$(if \
+	$(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
+obj := $(BUILD)/obj
+
+cflags := -std=gnu11 -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes \
+	-Wmissing-prototypes -Wwrite-strings -Wformat=2 -Wundef \
+	-Wimplicit-fallthrough -Wpointer-arith -Wcast-qual -fno-common -fPIC \
+	-fvisibility=hidden -fno-semantic-interposition \
+	-fstack-protector-strong -D_GNU_SOURCE -DAM_VERSION='"$(version)"'
+ldflags := -Wl,--as-needed -Wl,-z,relro,-z,now
+ifdef DEVELOPER
+cflags += -Werror -Wpedantic
+endif
+ifdef SANITIZE
+cflags += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
+ldflags += -fsanitize=$(SANITIZE)
+else
+CPPFLAGS ?= -D_FORTIFY_SOURCE=2
+endif
+
+pc_lib := libevent_core msgpack libcjson
+pc_daemon := libsystemd ini_config
+pc_cflags := $(shell pkg-config --cflags $(pc_lib) $(pc_daemon) check 2>/dev/null)
+lib_libs := $(shell pkg-config --libs $(pc_lib) 2>/dev/null)
+daemon_libs := $(shell pkg-config --libs $(pc_daemon) 2>/dev/null)
+check_libs := $(shell pkg-config --libs check 2>/dev/null)
+
+compile = $(CC) $(cflags) $(pc_cflags) $(CPPFLAGS) $(CFLAGS)
+link = $(CC) $(ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
+objs = $(patsubst %.c,$(obj)/%.o,$(wildcard $(1)))
+bins = $(patsubst %.c,$(BUILD)/%,$(wildcard $(1)))
+
+lib_o := $(call objs,proto/*.c lib/base/*.c lib/machine/*.c lib/rpc/*.c lib/node/*.c)
+daemon_o := $(call objs,daemon/*.c)
+exec_o := $(call objs,daemon/exec/*.c)
+cli_o := $(call objs,cli/*.c)
+conformance_o := $(call objs,tests/conformance/*.c)
+bench_o := $(call objs,tests/bench/*.c)
+
+lib := $(BUILD)/libamnode.a
+so := $(BUILD)/libamnode.so.0
+programs := $(if $(daemon_o),$(BUILD)/amnoded) $(if $(cli_o),$(BUILD)/amctl) \
+	$(if $(exec_o),$(BUILD)/amnode-exec)
+examples := $(call bins,examples/*.c)
+unit := $(call bins,tests/unit/test_*.c)
+helper := $(call bins,tests/helper/*.c)
+fuzz := $(call bins,tests/fuzz/fuzz_*.c)
+conformance := $(if $(conformance_o),$(BUILD)/tests/conformance)
+generated := $(patsubst %.in,$(BUILD)/%,$(wildcard systemd/*.in lib/*.in))
+
+all: $(lib) $(BUILD)/libamnode.so $(programs) $(examples) $(generated)
+tests: all $(unit) $(helper) $(fuzz) $(conformance)
+
+$(obj)/%.o: %.c $(BUILD)/flags | $(BUILD)/include/amnode
+	@mkdir -p $(@D)
+	$(compile) $(inc) -MMD -MP -c -o $@ $<
+inc = -I. -Ilib -I$(BUILD)/include
+# What people copy must build against the public header alone.
+$(obj)/examples/%.o: inc = -Ilib -I$(BUILD)/include
+
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@pkg-config --exists $(pc_lib) || { echo 'make: libraries are missing:' \
+		'run "make deps" as root first' >&2; exit 2; }
+	@echo '$(compile) $(ldflags) $(LDFLAGS)' | cmp -s - $@ || \
+		echo '$(compile) $(ldflags) $(LDFLAGS)' >$@
+$(BUILD)/include/amnode:
+	@mkdir -p $(@D)
+	@ln -sfn $(CURDIR)/proto $@
+
+$(lib): $(lib_o)
+	rm -f $@
+	$(AR) rcs $@ $^
+$(so): $(lib_o)
+	$(link) -shared -Wl,-soname,libamnode.so.0 $(lib_libs)
+$(BUILD)/libamnode.so: $(so)
+	ln -sf libamnode.so.0 $@
+$(BUILD)/amnoded: $(daemon_o) $(lib)
+	$(link) -pie $(lib_libs) $(daemon_libs)
+$(BUILD)/amnode-exec: $(exec_o) $(lib)
+	$(link) -pie $(lib_libs)
+$(BUILD)/amctl: $(cli_o) $(lib)
+	$(link) -pie $(lib_libs)
+$(examples): $(BUILD)/%: $(obj)/%.o $(lib)
+	@mkdir -p $(@D)
+	$(link) -pie $(lib_libs)
+
+$(filter $(BUILD)/tests/unit/test_daemon_%,$(unit)): $(filter-out %/main.o,$(daemon_o))
+$(filter $(BUILD)/tests/unit/test_exec_%,$(unit)): $(filter-out %/main.o,$(exec_o))
+$(filter $(BUILD)/tests/unit/test_cli_%,$(unit)): $(filter-out %/main.o,$(cli_o))
+$(fuzz): $(obj)/tests/fuzz/replay.o
+$(unit) $(helper) $(fuzz): $(BUILD)/%: $(obj)/%.o $(lib)
+	@mkdir -p $(@D)
+	$(link) -pie $(lib_libs) $(if $(findstring /test_daemon_,$@),$(daemon_libs)) \
+		$(if $(findstring /unit/,$@),$(check_libs))
+$(BUILD)/tests/conformance: $(conformance_o) $(lib)
+	@mkdir -p $(@D)
+	$(link) -pie $(lib_libs) -lz
+$(BUILD)/tests/bench: $(bench_o) $(lib)
+	@mkdir -p $(@D)
+	$(link) -pie $(lib_libs)
+
+$(generated): $(BUILD)/%: %.in FORCE
+	@mkdir -p $(@D)
+	@sed -e 's|@prefix@|$(prefix)|g; s|@bindir@|$(bindir)|g; s|@sbindir@|$(sbindir)|g' \
+	    -e 's|@libdir@|$(libdir)|g; s|@libexecdir@|$(libexecdir)|g' \
+	    -e 's|@includedir@|$(includedir)|g; s|@workerdir@|$(workerdir)|g' \
+	    -e 's|@version@|$(version)|g' $< >$@
+
+# Tests. tests/run gathers the counts of all stages in $(tally); its --sum is
+# the last line and the verdict, so that a failed stage does not hide the next.
+tally ?= $(CURDIR)/$(BUILD)/tally
+run = @TALLY=$(tally) BUILD=$(BUILD) tests/run -j $(jobs)
+inner = $(MAKE) --no-print-directory DEVELOPER=1 tally=$(tally)
+conformance_args ?= --class r,l,u,h tests/data/machine.ndjson.gz
+
+tap-unit: $(unit) $(fuzz)
+	$(run) $(unit)
+	$(run) $(foreach f,$(fuzz),--count $(f) \
+		$(patsubst fuzz_%,tests/fuzz/corpus/%,$(notdir $(f))))
+tap-conformance: $(conformance)
+	$(if $(conformance),$(run) --count $(conformance) $(conformance_args))
+tap-t: tests
+	$(run) $(wildcard tests/t/*.t)
+tap-slow: tests
+	$(run) -j 1 $(wildcard tests/t/slow/*.t)
+tap-systemd: tests
+	$(run) -j 1 $(wildcard tests/systemd/*.t)
+tap-quick: tap-unit tap-conformance tap-t
+
+quick:
+	@mkdir -p $(BUILD)
+	@rm -f $(tally)
+	@$(inner) tests
+	@$(inner) tap-quick
+	@tests/run --sum $(tally)
+
+check: deps
+	@mkdir -p $(BUILD)
+	@rm -f $(tally)
+	$(run) --step build $(inner) tests
+	-@$(inner) tap-quick tap-slow
+	$(run) --step build-sanitized $(inner) SANITIZE=address,undefined tests
+	-@$(inner) SANITIZE=address,undefined tap-quick tap-slow
+	$(run) --step build-clang $(inner) CC=clang tests
+	-@$(inner) CC=clang tap-unit tap-conformance
+	$(run) --step lint $(inner) lint
+	-@$(inner) tap-systemd
+	@tests/run --sum $(tally)
+
+# Every package that building and testing needs; perl has prove.
+packages = gcc make pkgconf perl python3 libevent-dev libmsgpack-dev \
+	libcjson-dev libsystemd-dev libini-config-dev zlib1g-dev check clang \
+	clang-format mandoc shellcheck systemd systemd-container
+deps:
+	@tests/deps $(packages)
+
+sources = $(shell find proto lib daemon cli examples tests -name '*.[ch]' \
+	! -name '*.tbl.h')
+scripts = $(shell grep -rlE '^\#!/bin/(ba)?sh' .ci examples tests)
+lint:
+	clang-format --dry-run -Werror $(sources)
+	$(if $(wildcard man/*),mandoc -T lint -W warning $(wildcard man/*))
+	shellcheck -x $(scripts)
+format:
+	clang-format -i $(sources)
+
+bench: all $(if $(bench_o),$(BUILD)/tests/bench)
+	BUILD=$(BUILD) $(BUILD)/tests/bench
+demo: deps
+	@$(MAKE) --no-print-directory tests
+	@BUILD=$(BUILD) tests/demo
+soak: tests
+	BUILD=$(BUILD) tests/soak
+
+# libFuzzer on one target: make fuzz target=codec seconds=60
+target ?= codec
+seconds ?= 60
+fuzz:
+	$(MAKE) CC=clang SANITIZE=fuzzer-no-link,address,undefined BUILD=build-fuzz \
+		build-fuzz/libamnode.a build-fuzz/obj/tests/fuzz/fuzz_$(target).o
+	clang -fsanitize=fuzzer,address,undefined -o build-fuzz/fuzz_$(target) \
+		build-fuzz/obj/tests/fuzz/fuzz_$(target).o build-fuzz/libamnode.a $(lib_libs)
+	mkdir -p build-fuzz/corpus/$(target)
+	build-fuzz/fuzz_$(target) -max_total_time=$(seconds) -timeout=5 \
+		build-fuzz/corpus/$(target) tests/fuzz/corpus/$(target)
+
+# install: one line a destination, "mode directory files...".
+define places
+755 $(sbindir) $(filter %/amnoded,$(programs))
+755 $(bindir) $(filter %/amctl,$(programs))
+755 $(libexecdir)/amnode $(filter %/amnode-exec,$(programs))
+755 $(workerdir) $(wildcard examples/*.py examples/*.sh) $(filter %/square,$(examples))
+644 $(libdir) $(lib) $(so)
+644 $(libdir)/pkgconfig $(filter %.pc,$(generated))
+644 $(includedir) lib/amnode.h
+644 $(includedir)/amnode proto/schema.h proto/value.h $(wildcard proto/*.tbl.h)
+644 $(mandir)/man1 $(wildcard man/*.1)
+644 $(mandir)/man5 $(wildcard man/*.5)
+644 $(mandir)/man7 $(wildcard man/*.7)
+644 $(mandir)/man8 $(wildcard man/*.8)
+644 $(unitdir) $(filter %.service %.socket,$(generated) $(wildcard systemd/*))
+endef
+export places
+install: all
+	@echo "$$places" | while read -r mode dir files; do \
+		for f in $$files; do \
+			$(INSTALL) -D -m $$mode $$f $(DESTDIR)$$dir/$${f##*/} || exit 1; \
+		done; done
+	ln -sf libamnode.so.0 $(DESTDIR)$(libdir)/libamnode.so
+	$(if $(wildcard systemd/amnoded.sysusers),$(INSTALL) -D -m 644 \
+		systemd/amnoded.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/amnode.conf)
+	$(if $(wildcard systemd/amnoded.tmpfiles),$(INSTALL) -D -m 644 \
+		systemd/amnoded.tmpfiles $(DESTDIR)$(prefix)/lib/tmpfiles.d/amnode.conf)
+uninstall:
+	@echo "$$places" | while read -r mode dir files; do \
+		for f in $$files; do rm -f $(DESTDIR)$$dir/$${f##*/}; done; done
+	rm -f $(DESTDIR)$(libdir)/libamnode.so $(DESTDIR)$(prefix)/lib/sysusers.d/amnode.conf \
+		$(DESTDIR)$(prefix)/lib/tmpfiles.d/amnode.conf
+	-rmdir $(DESTDIR)$(workerdir) $(DESTDIR)$(libexecdir)/amnode $(DESTDIR)$(includedir)/amnode
+
+dist:
+	git archive --prefix=amnode-$(version)/ -o amnode-$(version).tar.gz HEAD
+clean:
+	rm -rf build build-*
+FORCE:
+
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+.PHONY: all tests quick check lint format bench demo soak fuzz deps install \
+	uninstall dist clean FORCE tap-unit tap-conformance tap-t tap-slow \
+	tap-systemd tap-quick
+-include $(shell test -d $(obj) && find $(obj) -name '*.d')
