@@ -302,6 +302,8 @@ struct am_worker_conf {
 	/* The supervisor or a signal says: leave. Call am_worker_exit(). NULL:
 	 * at once. */
 	void (*on_stop)(struct am_worker *w, const char *reason, void *arg);
+	/* The outbox has room again after an -EAGAIN; may be NULL. */
+	void (*on_room)(struct am_worker *w, void *arg);
 };
 
 /* The whole life of a worker process that amnoded has started: returns its exit
@@ -323,14 +325,21 @@ AM_API void am_worker_exit(struct am_worker *w, int status); /* stops the loop *
 AM_API am_req am_worker_req(const struct am_worker *w, const struct am_event *ev);
 /* The request's time left in ms, 0 if it is over. */
 AM_API int64_t am_worker_req_left_ms(const struct am_worker *w, am_req req);
-/* Exactly one of these three ends a request. -ENOENT: it has ended already;
+/* Exactly one of these four ends a request. -ENOENT: it has ended already;
  * -EAGAIN: the outbox is full, try again at on_room. */
 AM_API int am_worker_answer(struct am_worker *w, am_req req, struct am_val data);
 AM_API int am_worker_fail(struct am_worker *w, am_req req, const char *code, const char *message);
 AM_API int am_worker_refuse(struct am_worker *w, am_req req, const char *reason);
+/* It did not run to its end because CancelWork asked so: the client gets
+ * "canceled", or "timeout" if the deadline was the reason. */
+AM_API int am_worker_canceled(struct am_worker *w, am_req req);
 /* Before the end, any number. */
 AM_API int am_worker_progress(struct am_worker *w, am_req req, struct am_val data);
 AM_API int am_worker_chunk(struct am_worker *w, am_req req, struct am_val data);
+/* This worker cannot be trusted with more work: the supervisor is told by
+ * SuperSendPayload {name: Error, err: code, stuck}, and replaces it. Open
+ * requests are ended by the caller. */
+AM_API int am_worker_broken(struct am_worker *w, const char *code, const char *message);
 /* A payload that no request asked for; stays until fetched or the lease ends. */
 AM_API int am_worker_event(struct am_worker *w, const char *name, struct am_val data);
 
