@@ -1,0 +1,48 @@
+#!/bin/sh
+# Configuration: every error at once, with file and line.
+. "${0%/*}/lib.sh"
+
+c=$T_DIR/a.conf
+cat >"$c" <<EOT
+[Pool]
+Min=2
+Mxa=3
+Min=4
+Warm=many
+[Nope]
+X=1
+EOT
+exits 2 "a bad file" amnoded -i t -c "$c" --check
+err "a.conf:3:"
+err "Mxa"
+err "a.conf:4:"
+err "a.conf:5:"
+err "Nope"
+exits 2 "a file that is not there" amnoded -i t -c "$T_DIR/none.conf" --check
+err "none.conf"
+printf '[Pool]\nMin=3\n' >"$c"
+mkdir "$c.d"
+printf '[Pool]\nMin=1\n' >"$c.d/10-less.conf"
+ok "a drop-in wins" amnoded -i t -c "$c" --print-config
+out "Min=1"
+out "10-less.conf:2"
+ok "--set wins over all" amnoded -i t -c "$c" --set Pool.Min=7 --print-config
+out "Min=7"
+printf '[Pool]\nMax=0x\n' >"$c.d/20-bad.conf"
+exits 2 "a bad drop-in" amnoded -i t -c "$c" --check
+err "20-bad.conf:2:"
+exits 2 "a bad --set" amnoded -i t --set Pool.Mni=1 --check
+err "Pool.Mni"
+exits 2 "Min over Max" amnoded -i t --set Pool.Min=11 --set Pool.Max=3 --check
+err "Min"
+exits 2 "a bad instance name" amnoded -i 'No_Good' --check
+err "No_Good"
+exits 2 "an unknown option" amnoded --frobnicate
+exits 2 "open quotes in Exec" amnoded --set 'Worker.Exec=/bin/x "y' --check
+err "Exec"
+long=$(printf '%0120d' 0)
+exits 1 "a path too long for a socket" amnoded -i t --set "Supervisor.RuntimeDir=$T_DIR/$long"
+err "too long"
+none_left
+echo "1..$T_N"
+exit "$((T_BAD > 0))"

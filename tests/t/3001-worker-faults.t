@@ -1,0 +1,79 @@
+#!/bin/sh
+# Worker programs that misbehave: what the client sees, and the pool's repair.
+. "${0%/*}/lib.sh"
+
+with() { # with MODE...: a fresh amnoded with one such worker
+	start Pool.Min=1 Pool.Warm=0 Pool.Max=2 Worker.StopGrace=1s "Worker.Exec=$(bad "$@")"
+	pool_ready
+}
+next() {
+	until_ok 5000 no_leases
+	stop
+	result $? "stops"
+	none_left
+}
+
+with error
+exits 1 "answers with an error" amctl request a=1
+err "bad_luck"
+ok "  it is not held against the worker" amctl --super is Ready
+exits 1 "  --json" amctl request a=1 --json
+out '"status":"failed"'
+out '"code":"bad_luck"'
+next
+
+with refuse
+exits 5 "refuses" amctl request a=1
+err "not today"
+next
+
+with crash-on-request
+exits 8 "dies in the request" amctl request a=1
+pool_ready
+ok "  named lease" amctl request-worker
+exits 8 "  dies in the request" amctl add WorkRequested a=1
+exits 7 "  then the lease is lost" amctl add WorkRequested a=1
+pool_ready
+printf '%s\n' '{}' '{}' '{}' >"$T_DIR/in"
+# shellcheck disable=SC2016
+exits 8 "a stream of its own goes on with another worker" sh -c 'amctl stream --raw <"$1"' - "$T_DIR/in"
+is "  one line each" "$(grep -c '"status":"unknown"' "$T_OUT")" 3
+pool_ready
+ok "  named" amctl request-worker
+# shellcheck disable=SC2016
+exits 7 "a stream on a named lease ends" sh -c 'amctl -l default stream --raw <"$1"' - "$T_DIR/in"
+next
+
+with garbage-stdout
+ok "prints garbage on stdout" amctl request a=1
+grep -q 'garbage on stdout' "$LOG"
+is "  it is in the log" $? 0
+next
+
+for mode in garbage-fd4 second-answer unknown-req huge-line; do
+	with $mode
+	pid=$(amctl workers --json | sed 's/.*"pid":\([0-9]*\).*/\1/')
+	case $mode in
+	second-answer) amctl request a=1 >/dev/null 2>&1 ;;
+	*) exits 1 "$mode fails the request" amctl request a=1 && err "protocol" ;;
+	esac
+	ok "$mode: the worker is replaced" amtest wait-gone "$pid" 10000
+	pool_ready
+	next
+done
+
+with hang
+exits 124 "hangs: the client's time is over" amctl request a=1 -t 300ms
+next
+
+with fd-leak ignore-term
+ok "ignores TERM" amctl request a=1
+next
+
+with fork-and-die
+exits 8 "leaves a child behind and dies" amctl request a=1
+pool_ready
+next
+T_PID=
+echo "1..$T_N"
+exit "$((T_BAD > 0))"

@@ -1,0 +1,47 @@
+#!/bin/sh
+# Worker programs that do not start: status and log say why, who waits is told
+# at once, and the pool mends itself when the program appears.
+. "${0%/*}/lib.sh"
+
+broken() { # broken REASON: the pool is, and says why
+	ok "ErrPool comes" amctl --super when ErrPool -t 20s
+	ok "status" amctl status
+	out "$1"
+	grep -q "$1" "$LOG"
+	is "the log says: $1" $? 0
+	exits 75 "who asks is told at once" amctl request a=1 -t 10s
+	err "$1"
+}
+
+prog=$T_DIR/prog
+start Pool.Min=1 Pool.Warm=0 "Worker.Exec=$prog"
+ok "READY=1 although the program is missing" amctl ping
+broken "No such file"
+kill -0 "$T_PID"
+is "amnoded lives" $? 0
+# A real program appears: a trial start finds it.
+printf '#!/bin/sh\nexec %s\n' "$SQUARE" >"$prog.new"
+chmod +x "$prog.new"
+mv "$prog.new" "$prog"
+ok "recovers" amctl wait --for=pool-ready -t 60s
+ok "serves" amctl request input:=4
+until_ok 5000 no_leases
+stop
+none_left
+
+: >"$prog.plain"
+start Pool.Min=1 Pool.Warm=0 "Worker.Exec=$prog.plain"
+broken "Permission denied"
+stop
+none_left
+
+start Pool.Min=1 Pool.Warm=0 "Worker.Exec=$(bad exit-at-once)"
+broken "exit"
+stop
+none_left
+
+start Pool.Min=1 Pool.Warm=0 Worker.StartTimeout=300ms "Worker.Exec=$(bad never-ready)"
+broken "StartTimeout"
+# The back-off grows: pauses between starts in the log.
+grep -o 'retry_in=[0-9.]*[ms]*' "$LOG" | head -n 5 | diag
+finish

@@ -1,0 +1,38 @@
+#!/bin/sh
+# What amctl says to wrong usage, and to no daemon.
+. "${0%/*}/lib.sh"
+
+exits 69 "no daemon" amctl ping
+err "$RUN/sock"
+exits 69 "no daemon, any command" amctl request a=1
+unset AMCTL_SOCKET
+exits 69 "no instance at all" env AMCTL_RUN_DIRS="$T_DIR/none" amctl ping
+export AMCTL_SOCKET="$RUN/sock"
+exits 2 "unknown command" amctl frobnicate
+err "frobnicate"
+exits 2 "unknown option" amctl ping --frob
+exits 2 "a bad duration" amctl ping -t 5x
+err "5x"
+start Pool.Min=1 Pool.Warm=0
+pool_ready
+exits 2 "bad JSON" amctl request a:=nope
+err "a"
+exits 2 "beyond 2^53" amctl request a:=9007199254740993
+err "9007199254740993"
+exits 2 "NUL" amctl request 'a:="x\u0000y"'
+err "NUL"
+exits 2 "duplicate keys" amctl request 'a:={"k":1,"k":2}'
+err "k"
+exits 2 "infinite" amctl request 'a:=1e400'
+ok "JSON by --args" amctl request --args '{"input":7}'
+out '"output":49'
+ok "--field" amctl request input:=7 --field output
+is "  only that" "$(cat "$T_OUT")" 49
+printf '%s\n' '{"input":1}' 'nope' '' '{"input":2}' >"$T_DIR/in"
+# shellcheck disable=SC2016
+exits 1 "a stream with bad lines" sh -c 'amctl stream --raw <"$1"' - "$T_DIR/in"
+is "  one line each" "$(wc -l <"$T_OUT")" 4
+is "  bad ones" "$(grep -c bad_input "$T_OUT")" 2
+ok "stream --ordered, window 4" sh -c 'for i in 1 2 3 4 5 6; do echo "{\"input\":$i}"; done | amctl stream --raw --ordered --window 4'
+is "  in order" "$(sed 's/.*"seq":\([0-9]*\).*/\1/' "$T_OUT" | tr -d '\n')" 123456
+finish
