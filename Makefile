@@ -29,7 +29,7 @@ cflags := -std=gnu11 -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes \
 	-Wmissing-prototypes -Wwrite-strings -Wformat=2 -Wundef \
 	-Wimplicit-fallthrough -Wpointer-arith -Wcast-qual -fno-common -fPIC \
 	-fvisibility=hidden -fno-semantic-interposition \
-	-fstack-protector-strong -D_GNU_SOURCE -DAM_VERSION='"$(version)"'
+	-fstack-protector-strong -D_GNU_SOURCE -DAM_VERSION=\"$(version)\"
 ldflags := -Wl,--as-needed -Wl,-z,relro,-z,now
 ifdef DEVELOPER
 cflags += -Werror -Wpedantic
@@ -49,7 +49,8 @@ lib_libs := $(shell pkg-config --libs $(pc_lib) 2>/dev/null)
 daemon_libs := $(shell pkg-config --libs $(pc_daemon) 2>/dev/null)
 check_libs := $(shell pkg-config --libs check 2>/dev/null)
 
-compile = $(CC) $(cflags) $(pc_cflags) $(CPPFLAGS) $(CFLAGS)
+# They go by a file, so that the commands are short and a change is seen.
+flags = $(cflags) $(pc_cflags) $(CPPFLAGS) $(CFLAGS)
 link = $(CC) $(ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
 objs = $(patsubst %.c,$(obj)/%.o,$(wildcard $(1)))
 bins = $(patsubst %.c,$(BUILD)/%,$(wildcard $(1)))
@@ -77,7 +78,7 @@ tests: all $(unit) $(helper) $(fuzz) $(conformance)
 
 $(obj)/%.o: %.c $(BUILD)/flags | $(BUILD)/include/amnode
 	@mkdir -p $(@D)
-	$(compile) $(inc) -MMD -MP -c -o $@ $<
+	$(CC) @$(BUILD)/flags $(inc) -MMD -MP -c -o $@ $<
 inc = -I. -Ilib -I$(BUILD)/include
 # What people copy must build against the public header alone.
 $(obj)/examples/%.o: inc = -Ilib -I$(BUILD)/include
@@ -86,8 +87,7 @@ $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@pkg-config --exists $(pc_lib) || { echo 'make: libraries are missing:' \
 		'run "make deps" as root first' >&2; exit 2; }
-	@echo '$(compile) $(ldflags) $(LDFLAGS)' | cmp -s - $@ || \
-		echo '$(compile) $(ldflags) $(LDFLAGS)' >$@
+	@printf '%s\n' '$(flags)' | cmp -s - $@ || printf '%s\n' '$(flags)' >$@
 $(BUILD)/include/amnode:
 	@mkdir -p $(@D)
 	@ln -sfn $(CURDIR)/proto $@

@@ -35,6 +35,8 @@ struct am_buf {
 
 AM_API void am_buf_done(struct am_buf *b);  /* idempotent */
 AM_API void am_buf_reset(struct am_buf *b); /* empty, keeps the memory */
+/* Makes room for n more bytes; 0 or -ENOMEM. */
+AM_API int am_buf_reserve(struct am_buf *b, size_t n);
 AM_API int am_buf_error(const struct am_buf *b);
 AM_API struct am_val am_buf_val(const struct am_buf *b); /* borrows from b */
 
