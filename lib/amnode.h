@@ -315,6 +315,8 @@ AM_API struct am_worker *am_worker_new(struct am_loop *l, const struct am_worker
     struct am_error *err);
 AM_API struct am_worker *am_worker_free(struct am_worker *w);
 AM_API struct am_machine *am_worker_machine(const struct am_worker *w); /* borrowed */
+/* The worker whose machine it is: for handlers, which get the machine. */
+AM_API struct am_worker *am_worker_of(const struct am_machine *m);
 AM_API struct am_loop *am_worker_loop(const struct am_worker *w);       /* borrowed */
 AM_API void am_worker_ready(struct am_worker *w);
 AM_API void am_worker_reset_done(struct am_worker *w);

@@ -16,4 +16,8 @@ struct am_machine *mach_new_mirror(struct am_schema *schema, const char *id);
 void mach_mirror_set(struct am_machine *m, const uint64_t *ticks,
     uint64_t queue_tick, uint64_t machine_tick);
 
+/* A pointer that belongs to whoever made the machine; NULL at first. */
+void mach_set_owner(struct am_machine *m, void *owner);
+void *mach_owner(const struct am_machine *m);
+
 #endif
