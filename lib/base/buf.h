@@ -1,0 +1,28 @@
+/* buf.h - an am_buf as plain bytes or text. Like the am_put_*: a failed
+ * allocation makes it a no-op and is found by am_buf_error(). */
+#ifndef LIB_BASE_BUF_H
+#define LIB_BASE_BUF_H
+
+#include "lib/amnode.h"
+
+void buf_append(struct am_buf *b, const void *p, size_t n);
+void buf_puts(struct am_buf *b, const char *s);
+void buf_putc(struct am_buf *b, char c);
+void buf_printf(struct am_buf *b, const char *fmt, ...) AM_PRINTF(2, 3);
+/* Drops the first n bytes, n <= len. */
+void buf_consume(struct am_buf *b, size_t n);
+/* A NUL behind the bytes, not counted in len; "" if the buffer failed. Valid
+ * until the next change. */
+const char *buf_text(struct am_buf *b);
+
+/* Of an am_error, which may be NULL; cut to its size. Returns -EINVAL. */
+int error_set(struct am_error *err, const char *fmt, ...) AM_PRINTF(2, 3);
+
+/* For am_cleanup(). */
+static inline void
+buf_donep(struct am_buf *b)
+{
+	am_buf_done(b);
+}
+
+#endif
