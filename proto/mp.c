@@ -139,10 +139,10 @@ int_get(const uint8_t *p, struct mp_item *ret)
 		ret->u = v;
 		return;
 	}
-	i = size == 1 ? (int8_t)v :
-	    size == 2 ? (int16_t)v :
-	    size == 4 ? (int32_t)v :
-			(int64_t)v;
+	i = size == 1   ? (int8_t)v
+	    : size == 2 ? (int16_t)v
+	    : size == 4 ? (int32_t)v
+			: (int64_t)v;
 	ret->is_negative = i < 0;
 	if (i < 0)
 		ret->i = i;
@@ -462,8 +462,8 @@ mp_scan(struct mp_scan *s, const uint8_t *p, size_t len, size_t *ret_frame_len)
 		if (s->depth > 0)
 			s->left[s->depth - 1]--;
 		if (h.type == MP_ARRAY || h.type == MP_MAP) {
-			r = scan_enter(s, h.type == MP_MAP ? 2 * (uint64_t)h.n :
-							     h.n);
+			r = scan_enter(s,
+			    h.type == MP_MAP ? 2 * (uint64_t)h.n : h.n);
 			if (r != MP_SCAN_DONE)
 				return r;
 		}

@@ -51,7 +51,8 @@ AM_API void am_put_strn(struct am_buf *b, const char *s, size_t len);
 AM_API void am_put_bin(struct am_buf *b, const void *p, size_t len);
 AM_API void am_put_array(struct am_buf *b, size_t n);
 AM_API void am_put_map(struct am_buf *b, size_t n);
-AM_API void am_put_val(struct am_buf *b, struct am_val v); /* AM_NONE puts nil */
+AM_API void am_put_val(struct am_buf *b,
+    struct am_val v); /* AM_NONE puts nil */
 
 /* Getters of a map's key. 0; -ENOENT: no such key (or no map); -EINVAL: the
  * value is of another type; -ERANGE: it does not fit. *ret is untouched unless
@@ -60,11 +61,14 @@ AM_API int am_get(struct am_val map, const char *key, struct am_val *ret);
 AM_API int am_get_bool(struct am_val map, const char *key, bool *ret);
 AM_API int am_get_int(struct am_val map, const char *key, int64_t *ret);
 AM_API int am_get_double(struct am_val map, const char *key, double *ret);
-AM_API int am_get_str(struct am_val map, const char *key, const char **ret, size_t *ret_len);
-AM_API int am_get_bin(struct am_val map, const char *key, const void **ret, size_t *ret_len);
+AM_API int am_get_str(struct am_val map, const char *key, const char **ret,
+    size_t *ret_len);
+AM_API int am_get_bin(struct am_val map, const char *key, const void **ret,
+    size_t *ret_len);
 /* Copies a string value into buf of size bytes, terminated. -ERANGE if it does
  * not fit or holds a NUL. */
-AM_API int am_get_text(struct am_val map, const char *key, char *buf, size_t size);
+AM_API int am_get_text(struct am_val map, const char *key, char *buf,
+    size_t size);
 
 #ifdef __cplusplus
 }

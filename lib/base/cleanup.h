@@ -9,7 +9,7 @@
 
 /* Takes the pointer out of *p, which is NULL afterwards. */
 #define am_steal(p)                                                            \
-	__extension__({                                                         \
+	__extension__({                                                        \
 		__typeof__(*(p)) am_stolen_ = *(p);                            \
 		*(p) = NULL;                                                   \
 		am_stolen_;                                                    \

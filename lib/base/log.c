@@ -84,9 +84,9 @@ put_prefix(char *line, size_t size, enum log_level level)
 	if (logger.to_journal)
 		return (size_t)snprintf(line, size, "%s", levels[level].syslog);
 	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	n = localtime_r(&ts.tv_sec, &tm) == NULL ?
-	    0 :
-	    strftime(line, size, "%H:%M:%S", &tm);
+	n = localtime_r(&ts.tv_sec, &tm) == NULL
+	    ? 0
+	    : strftime(line, size, "%H:%M:%S", &tm);
 	return n +
 	    (size_t)snprintf(line + n, size - n, ".%03ld %s",
 		ts.tv_nsec / 1000000, levels[level].plain);
@@ -137,9 +137,9 @@ log_quote(char *buf, size_t size, const char *s, size_t len)
 	buf[n++] = '"';
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)s[i];
-		size_t need = c == '"' || c == '\\' ? 2 :
-		    c < ' ' || c == 0x7f	     ? 4 :
-						       1;
+		size_t need = c == '"' || c == '\\' ? 2
+		    : c < ' ' || c == 0x7f          ? 4
+						    : 1;
 
 		if (n + need + sizeof(tail) > size) {
 			memcpy(buf + n, tail, sizeof(tail));

@@ -1,0 +1,14 @@
+/* base64.h - RFC 4648 section 4, with padding. */
+#ifndef LIB_BASE_BASE64_H
+#define LIB_BASE_BASE64_H
+
+#include <stddef.h>
+
+#include "lib/amnode.h"
+
+void base64_encode(struct am_buf *out, const void *data, size_t len);
+/* Appends the bytes; -EINVAL (with some of them appended) for other characters,
+ * wrong padding or bits beyond the end. */
+int base64_decode(struct am_buf *out, const char *text, size_t len);
+
+#endif
