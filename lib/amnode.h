@@ -94,7 +94,7 @@ struct am_mutation {
 struct am_event {
 	struct am_machine *machine;
 	void *arg;   /* of am_bind() */
-	am_id state; /* whose handler this is */
+	am_id state; /* whose handler this is; UINT16_MAX: any_enter, any_state */
 	am_id other; /* of a pair: the state that is in the target; else == state */
 	enum am_op op;
 	const am_id *called;
@@ -142,7 +142,9 @@ AM_API struct am_machine *am_machine_free(struct am_machine *m);
 AM_API const char *am_machine_id(const struct am_machine *m);
 AM_API struct am_schema *am_machine_schema(const struct am_machine *m); /* borrowed */
 
-/* Borrows the table for the machine's life. Several tables: in this order. */
+/* Borrows the table for the machine's life. Several tables: in this order.
+ * -EINVAL: an id out of range, or a pair of a state with itself (that is
+ * `self`); -EBUSY: in a drain, or a mirror. */
 AM_API int am_bind(struct am_machine *m, const struct am_handlers *h, void *arg);
 
 /* Runs the whole drain before it returns; from a handler or any callback of a
@@ -163,9 +165,11 @@ AM_API am_result am_can_remove(struct am_machine *m, const am_id *states, size_t
  * the queue has no room for both, else 0. */
 AM_API int am_pulse(struct am_machine *m, const am_id *states, size_t n, struct am_val args);
 
-/* Why the last transition that was canceled was: "Ready requires Start",
- * "LeaseRequested removed by Draining", "WorkRequestedEnter: window full (2)".
- * Empty if the last transition was not canceled. Borrowed until the next one. */
+/* Why the last mutation made from outside of a drain was canceled: "Ready
+ * requires Start", "LeaseRequested removed by Draining", "WorkRequestedEnter:
+ * window full (2)", "WorkRequestedState failed, rolled back: TEXT"; several
+ * are joined by "; ". Empty if it was not. Borrowed until the next one. For a
+ * queued mutation a tracer is told, see am_transition. */
 AM_API const char *am_why(const struct am_machine *m);
 
 /* In a negotiation handler: refuses with a reason; returns false. */
