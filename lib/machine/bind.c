@@ -1,0 +1,136 @@
+/* Handler tables are compiled once for a schema and shared by the machines
+ * which bind them: one set a kind tells the transition what it need not call. */
+#include "lib/machine/mach.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "lib/base/cleanup.h"
+
+static int
+check_handlers(const struct am_schema *s, const struct am_handlers *h)
+{
+	if (h->len > s->len || (h->len > 0 && h->of == NULL) ||
+	    (h->n_pairs > 0 && h->pair == NULL))
+		return -EINVAL;
+	for (size_t i = 0; i < h->n_pairs; i++) {
+		const struct am_pair_handler *p = &h->pair[i];
+
+		/* The pair of a state with itself is its self handler. */
+		if (p->before >= s->len || p->after >= s->len ||
+		    p->before == p->after || p->fn == NULL)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int
+compare_pairs(const void *va, const void *vb)
+{
+	const struct am_pair_handler *a = va, *b = vb;
+
+	if (a->before != b->before)
+		return a->before < b->before ? -1 : 1;
+	return (a->after > b->after) - (a->after < b->after);
+}
+
+static void
+fill_sets(struct handler_table *t, const struct am_handlers *h, size_t nw)
+{
+	uint64_t *set = t->set;
+
+	for (size_t i = 0; i < h->len; i++) {
+		if (h->of[i].enter != NULL)
+			bits_set(set + H_ENTER * nw, i);
+		if (h->of[i].exit != NULL)
+			bits_set(set + H_EXIT * nw, i);
+		if (h->of[i].self != NULL)
+			bits_set(set + H_SELF * nw, i);
+		if (h->of[i].state != NULL)
+			bits_set(set + H_STATE * nw, i);
+		if (h->of[i].end != NULL)
+			bits_set(set + H_END * nw, i);
+	}
+	for (size_t i = 0; i < h->n_pairs; i++)
+		bits_set(set + H_PAIR * nw, h->pair[i].before);
+}
+
+static struct handler_table *
+table_new(struct am_schema *s, const struct am_handlers *h)
+{
+	size_t nw = s->nw;
+	struct handler_table *t = calloc(1,
+	    sizeof(*t) + H__COUNT * nw * sizeof(t->set[0]));
+
+	if (t == NULL)
+		return NULL;
+	if (h->n_pairs > 0) {
+		t->pair = malloc(h->n_pairs * sizeof(*t->pair));
+		if (t->pair == NULL) {
+			free(t);
+			return NULL;
+		}
+		memcpy(t->pair, h->pair, h->n_pairs * sizeof(*t->pair));
+		qsort(t->pair, h->n_pairs, sizeof(*t->pair), compare_pairs);
+	}
+	t->n_pairs = h->n_pairs;
+	t->h = h;
+	fill_sets(t, h, nw);
+	t->next = s->tables;
+	s->tables = t;
+	return t;
+}
+
+static void
+table_unref(struct am_schema *s, struct handler_table *t)
+{
+	struct handler_table **at = &s->tables;
+
+	if (--t->refs > 0)
+		return;
+	while (*at != t)
+		at = &(*at)->next;
+	*at = t->next;
+	free(t->pair);
+	free(t);
+}
+
+void
+tables_unref(struct am_machine *m)
+{
+	for (size_t i = 0; i < m->n_bindings; i++)
+		table_unref(m->schema, m->binding[i].table);
+	free(m->binding);
+	m->binding = NULL;
+	m->n_bindings = 0;
+}
+
+int
+am_bind(struct am_machine *m, const struct am_handlers *h, void *arg)
+{
+	struct am_schema *s = m->schema;
+	struct handler_table *t = s->tables;
+	struct binding *grown;
+	int r = check_handlers(s, h);
+
+	if (r < 0)
+		return r;
+	/* A drain walks the bindings; a mirror calls none. */
+	if (m->draining || m->mirror)
+		return -EBUSY;
+	if (m->n_bindings == UINT16_MAX)
+		return -E2BIG;
+	grown = realloc(m->binding, (m->n_bindings + 1U) * sizeof(*grown));
+	if (grown == NULL)
+		return -ENOMEM;
+	m->binding = grown;
+	while (t != NULL && t->h != h)
+		t = t->next;
+	if (t == NULL)
+		t = table_new(s, h);
+	if (t == NULL)
+		return -ENOMEM;
+	t->refs++;
+	grown[m->n_bindings++] = (struct binding){ .table = t, .arg = arg };
+	return 0;
+}

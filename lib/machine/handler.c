@@ -1,0 +1,456 @@
+#include "lib/machine/mach.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/base/clock.h"
+
+/* One handler that is about to be called. */
+struct call {
+	enum handler_set kind;
+	bool any; /* AnyEnter or AnyState */
+	am_id state;
+	am_id other;
+};
+
+static void
+call_name(const struct tx *tx, const struct call *c, char *buf, size_t size)
+{
+	static const char *const suffix[H__COUNT] = {
+		[H_ENTER] = "Enter",
+		[H_EXIT] = "Exit",
+		[H_STATE] = "State",
+		[H_END] = "End",
+	};
+	const struct am_schema *s = tx->m->schema;
+	const char *first = c->any ? "Any" : s->row[c->state].name;
+	const char *second = suffix[c->kind];
+
+	if (second == NULL)
+		second = s->row[c->other].name;
+	(void)snprintf(buf, size, "%s%s", first, second);
+}
+
+static bool
+is_final(const struct call *c)
+{
+	return c->kind == H_STATE || c->kind == H_END;
+}
+
+/* ---- failure ---- */
+
+static void
+remember_error(struct am_machine *m, const char *text)
+{
+	char *copy = strdup(text);
+
+	if (copy == NULL)
+		return;
+	free(m->last_error);
+	m->last_error = copy;
+}
+
+/* semantics.md 11: no Exception for a transition that called Exception. */
+static void
+fail(struct tx *tx, const struct call *c, const char *text, bool timeout)
+{
+	struct am_machine *m = tx->m;
+	const struct am_schema *s = m->schema;
+	struct am_buf args = AM_BUF_INIT;
+	am_id called[2];
+	size_t n = 0;
+	char name[2 * 128 + 16];
+
+	tx->failing = true;
+	call_name(tx, c, name, sizeof(name));
+	why_add(tx, "%s failed%s: %s", name, is_final(c) ? ", rolled back" : "",
+	    text);
+	if (bits_test(tx->called.w, s->exception))
+		return;
+	remember_error(m, text);
+	am_put_map(&args, 2);
+	am_put_str(&args, "err");
+	am_put_str(&args, text);
+	am_put_str(&args, "handler");
+	am_put_str(&args, name);
+	if (timeout && s->handler_timeout >= 0)
+		called[n++] = (am_id)s->handler_timeout;
+	called[n++] = s->exception;
+	mach_prepend(m,
+	    &(struct request){
+		.op = AM_ADD,
+		.called = called,
+		.n_called = n,
+		.args = am_buf_val(&args),
+		.source = tx->ev.source,
+	    });
+	am_buf_done(&args);
+}
+
+void
+am_fail(struct am_event *ev, const char *fmt, ...)
+{
+	struct tx *tx = ev->machine->tx;
+	char text[AM_ERROR_MAX];
+	va_list ap;
+
+	assert(tx != NULL && ev == &tx->ev);
+	if (tx->failing)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fail(tx, tx->call, text, false);
+}
+
+bool
+am_refuse(struct am_event *ev, const char *fmt, ...)
+{
+	struct tx *tx = ev->machine->tx;
+	va_list ap;
+
+	assert(tx != NULL && ev == &tx->ev);
+	va_start(ap, fmt);
+	(void)vsnprintf(tx->refusal, sizeof(tx->refusal), fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+/* ---- calling ---- */
+
+static void
+call_begin(struct tx *tx, const struct call *c, void *arg)
+{
+	struct am_machine *m = tx->m;
+
+	tx->call = c;
+	tx->failing = false;
+	tx->refusal[0] = '\0';
+	tx->ev.arg = arg;
+	tx->ev.state = c->state;
+	tx->ev.other = c->other;
+	if (m->handler_ns == 0)
+		m->handler_ns = clock_coarse_ns();
+}
+
+/* False: the handler failed, or took too long, which is the same. */
+static bool
+call_end(struct tx *tx)
+{
+	struct am_machine *m = tx->m;
+	int64_t now = clock_coarse_ns();
+	int64_t took_ms = (now - m->handler_ns) / NS_PER_MS;
+
+	m->handler_ns = now;
+	if (took_ms > HANDLER_TIMEOUT_MS && !tx->failing && !m->dying) {
+		char text[64];
+
+		(void)snprintf(text, sizeof(text),
+		    "took %lld ms, %d are allowed", (long long)took_ms,
+		    HANDLER_TIMEOUT_MS);
+		fail(tx, tx->call, text, true);
+	}
+	if (!tx->failing)
+		return true;
+	if (!bits_test(tx->called.w, m->schema->exception)) {
+		tx->accepted = false;
+		tx->completed = true;
+	}
+	return false;
+}
+
+static bool
+ask(struct tx *tx, const struct call *c, am_negotiation_fn fn, void *arg)
+{
+	char name[2 * 128 + 16];
+	bool ok;
+
+	/* Only a bound handler counts as false here (semantics.md 23). */
+	if (!tx->accepted || tx->completed || tx->m->dying)
+		return false;
+	call_begin(tx, c, arg);
+	ok = fn(&tx->ev);
+	if (!call_end(tx))
+		return false;
+	if (!ok) {
+		call_name(tx, c, name, sizeof(name));
+		why_add(tx, "%s: %s", name,
+		    tx->refusal[0] != '\0' ? tx->refusal : "refused");
+	}
+	return ok;
+}
+
+static am_negotiation_fn
+negotiation_of(const struct am_handler *h, enum handler_set kind)
+{
+	if (kind == H_ENTER)
+		return h->enter;
+	return kind == H_EXIT ? h->exit : h->self;
+}
+
+/* All bindings in order, until one says no. */
+static bool
+ask_state(struct tx *tx, enum handler_set kind, am_id id)
+{
+	const struct am_machine *m = tx->m;
+	struct call c = { .kind = kind, .state = id, .other = id };
+
+	for (size_t i = 0; i < m->n_bindings; i++) {
+		const struct binding *b = &m->binding[i];
+
+		if (!bits_test(table_set(b->table, kind, m->schema->nw), id))
+			continue;
+		if (!ask(tx, &c, negotiation_of(&b->table->h->of[id], kind),
+			b->arg))
+			return false;
+	}
+	return true;
+}
+
+static const struct am_pair_handler *
+first_pair(const struct handler_table *t, am_id before, am_id after)
+{
+	size_t lo = 0, hi = t->n_pairs;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+		const struct am_pair_handler *p = &t->pair[mid];
+
+		if (p->before < before ||
+		    (p->before == before && p->after < after))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return t->pair + lo;
+}
+
+static bool
+ask_pair(struct tx *tx, am_id x, am_id y)
+{
+	const struct am_machine *m = tx->m;
+	struct call c = { .kind = H_PAIR, .state = x, .other = y };
+
+	for (size_t i = 0; i < m->n_bindings; i++) {
+		const struct handler_table *t = m->binding[i].table;
+		const struct am_pair_handler *p;
+
+		if (!bits_test(table_set(t, H_PAIR, m->schema->nw), x))
+			continue;
+		for (p = first_pair(t, x, y); p < t->pair + t->n_pairs &&
+		     p->before == x && p->after == y;
+		     p++)
+			if (!ask(tx, &c, p->fn, m->binding[i].arg))
+				return false;
+	}
+	return true;
+}
+
+static bool
+ask_any(struct tx *tx)
+{
+	const struct am_machine *m = tx->m;
+	struct call c = { .kind = H_ENTER,
+		.any = true,
+		.state = UINT16_MAX,
+		.other = UINT16_MAX };
+
+	for (size_t i = 0; i < m->n_bindings; i++) {
+		am_negotiation_fn fn = m->binding[i].table->h->any_enter;
+
+		if (fn != NULL && !ask(tx, &c, fn, m->binding[i].arg))
+			return false;
+	}
+	return true;
+}
+
+/* ---- negotiation (semantics.md 8.3, 9) ---- */
+
+/* Has some binding a handler of this kind for a state of the set? */
+static bool
+any_bound(const struct am_machine *m, enum handler_set kind,
+    const uint64_t *set)
+{
+	size_t nw = m->schema->nw;
+
+	for (size_t i = 0; i < m->n_bindings; i++)
+		if (bits_meet(table_set(m->binding[i].table, kind, nw), set,
+			nw))
+			return true;
+	return false;
+}
+
+/* A refusal of an auto state in an auto transition leaves only that one out. */
+static bool
+leave_out(struct tx *tx, am_id id)
+{
+	if (!tx->ev.automatic || !bits_test(tx->m->schema->automatic, id))
+		return false;
+	bits_clear(tx->target_set.w, id);
+	tx->refused = true;
+	return true;
+}
+
+static bool
+ask_exits(struct tx *tx)
+{
+	if (!any_bound(tx->m, H_EXIT, tx->exits.w))
+		return true;
+	for (size_t i = 0; i < tx->n_exits; i++)
+		if (!ask_state(tx, H_EXIT, tx->exit_list[i]))
+			return false;
+	return true;
+}
+
+static bool
+ask_enters(struct tx *tx)
+{
+	if (!any_bound(tx->m, H_ENTER, tx->enters.w))
+		return true;
+	for (size_t i = 0; i < tx->n_target; i++) {
+		am_id id = tx->target[i];
+
+		if (bits_test(tx->enters.w, id) &&
+		    !ask_state(tx, H_ENTER, id) && !leave_out(tx, id))
+			return false;
+	}
+	return true;
+}
+
+/* The reference walks its list while it shortens it, so the state behind one
+ * that is left out is not asked; and the last answer decides (QUIRK 10). */
+static bool
+ask_selves(struct tx *tx)
+{
+	const struct am_machine *m = tx->m;
+	bool last = true, skip = false;
+	struct set view;
+
+	if (tx->ev.op == AM_REMOVE || !any_bound(m, H_SELF, m->active))
+		return true;
+	bits_copy(view.w, tx->target_set.w, m->schema->nw);
+	for (size_t i = 0; i < tx->n_target; i++) {
+		am_id id = tx->target[i];
+
+		if (!bits_test(view.w, id))
+			continue;
+		if (skip) {
+			skip = false;
+			continue;
+		}
+		if (!bits_test(m->active, id))
+			continue;
+		last = ask_state(tx, H_SELF, id);
+		if (last)
+			continue;
+		if (!leave_out(tx, id))
+			return false;
+		skip = true;
+	}
+	return last;
+}
+
+static bool
+ask_pairs(struct tx *tx)
+{
+	const struct am_machine *m = tx->m;
+	struct set after;
+
+	if (!any_bound(m, H_PAIR, m->active))
+		return true;
+	bits_copy(after.w, tx->target_set.w, m->schema->nw);
+	for (size_t i = 0; i < m->n_active; i++) {
+		for (size_t k = 0; k < tx->n_target; k++) {
+			am_id x = m->order[i], y = tx->target[k];
+
+			if (x != y && bits_test(after.w, y) &&
+			    !ask_pair(tx, x, y) && !leave_out(tx, y))
+				return false;
+		}
+	}
+	return true;
+}
+
+bool
+negotiate(struct tx *tx)
+{
+	if (!ask_exits(tx) || !ask_enters(tx) || !ask_selves(tx) ||
+	    !ask_pairs(tx))
+		return false;
+	if (tx->ev.automatic && !bits_any(tx->target_set.w, tx->m->schema->nw))
+		return false;
+	return ask_any(tx);
+}
+
+/* ---- final handlers (semantics.md 8.4) ---- */
+
+static bool
+tell(struct tx *tx, const struct call *c, am_final_fn fn, void *arg)
+{
+	if (tx->m->dying)
+		return true;
+	call_begin(tx, c, arg);
+	fn(&tx->ev);
+	return call_end(tx);
+}
+
+static bool
+tell_state(struct tx *tx, enum handler_set kind, am_id id)
+{
+	const struct am_machine *m = tx->m;
+	struct call c = { .kind = kind, .state = id, .other = id };
+
+	for (size_t i = 0; i < m->n_bindings; i++) {
+		const struct binding *b = &m->binding[i];
+		const struct am_handler *h;
+
+		if (!bits_test(table_set(b->table, kind, m->schema->nw), id))
+			continue;
+		h = &b->table->h->of[id];
+		if (!tell(tx, &c, kind == H_STATE ? h->state : h->end, b->arg))
+			return false;
+	}
+	return true;
+}
+
+bool
+run_finals(struct tx *tx, size_t *ret_failed)
+{
+	const struct am_machine *m = tx->m;
+
+	*ret_failed = SIZE_MAX;
+	if (any_bound(m, H_END, tx->exits.w))
+		for (size_t i = 0; i < tx->n_exits; i++)
+			if (!tell_state(tx, H_END, tx->exit_list[i]))
+				return false;
+	if (!any_bound(m, H_STATE, tx->enters.w))
+		return true;
+	for (size_t i = 0; i < tx->n_target; i++) {
+		if (bits_test(tx->enters.w, tx->target[i]) &&
+		    !tell_state(tx, H_STATE, tx->target[i])) {
+			*ret_failed = i;
+			return false;
+		}
+	}
+	return true;
+}
+
+bool
+run_any_state(struct tx *tx)
+{
+	const struct am_machine *m = tx->m;
+	struct call c = { .kind = H_STATE,
+		.any = true,
+		.state = UINT16_MAX,
+		.other = UINT16_MAX };
+
+	for (size_t i = 0; i < m->n_bindings; i++) {
+		am_final_fn fn = m->binding[i].table->h->any_state;
+
+		if (fn != NULL && !tell(tx, &c, fn, m->binding[i].arg))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,209 @@
+/* mach.h - the inside of a machine; only lib/machine includes it. */
+#ifndef LIB_MACHINE_MACH_H
+#define LIB_MACHINE_MACH_H
+
+#include <string.h>
+
+#include "lib/machine/machine.h"
+#include "lib/machine/schema.h"
+
+enum {
+	QUEUE_LIMIT = 1000,     /* of appended mutations; semantics.md 3.1 */
+	QUEUE_HARD_MAX = 65536, /* of all, for handlers that queue endlessly */
+	CALLED_INLINE = 4,
+	HANDLER_TIMEOUT_MS = 1000,
+	WHY_MAX = 1024,
+};
+
+/* A waiting mutation. */
+enum queued_flag {
+	Q_APPENDED = 1, /* its turn ticks the queue */
+	Q_CHECK = 2,
+	Q_DISTINCT = 4, /* half of a pulse: never taken for a duplicate */
+};
+
+struct queued_args {
+	size_t len;
+	unsigned char data[];
+};
+
+struct queued {
+	union {
+		am_id in[CALLED_INLINE];
+		am_id *heap; /* owned, if n > CALLED_INLINE */
+	} called;
+	uint16_t n;
+	uint8_t op;
+	uint8_t flags;
+	struct queued_args *args; /* owned, may be NULL */
+	const void *source;
+};
+
+struct queue {
+	struct queued *item; /* a ring; cap is a power of two or 0 */
+	uint32_t cap;
+	uint32_t head;
+	uint32_t len;
+};
+
+/* ---- handlers ---- */
+
+enum handler_set {
+	H_ENTER,
+	H_EXIT,
+	H_SELF,
+	H_STATE,
+	H_END,
+	H_PAIR, /* is `before` of a pair */
+	H__COUNT
+};
+
+/* A bound am_handlers, compiled for a schema and shared by its machines. */
+struct handler_table {
+	struct handler_table *next; /* of schema->tables */
+	int refs;
+	const struct am_handlers *h;  /* borrowed */
+	struct am_pair_handler *pair; /* sorted by before, after */
+	size_t n_pairs;
+	uint64_t set[]; /* [H__COUNT][nw] */
+};
+
+struct binding {
+	struct handler_table *table;
+	void *arg;
+};
+
+static inline const uint64_t *
+table_set(const struct handler_table *t, enum handler_set k, size_t nw)
+{
+	return t->set + (size_t)k * nw;
+}
+
+/* ---- the machine ---- */
+
+struct tracer {
+	const struct am_tracer *t; /* NULL: removed while they run */
+	void *arg;
+};
+
+struct subs;
+struct tx;
+struct call;
+
+struct am_machine {
+	struct am_schema *schema;
+	char *id;
+	uint64_t *clock;  /* [len] */
+	uint64_t *active; /* [nw] */
+	am_id *order;     /* [len], the active list */
+	uint16_t n_active;
+	uint16_t n_bindings;
+	uint16_t n_tracers;
+	bool draining;
+	bool dying; /* freed inside a callback */
+	bool mirror;
+	uint32_t pins;    /* callers on the stack that still need the memory */
+	uint32_t pending; /* appended mutations that wait */
+	uint64_t queue_tick;
+	uint64_t machine_tick;
+	struct queue queue;
+	struct binding *binding;
+	struct tracer *tracer;
+	struct subs *subs;  /* NULL until the first one */
+	struct tx *tx;      /* the transition that runs */
+	int64_t handler_ns; /* when the last handler ended; 0: not known */
+	char *why;          /* owned, may be NULL */
+	char *last_error;   /* likewise */
+};
+
+/* What runs: a transition and its scratch, on the stack of the drain. */
+struct tx {
+	struct am_event ev; /* what handlers get; op, called, args and source
+	                     * of the transition are read from here too */
+	struct am_machine *m;
+	const struct call *call; /* the handler that runs */
+	bool accepted;
+	bool completed; /* a handler failed: no further one is called */
+	bool failing;   /* the handler that runs has called am_fail() */
+	bool refused;   /* some auto state is left out */
+	bool ticked;    /* clocks of enters and exits have ticked */
+	bool may_auto;  /* an auto transition may have to follow */
+	size_t n_target;
+	size_t n_exits;
+	uint64_t *time_after; /* owned; NULL: the clocks as they are */
+	struct set called;
+	struct set
+	    target_set; /* an auto transition takes rejected states out */
+	struct set enters;
+	struct set exits;
+	am_id target[AM_STATES_MAX];
+	am_id exit_list[AM_STATES_MAX];
+	am_id called_buf[AM_STATES_MAX];
+	char refusal[AM_ERROR_MAX];
+	size_t why_len;
+	char why[WHY_MAX];
+};
+
+/* What is asked of a machine: am_mutation after the guards. */
+struct request {
+	enum am_op op; /* AM_ADD, AM_REMOVE, AM_SET */
+	bool automatic;
+	bool check;
+	const am_id *called; /* unique */
+	size_t n_called;
+	struct am_val args;
+	const void *source;
+};
+
+/* resolve.c: semantics.md 6 and 7. list (n states, unique; may be
+ * tx->target) becomes the target in tx->target, n_target and target_set. */
+void resolve(struct tx *tx, const am_id *list, size_t n);
+void sort_states(const struct am_schema *s, am_id *list, size_t n,
+    const uint64_t *set);
+
+/* transition.c: one transition from resolution to its end. tx is scratch,
+ * tx->called_buf apart, in which rq->called may lie. */
+am_result transition_run(struct am_machine *m, const struct request *rq,
+    struct tx *tx);
+
+/* why.c: the reasons of a canceled transition, joined. */
+__attribute__((format(printf, 2, 3))) void why_add(struct tx *tx,
+    const char *fmt, ...);
+void why_relations(struct tx *tx);
+
+/* handler.c */
+bool negotiate(struct tx *tx);
+/* False: one failed, the caller rolls back; *ret_failed: the position in the
+ * target of the state whose handler it was, SIZE_MAX for an end handler. */
+bool run_finals(struct tx *tx, size_t *ret_failed);
+bool run_any_state(struct tx *tx);
+
+/* bind.c */
+void tables_unref(struct am_machine *m);
+
+/* queue.c */
+int queued_init(struct queued *it, const struct request *rq);
+void queued_done(struct queued *it);
+const am_id *queued_called(const struct queued *it);
+/* Take *it on success. */
+int queue_append(struct queue *q, const struct queued *it);
+int queue_prepend(struct queue *q, const struct queued *it);
+bool queue_pop(struct queue *q, struct queued *ret);
+void queue_drop_last(struct queue *q);
+/* Does an equal mutation wait (semantics.md 3.2)? */
+bool queue_holds(const struct queue *q, const struct request *rq);
+void queue_done(struct queue *q);
+
+/* machine.c: the mutation that a failure makes, before all that waits. */
+void mach_prepend(struct am_machine *m, const struct request *rq);
+/* Between them the machine is not freed. */
+void mach_pin(struct am_machine *m);
+void mach_unpin(struct am_machine *m);
+/* A new machine of the schema; the id is copied. */
+struct am_machine *mach_alloc(struct am_schema *schema, const char *id);
+
+/* sub.c: fires what holds now; changed: the states whose clocks ticked. */
+void subs_run(struct am_machine *m, const uint64_t *changed);
+void subs_free(struct am_machine *m);
+
+#endif

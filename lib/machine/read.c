@@ -1,0 +1,159 @@
+/* What a machine tells: states, ticks, contexts, reasons, tracers. */
+#include "lib/machine/mach.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+const char *
+am_machine_id(const struct am_machine *m)
+{
+	return m->id;
+}
+
+struct am_schema *
+am_machine_schema(const struct am_machine *m)
+{
+	return m->schema;
+}
+
+bool
+am_is1(const struct am_machine *m, am_id state)
+{
+	assert(state < m->schema->len);
+	return bits_test(m->active, state);
+}
+
+bool
+am_is(const struct am_machine *m, const am_id *states, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!am_is1(m, states[i]))
+			return false;
+	return true;
+}
+
+bool
+am_any(const struct am_machine *m, const am_id *states, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (am_is1(m, states[i]))
+			return true;
+	return false;
+}
+
+bool
+am_not(const struct am_machine *m, const am_id *states, size_t n)
+{
+	return !am_any(m, states, n);
+}
+
+uint64_t
+am_tick(const struct am_machine *m, am_id state)
+{
+	assert(state < m->schema->len);
+	return m->clock[state];
+}
+
+const uint64_t *
+am_time(const struct am_machine *m)
+{
+	return m->clock;
+}
+
+uint64_t
+am_queue_tick(const struct am_machine *m)
+{
+	return m->queue_tick;
+}
+
+uint64_t
+am_machine_tick(const struct am_machine *m)
+{
+	return m->machine_tick;
+}
+
+const am_id *
+am_active(const struct am_machine *m, size_t *ret_n)
+{
+	*ret_n = m->n_active;
+	return m->order;
+}
+
+bool
+am_draining(const struct am_machine *m)
+{
+	return m->draining;
+}
+
+struct am_ctx
+am_ctx(const struct am_machine *m, am_id state)
+{
+	return (struct am_ctx){
+		.machine = m,
+		.state = state,
+		.tick = am_tick(m, state),
+	};
+}
+
+bool
+am_ctx_valid(struct am_ctx c)
+{
+	return am_tick(c.machine, c.state) == c.tick;
+}
+
+const char *
+am_why(const struct am_machine *m)
+{
+	return m->why != NULL ? m->why : "";
+}
+
+const char *
+am_last_error(const struct am_machine *m)
+{
+	return m->last_error != NULL ? m->last_error : "";
+}
+
+/* ---- tracers ---- */
+
+/* While they run a removed one only becomes a hole. */
+static void
+close_holes(struct am_machine *m)
+{
+	size_t n = 0;
+
+	if (m->pins > 0)
+		return;
+	for (size_t i = 0; i < m->n_tracers; i++)
+		if (m->tracer[i].t != NULL)
+			m->tracer[n++] = m->tracer[i];
+	m->n_tracers = (uint16_t)n;
+}
+
+int
+am_trace(struct am_machine *m, const struct am_tracer *t, void *arg)
+{
+	struct tracer *grown;
+
+	close_holes(m);
+	if (m->n_tracers == UINT16_MAX)
+		return -E2BIG;
+	grown = realloc(m->tracer, (m->n_tracers + 1U) * sizeof(*grown));
+	if (grown == NULL)
+		return -ENOMEM;
+	m->tracer = grown;
+	grown[m->n_tracers++] = (struct tracer){ .t = t, .arg = arg };
+	return 0;
+}
+
+void
+am_untrace(struct am_machine *m, const struct am_tracer *t, void *arg)
+{
+	for (size_t i = 0; i < m->n_tracers; i++) {
+		if (m->tracer[i].t == t && m->tracer[i].arg == arg) {
+			m->tracer[i].t = NULL;
+			break;
+		}
+	}
+	close_holes(m);
+}

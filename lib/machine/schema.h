@@ -1,0 +1,77 @@
+/* schema.h - the compiled schema, as the machine reads it. */
+#ifndef LIB_MACHINE_SCHEMA_H
+#define LIB_MACHINE_SCHEMA_H
+
+#include "lib/amnode.h"
+#include "lib/base/bits.h"
+
+enum {
+	NO_RANK = UINT16_MAX,
+	SET_WORDS_MAX = AM_STATES_MAX / 64,
+};
+
+/* A set of states on the stack; the first nw words of a schema are used. */
+struct set {
+	uint64_t w[SET_WORDS_MAX];
+};
+
+/* for (SET_EACH(id, words, nw)): its states in ascending order. */
+#define SET_EACH(id, s, nw)                                                    \
+	size_t id = bits_next(s, nw, 0);                                       \
+	id < (size_t)(nw)*64;                                                  \
+	id = bits_next(s, nw, id + 1)
+
+/* One row a state, nw words a field, in the order in which the resolver
+ * looks at them. */
+enum schema_field {
+	F_REQ,    /* requires */
+	F_REM,    /* removes */
+	F_REMBY,  /* is removed by */
+	F_ADD,    /* adds */
+	F_REQBY,  /* is required by */
+	F_MADDBY, /* is added by these multi states */
+	F_AFTX,   /* after, either way */
+	F_LESS,   /* sorts before: after-by without after */
+	F__COUNT
+};
+
+struct handler_table;
+
+struct am_schema {
+	int refs;
+	uint16_t len;
+	uint16_t nw; /* words of a set */
+	am_id exception;
+	int handler_timeout; /* id of ErrHandlerTimeout or -1 */
+	uint64_t hash;
+	struct am_state *row; /* as given, with Exception */
+	char **name;         /* owned; row[].name and row[].doc point to them */
+	am_id *list;         /* owned; the relations of row[] point into it */
+	struct am_list *add; /* sanitised, in order */
+	uint64_t *rel;       /* [len][F__COUNT][nw] */
+	uint16_t *rank;      /* position in the Require topology or NO_RANK */
+	am_id *byrank;       /* the other way */
+	uint64_t *sets;      /* owned; what follows points into it */
+	uint64_t *multi;
+	uint64_t *automatic;
+	uint64_t *has_add;
+	uint64_t *has_req;
+	uint64_t *has_after; /* in a pair of after, either way */
+	uint64_t *ranked;
+	uint64_t *health;             /* Healthcheck, Heartbeat */
+	am_id *by_name;               /* ids sorted by name */
+	struct handler_table *tables; /* compiled, shared by the machines */
+};
+
+static inline const uint64_t *
+schema_rel(const struct am_schema *s, size_t id, enum schema_field f)
+{
+	return s->rel + (id * F__COUNT + f) * s->nw;
+}
+
+/* am_schema_new(), but without `strict` a state may require what it removes:
+ * it can never be active, which some vectors contain. */
+struct am_schema *schema_compile(const struct am_states *states, bool strict,
+    struct am_error *err);
+
+#endif

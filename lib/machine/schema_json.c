@@ -1,0 +1,275 @@
+/* A schema from JSON: user input, so every mistake is named. */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/cleanup.h"
+#include "lib/machine/schema.h"
+
+enum { JSON_MAX = 4 * 1024 * 1024 };
+
+/* The table that is being built; ids of base come first. */
+struct draft {
+	const struct am_states *base; /* may be NULL */
+	size_t n_base;
+	struct am_state *row;
+	size_t len;
+	am_id *list; /* owned; all relations of the JSON's rows */
+	size_t list_len;
+	struct am_error *err;
+};
+
+static void
+json_freep(cJSON **j)
+{
+	cJSON_Delete(*j);
+}
+
+static void
+draft_done(struct draft *d)
+{
+	free(d->row);
+	free(d->list);
+}
+
+static int
+find(const struct draft *d, const char *name)
+{
+	for (size_t i = 0; i < d->len; i++)
+		if (d->row[i].name != NULL && strcmp(d->row[i].name, name) == 0)
+			return (int)i;
+	return -ENOENT;
+}
+
+/* ---- names first, since relations may point forward ---- */
+
+static int
+read_name(struct draft *d, size_t i, const cJSON *j)
+{
+	const cJSON *name = cJSON_GetObjectItemCaseSensitive(j, "name");
+	int there;
+
+	if (!cJSON_IsObject(j))
+		return error_set(d->err, "states[%zu]: must be an object", i);
+	if (!cJSON_IsString(name) || name->valuestring[0] == '\0')
+		return error_set(d->err,
+		    "states[%zu]: \"name\" must be a string that is not empty",
+		    i);
+	there = find(d, name->valuestring);
+	if (there >= 0 && (size_t)there < d->n_base)
+		return error_set(d->err,
+		    "state \"%s\": is a base state, which cannot be defined "
+		    "again",
+		    name->valuestring);
+	if (there >= 0)
+		return error_set(d->err, "state \"%s\": there are two of it",
+		    name->valuestring);
+	d->row[d->len++].name = name->valuestring;
+	return 0;
+}
+
+/* ---- then the rest of each row ---- */
+
+static int
+read_list(struct draft *d, const struct am_state *row, const cJSON *j,
+    struct am_list *ret)
+{
+	am_id *to = d->list + d->list_len;
+	const cJSON *item;
+	size_t n = 0;
+
+	if (!cJSON_IsArray(j))
+		return error_set(d->err,
+		    "state \"%s\": %s: must be an array of state names",
+		    row->name, j->string);
+	cJSON_ArrayForEach(item, j)
+	{
+		int id;
+
+		if (!cJSON_IsString(item))
+			return error_set(d->err,
+			    "state \"%s\": %s: must be an array of state names",
+			    row->name, j->string);
+		id = find(d, item->valuestring);
+		if (id < 0)
+			return error_set(d->err,
+			    "state \"%s\": %s: no such state: \"%s\"",
+			    row->name, j->string, item->valuestring);
+		to[n++] = (am_id)id;
+	}
+	d->list_len += n;
+	*ret = (struct am_list){ .id = to, .len = n };
+	return 0;
+}
+
+static int
+read_bool(struct draft *d, const struct am_state *row, const cJSON *j,
+    bool *ret)
+{
+	if (!cJSON_IsBool(j))
+		return error_set(d->err,
+		    "state \"%s\": %s: must be true or false", row->name,
+		    j->string);
+	*ret = cJSON_IsTrue(j);
+	return 0;
+}
+
+static int
+read_key(struct draft *d, struct am_state *row, const cJSON *j)
+{
+	const char *key = j->string;
+
+	if (strcmp(key, "name") == 0)
+		return 0;
+	if (strcmp(key, "auto") == 0)
+		return read_bool(d, row, j, &row->automatic);
+	if (strcmp(key, "multi") == 0)
+		return read_bool(d, row, j, &row->multi);
+	if (strcmp(key, "require") == 0)
+		return read_list(d, row, j, &row->require);
+	if (strcmp(key, "add") == 0)
+		return read_list(d, row, j, &row->add);
+	if (strcmp(key, "remove") == 0)
+		return read_list(d, row, j, &row->remove);
+	if (strcmp(key, "after") == 0)
+		return read_list(d, row, j, &row->after);
+	if (strcmp(key, "doc") == 0) {
+		if (!cJSON_IsString(j))
+			return error_set(d->err,
+			    "state \"%s\": doc: must be a string", row->name);
+		row->doc = j->valuestring;
+		return 0;
+	}
+	return error_set(d->err,
+	    "state \"%s\": unknown key \"%s\"; known: name, doc, auto, multi, "
+	    "require, add, remove, after",
+	    row->name, key);
+}
+
+static int
+read_row(struct draft *d, struct am_state *row, const cJSON *j)
+{
+	const cJSON *key, *before;
+
+	cJSON_ArrayForEach(key, j)
+	{
+		int r;
+
+		for (before = j->child; before != key; before = before->next)
+			if (strcmp(before->string, key->string) == 0)
+				return error_set(d->err,
+				    "state \"%s\": \"%s\" twice", row->name,
+				    key->string);
+		r = read_key(d, row, key);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static size_t
+count_relations(const cJSON *states)
+{
+	const cJSON *row, *key;
+	size_t n = 0;
+
+	cJSON_ArrayForEach(row, states)
+	{
+		cJSON_ArrayForEach(key, row)
+		{
+			if (cJSON_IsArray(key))
+				n += (size_t)cJSON_GetArraySize(key);
+		}
+	}
+	return n;
+}
+
+static int
+read_states(struct draft *d, const cJSON *states)
+{
+	size_t n = (size_t)cJSON_GetArraySize(states), i = 0;
+	const cJSON *j;
+
+	if (d->n_base + n > AM_STATES_MAX)
+		return error_set(d->err, "%zu states: at most %d are possible",
+		    d->n_base + n, AM_STATES_MAX);
+	d->row = calloc(d->n_base + n + 1, sizeof(*d->row));
+	d->list = calloc(count_relations(states) + 1, sizeof(*d->list));
+	if (d->row == NULL || d->list == NULL)
+		return error_set(d->err, "no memory");
+	for (; d->len < d->n_base; d->len++)
+		d->row[d->len] = d->base->row[d->len];
+	cJSON_ArrayForEach(j, states)
+	{
+		int r = read_name(d, i++, j);
+
+		if (r < 0)
+			return r;
+	}
+	i = d->n_base;
+	cJSON_ArrayForEach(j, states)
+	{
+		int r = read_row(d, &d->row[i++], j);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static cJSON *
+parse(const char *json, size_t len, struct am_error *err)
+{
+	const char *end = NULL;
+	cJSON *doc;
+
+	if (len > JSON_MAX) {
+		(void)error_set(err, "a schema of %zu bytes: at most %d", len,
+		    JSON_MAX);
+		return NULL;
+	}
+	/* cJSON would cut a string there. */
+	if (memchr(json, '\0', len) != NULL ||
+	    memmem(json, len, "\\u0000", 6) != NULL) {
+		(void)error_set(err, "a schema holds no NUL");
+		return NULL;
+	}
+	doc = cJSON_ParseWithLengthOpts(json, len, &end, 0);
+	while (doc != NULL && end < json + len && strchr(" \t\r\n", *end))
+		end++;
+	if (doc != NULL && end == json + len)
+		return doc;
+	(void)error_set(err, "is no JSON: at byte %zu",
+	    end != NULL ? (size_t)(end - json) : 0);
+	cJSON_Delete(doc);
+	return NULL;
+}
+
+struct am_schema *
+am_schema_from_json(const char *json, size_t len, const struct am_states *base,
+    struct am_error *err)
+{
+	am_cleanup(json_freep) cJSON *doc = parse(json, len, err);
+	am_cleanup(draft_done) struct draft d = {
+		.base = base,
+		.n_base = base != NULL ? base->len : 0,
+		.err = err,
+	};
+	const cJSON *states;
+	struct am_states table;
+
+	if (doc == NULL)
+		return NULL;
+	states = cJSON_GetObjectItemCaseSensitive(doc, "states");
+	if (!cJSON_IsObject(doc) || !cJSON_IsArray(states)) {
+		(void)error_set(err,
+		    "must be an object with the array \"states\"");
+		return NULL;
+	}
+	if (read_states(&d, states) < 0)
+		return NULL;
+	table = (struct am_states){ .row = d.row, .len = d.len };
+	return am_schema_new(&table, err);
+}

@@ -1,0 +1,281 @@
+#include "lib/machine/mach.h"
+
+#include <stdlib.h>
+
+static void
+tx_init(struct tx *tx, struct am_machine *m, const struct request *rq)
+{
+	tx->ev = (struct am_event){
+		.machine = m,
+		.op = rq->op,
+		.called = rq->called,
+		.n_called = rq->n_called,
+		.automatic = rq->automatic,
+		.check = rq->check,
+		.args = rq->args,
+		.source = rq->source,
+	};
+	tx->m = m;
+	tx->call = NULL;
+	tx->accepted = true;
+	tx->completed = tx->failing = tx->refused = false;
+	tx->ticked = tx->may_auto = false;
+	tx->n_exits = 0;
+	tx->time_after = NULL;
+	tx->why_len = 0;
+	tx->why[0] = '\0';
+	bits_zero(tx->called.w, m->schema->nw);
+	for (size_t i = 0; i < rq->n_called; i++)
+		bits_set(tx->called.w, rq->called[i]);
+	bits_zero(tx->enters.w, m->schema->nw);
+	bits_zero(tx->exits.w, m->schema->nw);
+}
+
+/* semantics.md 5, step 1. */
+static size_t
+states_to_set(struct tx *tx)
+{
+	const struct am_machine *m = tx->m;
+	size_t n = 0;
+
+	if (tx->ev.op != AM_REMOVE)
+		for (size_t i = 0; i < tx->ev.n_called; i++)
+			tx->target[n++] = tx->ev.called[i];
+	if (tx->ev.op != AM_SET)
+		for (size_t i = 0; i < m->n_active; i++)
+			if (!bits_test(tx->called.w, m->order[i]))
+				tx->target[n++] = m->order[i];
+	return n;
+}
+
+/* Step 3. */
+static bool
+relations_accept(const struct tx *tx)
+{
+	size_t nw = tx->m->schema->nw;
+
+	if (tx->ev.op == AM_REMOVE)
+		return true;
+	if (tx->ev.automatic)
+		return bits_meet(tx->called.w, tx->target_set.w, nw);
+	return bits_within(tx->called.w, tx->target_set.w, nw) ||
+	    (tx->ev.check && bits_meet(tx->called.w, tx->m->schema->multi, nw));
+}
+
+/* Step 4; semantics.md 8.2. */
+static void
+exits_and_enters(struct tx *tx)
+{
+	const struct am_machine *m = tx->m;
+	const struct am_schema *s = m->schema;
+
+	for (size_t i = 0; i < s->nw; i++) {
+		uint64_t active = m->active[i], target = tx->target_set.w[i];
+
+		tx->exits.w[i] = active & ~target;
+		tx->enters.w[i] = target &
+		    (~active | (s->multi[i] & tx->called.w[i]));
+	}
+	tx->n_exits = 0;
+	if (m->n_bindings == 0 || !bits_any(tx->exits.w, s->nw))
+		return;
+	for (size_t i = 0; i < m->n_active; i++)
+		if (bits_test(tx->exits.w, m->order[i]))
+			tx->exit_list[tx->n_exits++] = m->order[i];
+	sort_states(s, tx->exit_list, tx->n_exits, tx->exits.w);
+}
+
+/* Step 7. The same list would give the same target, so it is skipped when no
+ * called state is lost and none was left out. */
+static void
+resolve_auto_again(struct tx *tx)
+{
+	const struct am_machine *m = tx->m;
+	struct set called;
+	size_t n = 0;
+
+	if (!tx->refused &&
+	    bits_within(tx->called.w, tx->target_set.w, m->schema->nw))
+		return;
+	bits_zero(called.w, m->schema->nw);
+	for (size_t i = 0; i < tx->ev.n_called; i++) {
+		am_id id = tx->ev.called[i];
+
+		if (!bits_test(tx->target_set.w, id))
+			continue;
+		bits_set(called.w, id);
+		tx->target[n++] = id;
+	}
+	for (size_t i = 0; i < m->n_active; i++)
+		if (!bits_test(called.w, m->order[i]))
+			tx->target[n++] = m->order[i];
+	resolve(tx, tx->target, n);
+	exits_and_enters(tx);
+}
+
+/* semantics.md 13. */
+static void
+apply(struct tx *tx)
+{
+	struct am_machine *m = tx->m;
+	size_t nw = m->schema->nw;
+
+	for (SET_EACH(id, tx->enters.w, nw))
+		m->clock[id] += bits_test(m->active, id) ? 2 : 1;
+	for (SET_EACH(id, tx->exits.w, nw))
+		m->clock[id]++;
+	tx->ticked = bits_any(tx->enters.w, nw) || bits_any(tx->exits.w, nw);
+	bits_copy(m->active, tx->target_set.w, nw);
+	memcpy(m->order, tx->target, tx->n_target * sizeof(*m->order));
+	m->n_active = (uint16_t)tx->n_target;
+}
+
+/* ---- rollback (semantics.md 11) ---- */
+
+/* TimeAfter stays what it was before (QUIRK 5); only tracers see it. */
+static void
+keep_time(struct tx *tx)
+{
+	const struct am_machine *m = tx->m;
+	size_t size = m->schema->len * sizeof(*m->clock);
+
+	if (m->n_tracers == 0 || tx->time_after != NULL)
+		return;
+	tx->time_after = malloc(size);
+	if (tx->time_after != NULL)
+		memcpy(tx->time_after, m->clock, size);
+}
+
+/* from: the position in the target from which on entered states leave. */
+static void
+rollback(struct tx *tx, size_t from)
+{
+	struct am_machine *m = tx->m;
+	const struct am_schema *s = m->schema;
+	size_t n = 0;
+
+	keep_time(tx);
+	for (size_t i = from; i < tx->n_target; i++) {
+		am_id id = tx->target[i];
+
+		if (!bits_test(tx->enters.w, id) || !bits_test(m->active, id))
+			continue;
+		bits_clear(m->active, id);
+		m->clock[id]++;
+	}
+	for (size_t i = 0; i < m->n_active; i++)
+		if (bits_test(m->active, m->order[i]))
+			m->order[n++] = m->order[i];
+	m->n_active = (uint16_t)n;
+	for (SET_EACH(id, tx->called.w, s->nw))
+		if (bits_test(m->active, id) && bits_test(s->multi, id))
+			m->clock[id] += 2;
+}
+
+static bool
+called_exception(const struct tx *tx)
+{
+	return bits_test(tx->called.w, tx->m->schema->exception);
+}
+
+/* Steps 8 and 9. */
+static bool
+finals(struct tx *tx)
+{
+	size_t failed;
+
+	if (tx->m->n_bindings == 0)
+		return true;
+	if (!run_finals(tx, &failed)) {
+		if (!called_exception(tx))
+			rollback(tx, failed);
+		rollback(tx, failed);
+		return false;
+	}
+	if (!run_any_state(tx)) {
+		if (!called_exception(tx))
+			rollback(tx, SIZE_MAX);
+		return false;
+	}
+	return true;
+}
+
+/* ---- what follows ---- */
+
+/* Step 11: may an auto transition follow? */
+static bool
+may_auto(const struct tx *tx)
+{
+	const struct am_event *ev = &tx->ev;
+	bool health = ev->op == AM_ADD && ev->n_called == 1 &&
+	    bits_test(tx->m->schema->health, ev->called[0]);
+
+	return tx->accepted && tx->ticked && !ev->automatic && !health;
+}
+
+static void
+trace_end(struct tx *tx)
+{
+	struct am_machine *m = tx->m;
+	const struct am_event *ev = &tx->ev;
+	struct am_transition t = {
+		.op = ev->op,
+		.automatic = ev->automatic,
+		.check = ev->check,
+		.accepted = tx->accepted,
+		.called = ev->called,
+		.n_called = ev->n_called,
+		.args = ev->args,
+		.source = ev->source,
+		.time_after = tx->time_after != NULL ? tx->time_after
+						     : m->clock,
+		.why = tx->accepted ? "" : tx->why,
+	};
+
+	for (size_t i = 0; i < m->n_tracers && !m->dying; i++) {
+		const struct tracer *r = &m->tracer[i];
+
+		if (r->t != NULL && r->t->transition_end != NULL)
+			r->t->transition_end(m, &t, r->arg);
+	}
+	m->handler_ns = 0;
+}
+
+static bool
+transition_steps(struct tx *tx)
+{
+	const struct am_machine *m = tx->m;
+
+	resolve(tx, tx->target, states_to_set(tx));
+	if (!relations_accept(tx)) {
+		if (!tx->ev.automatic || m->n_tracers > 0)
+			why_relations(tx);
+		return false;
+	}
+	exits_and_enters(tx);
+	if (m->n_bindings > 0 && (!negotiate(tx) || m->dying))
+		return false;
+	if (tx->ev.check)
+		return true;
+	if (tx->ev.automatic)
+		resolve_auto_again(tx);
+	apply(tx);
+	return finals(tx);
+}
+
+am_result
+transition_run(struct am_machine *m, const struct request *rq, struct tx *tx)
+{
+	tx_init(tx, m, rq);
+	m->tx = tx;
+	tx->accepted = transition_steps(tx);
+	m->tx = NULL;
+	tx->may_auto = may_auto(tx);
+	if (!tx->accepted && tx->why_len == 0)
+		why_add(tx, "canceled");
+	if (m->n_tracers > 0)
+		trace_end(tx);
+	free(tx->time_after);
+	tx->time_after = NULL;
+	return tx->accepted ? AM_EXECUTED : AM_CANCELED;
+}
