@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 append(struct tx *tx, const char *fmt, va_list ap)
 {
 	size_t room = sizeof(tx->why) - tx->why_len;

@@ -34,7 +34,7 @@ struct run {
 	struct am_pair_handler *pair;
 	struct am_handlers handlers;
 	bool sparse;
-	bool any_enter; /* bound in sparse mode too */
+	bool any_enter;      /* bound in sparse mode too */
 	struct am_buf calls; /* of the running transition, one a line */
 	const cJSON *want;   /* the transition that has to come next */
 	struct am_buf diff;  /* the first difference; empty: none */
