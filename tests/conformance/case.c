@@ -40,8 +40,7 @@ struct run {
 	struct am_buf diff;  /* the first difference; empty: none */
 };
 
-static void
-differ(struct run *r, const char *fmt, ...)
+static void AM_PRINTF(2, 3) differ(struct run *r, const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;
