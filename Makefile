@@ -136,14 +136,15 @@ $(generated): $(BUILD)/%: %.in FORCE
 tally ?= $(CURDIR)/$(BUILD)/tally
 run = @TALLY=$(tally) BUILD=$(BUILD) tests/run -j $(jobs)
 inner = $(MAKE) --no-print-directory DEVELOPER=1 tally=$(tally)
-conformance_args ?= --class r,l,u,h tests/data/machine.ndjson.gz
+conformance_cases ?= tests/data/machine.ndjson.gz tests/data/model.ndjson.gz
 
 tap-unit: $(unit) $(fuzz)
 	$(run) $(unit)
 	$(run) $(foreach f,$(fuzz),--count $(f) \
 		$(patsubst fuzz_%,tests/fuzz/corpus/%,$(notdir $(f))))
 tap-conformance: $(conformance)
-	$(if $(conformance),$(run) --count $(conformance) $(conformance_args))
+	$(run) --count $(conformance) $(conformance_cases)
+	$(run) --count $(conformance) --sparse $(conformance_cases)
 tap-t: tests
 	$(run) $(wildcard tests/t/*.t)
 tap-slow: tests
