@@ -180,13 +180,13 @@ packages = gcc make pkgconf perl python3 libevent-dev libmsgpack-dev \
 deps:
 	@tests/deps $(packages)
 
-sources = $(shell find proto lib daemon cli examples tests -name '*.[ch]' \
-	! -name '*.tbl.h')
-scripts = $(shell grep -rlE '^\#!/bin/(ba)?sh' .ci examples tests)
+sources = $(shell find $(wildcard proto lib daemon cli examples tests) \
+	-name '*.[ch]' ! -name '*.tbl.h')
+scripts = $(shell grep -rlE '^\#!/bin/(ba)?sh' .ci $(wildcard examples) tests)
 lint:
 	clang-format --dry-run -Werror $(sources)
 	$(if $(wildcard man/*),mandoc -T lint -W warning $(wildcard man/*))
-	shellcheck -x $(scripts)
+	shellcheck -x -P SCRIPTDIR -S warning $(scripts)
 format:
 	clang-format -i $(sources)
 

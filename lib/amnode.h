@@ -32,10 +32,12 @@ struct am_error {
  * be NULL) for what is no JSON and for what would be silently changed:
  * integers beyond 2^53, non-finite numbers, NUL in strings, duplicate keys,
  * nesting over 32 levels. {"$bin":"base64"} becomes binary. */
-AM_API int am_json_decode(const char *json, size_t len, struct am_buf *out, struct am_error *err);
+AM_API int am_json_decode(const char *json, size_t len, struct am_buf *out,
+    struct am_error *err);
 /* Appends the value as one line of JSON without a newline: integers as raw
  * digits, binary as {"$bin":"base64"}. -EINVAL for what JSON cannot carry. */
-AM_API int am_json_encode(struct am_val v, struct am_buf *out, struct am_error *err);
+AM_API int am_json_encode(struct am_val v, struct am_buf *out,
+    struct am_error *err);
 
 /* ---- schema: compiled, immutable, shared by machines ---- */
 
@@ -43,20 +45,24 @@ struct am_schema;
 
 /* Returns new, NULL with a message in err (may be NULL) that names the state
  * and the relation. Copies what it needs of the table. semantics.md 2, 23. */
-AM_API struct am_schema *am_schema_new(const struct am_states *states, struct am_error *err);
+AM_API struct am_schema *am_schema_new(const struct am_states *states,
+    struct am_error *err);
 /* {"states":[{"name":"Foo","auto":true,"multi":true,"require":["Bar"],
  * "add":[],"remove":[],"after":[]}, ...]}. With a base, its rows come first
  * and the JSON's may not repeat one. Returns new. */
 AM_API struct am_schema *am_schema_from_json(const char *json, size_t len,
     const struct am_states *base, struct am_error *err);
 AM_API struct am_schema *am_schema_ref(struct am_schema *s);
-AM_API struct am_schema *am_schema_unref(struct am_schema *s); /* NULL is fine; returns NULL */
+/* NULL is fine; returns NULL */
+AM_API struct am_schema *am_schema_unref(struct am_schema *s);
 AM_API size_t am_schema_len(const struct am_schema *s);
 AM_API const char *am_schema_name(const struct am_schema *s, am_id id);
 /* The row as it was given (before sanitation); NULL if id is out of range. */
-AM_API const struct am_state *am_schema_state(const struct am_schema *s, am_id id);
+AM_API const struct am_state *am_schema_state(const struct am_schema *s,
+    am_id id);
 /* The id, or -ENOENT. */
-AM_API int am_schema_id(const struct am_schema *s, const char *name, size_t len);
+AM_API int am_schema_id(const struct am_schema *s, const char *name,
+    size_t len);
 /* 63 bits over names and relations in order: equal schemas, equal hashes. */
 AM_API uint64_t am_schema_hash(const struct am_schema *s);
 
@@ -93,9 +99,11 @@ struct am_mutation {
 /* What a handler gets; valid during the call. */
 struct am_event {
 	struct am_machine *machine;
-	void *arg;   /* of am_bind() */
-	am_id state; /* whose handler this is; UINT16_MAX: any_enter, any_state */
-	am_id other; /* of a pair: the state that is in the target; else == state */
+	void *arg; /* of am_bind() */
+	/* whose handler this is; UINT16_MAX: any_enter, any_state */
+	am_id state;
+	/* of a pair: the state that is in the target; else == state */
+	am_id other;
 	enum am_op op;
 	const am_id *called;
 	size_t n_called;
@@ -136,34 +144,45 @@ struct am_handlers {
 };
 
 /* Returns new; refs the schema, copies the id (a name for people). */
-AM_API struct am_machine *am_machine_new(struct am_schema *schema, const char *id);
+AM_API struct am_machine *am_machine_new(struct am_schema *schema,
+    const char *id);
 /* NULL is fine; returns NULL. Inside a drain the memory goes when it ends. */
 AM_API struct am_machine *am_machine_free(struct am_machine *m);
 AM_API const char *am_machine_id(const struct am_machine *m);
-AM_API struct am_schema *am_machine_schema(const struct am_machine *m); /* borrowed */
+/* borrowed */
+AM_API struct am_schema *am_machine_schema(const struct am_machine *m);
 
 /* Borrows the table for the machine's life. Several tables: in this order.
  * -EINVAL: an id out of range, or a pair of a state with itself (that is
  * `self`); -EBUSY: in a drain, or a mirror. */
-AM_API int am_bind(struct am_machine *m, const struct am_handlers *h, void *arg);
+AM_API int am_bind(struct am_machine *m, const struct am_handlers *h,
+    void *arg);
 
 /* Runs the whole drain before it returns; from a handler or any callback of a
  * drain it is queued. Ids out of range are a programming error (assert).
  * semantics.md 3, 4. */
 AM_API am_result am_mutate(struct am_machine *m, const struct am_mutation *mut);
 AM_API am_result am_add1(struct am_machine *m, am_id state, struct am_val args);
-AM_API am_result am_remove1(struct am_machine *m, am_id state, struct am_val args);
-AM_API am_result am_add(struct am_machine *m, const am_id *states, size_t n, struct am_val args);
-AM_API am_result am_remove(struct am_machine *m, const am_id *states, size_t n, struct am_val args);
-AM_API am_result am_set(struct am_machine *m, const am_id *states, size_t n, struct am_val args);
-AM_API am_result am_toggle(struct am_machine *m, const am_id *states, size_t n, struct am_val args);
-AM_API am_result am_can_add(struct am_machine *m, const am_id *states, size_t n, struct am_val args);
-AM_API am_result am_can_remove(struct am_machine *m, const am_id *states, size_t n, struct am_val args);
+AM_API am_result am_remove1(struct am_machine *m, am_id state,
+    struct am_val args);
+AM_API am_result am_add(struct am_machine *m, const am_id *states, size_t n,
+    struct am_val args);
+AM_API am_result am_remove(struct am_machine *m, const am_id *states, size_t n,
+    struct am_val args);
+AM_API am_result am_set(struct am_machine *m, const am_id *states, size_t n,
+    struct am_val args);
+AM_API am_result am_toggle(struct am_machine *m, const am_id *states, size_t n,
+    struct am_val args);
+AM_API am_result am_can_add(struct am_machine *m, const am_id *states, size_t n,
+    struct am_val args);
+AM_API am_result am_can_remove(struct am_machine *m, const am_id *states,
+    size_t n, struct am_val args);
 
 /* The pulse that loses nothing: queues +states and -states together, so that
  * a second pulse in the same drain is heard as well (flow rule 5). -EBUSY if
  * the queue has no room for both, else 0. */
-AM_API int am_pulse(struct am_machine *m, const am_id *states, size_t n, struct am_val args);
+AM_API int am_pulse(struct am_machine *m, const am_id *states, size_t n,
+    struct am_val args);
 
 /* Why the last mutation made from outside of a drain was canceled: "Ready
  * requires Start", "LeaseRequested removed by Draining", "WorkRequestedEnter:
@@ -173,17 +192,22 @@ AM_API int am_pulse(struct am_machine *m, const am_id *states, size_t n, struct 
 AM_API const char *am_why(const struct am_machine *m);
 
 /* In a negotiation handler: refuses with a reason; returns false. */
-AM_API bool am_refuse(struct am_event *ev, const char *fmt, ...) AM_PRINTF(2, 3);
+AM_API bool am_refuse(struct am_event *ev, const char *fmt, ...)
+    AM_PRINTF(2, 3);
 /* In any handler: it failed (the analogue of a panic). semantics.md 11. */
 AM_API void am_fail(struct am_event *ev, const char *fmt, ...) AM_PRINTF(2, 3);
 /* The text of the last failure; empty if there was none. */
 AM_API const char *am_last_error(const struct am_machine *m);
 
 AM_API bool am_is1(const struct am_machine *m, am_id state);
-AM_API bool am_is(const struct am_machine *m, const am_id *states, size_t n);  /* all active */
-AM_API bool am_not(const struct am_machine *m, const am_id *states, size_t n); /* none active */
-AM_API bool am_any(const struct am_machine *m, const am_id *states, size_t n); /* one at least */
-AM_API uint64_t am_tick(const struct am_machine *m, am_id state); /* odd: active */
+/* all active */
+AM_API bool am_is(const struct am_machine *m, const am_id *states, size_t n);
+/* none active */
+AM_API bool am_not(const struct am_machine *m, const am_id *states, size_t n);
+/* one at least */
+AM_API bool am_any(const struct am_machine *m, const am_id *states, size_t n);
+/* odd: active */
+AM_API uint64_t am_tick(const struct am_machine *m, am_id state);
 /* All clocks, in order of ids; borrowed until the next mutation. */
 AM_API const uint64_t *am_time(const struct am_machine *m);
 AM_API uint64_t am_queue_tick(const struct am_machine *m);
@@ -211,11 +235,14 @@ typedef uint64_t am_sub;
 #define AM_SUB_FAILED UINT64_MAX
 typedef void (*am_sub_fn)(struct am_machine *m, void *arg);
 
-AM_API am_sub am_when(struct am_machine *m, const am_id *states, size_t n, am_sub_fn fn, void *arg);
-AM_API am_sub am_when_not(struct am_machine *m, const am_id *states, size_t n, am_sub_fn fn, void *arg);
-AM_API am_sub am_when_time(struct am_machine *m, const am_id *states, const uint64_t *ticks,
-    size_t n, am_sub_fn fn, void *arg);
-AM_API am_sub am_when_ticks(struct am_machine *m, am_id state, uint64_t n, am_sub_fn fn, void *arg);
+AM_API am_sub am_when(struct am_machine *m, const am_id *states, size_t n,
+    am_sub_fn fn, void *arg);
+AM_API am_sub am_when_not(struct am_machine *m, const am_id *states, size_t n,
+    am_sub_fn fn, void *arg);
+AM_API am_sub am_when_time(struct am_machine *m, const am_id *states,
+    const uint64_t *ticks, size_t n, am_sub_fn fn, void *arg);
+AM_API am_sub am_when_ticks(struct am_machine *m, am_id state, uint64_t n,
+    am_sub_fn fn, void *arg);
 AM_API void am_sub_cancel(struct am_machine *m, am_sub sub);
 
 /* ---- tracing ---- */
@@ -235,7 +262,8 @@ struct am_transition {
 };
 
 struct am_tracer {
-	void (*transition_end)(struct am_machine *m, const struct am_transition *t, void *arg);
+	void (*transition_end)(struct am_machine *m,
+	    const struct am_transition *t, void *arg);
 	/* The queue is empty, the drain is over; mutations made here start
 	 * another one. */
 	void (*drain_end)(struct am_machine *m, void *arg);
@@ -243,19 +271,23 @@ struct am_tracer {
 
 /* Borrows the tracer for the machine's life (or until removed). */
 AM_API int am_trace(struct am_machine *m, const struct am_tracer *t, void *arg);
-AM_API void am_untrace(struct am_machine *m, const struct am_tracer *t, void *arg);
+AM_API void am_untrace(struct am_machine *m, const struct am_tracer *t,
+    void *arg);
 
 /* ---- strings (semantics.md 16), appended ---- */
 
-AM_API void am_string(const struct am_machine *m, struct am_buf *out);     /* (Foo:1 Bar:3) */
-AM_API void am_string_all(const struct am_machine *m, struct am_buf *out); /* (Foo:1) [Bar:0] */
+/* (Foo:1 Bar:3) */
+AM_API void am_string(const struct am_machine *m, struct am_buf *out);
+/* (Foo:1) [Bar:0] */
+AM_API void am_string_all(const struct am_machine *m, struct am_buf *out);
 AM_API void am_inspect(const struct am_machine *m, struct am_buf *out);
 
 /* ---- loop ---- */
 
 struct am_loop;
 
-AM_API struct am_loop *am_loop_new(void); /* returns new; NULL: no memory, no fds */
+/* returns new; NULL: no memory, no fds */
+AM_API struct am_loop *am_loop_new(void);
 AM_API struct am_loop *am_loop_free(struct am_loop *l);
 /* Runs until am_loop_stop(). */
 AM_API int am_loop_run(struct am_loop *l);
@@ -274,10 +306,12 @@ struct am_timer {
 	int64_t deadline_ns; /* monotonic; 0: not running */
 	void *event;
 };
-AM_API void am_timer_init(struct am_timer *t, struct am_loop *l, void (*fn)(void *arg), void *arg);
+AM_API void am_timer_init(struct am_timer *t, struct am_loop *l,
+    void (*fn)(void *arg), void *arg);
 AM_API int am_timer_start(struct am_timer *t, int64_t delay_ms);
 AM_API void am_timer_stop(struct am_timer *t);
-AM_API void am_timer_done(struct am_timer *t); /* idempotent, also on zeroed memory */
+/* idempotent, also on zeroed memory */
+AM_API void am_timer_done(struct am_timer *t);
 
 /* ---- worker ---- */
 
@@ -289,11 +323,14 @@ struct am_worker;
 typedef uint64_t am_req;
 
 struct am_worker_conf {
-	const char *kind;               /* for --help and logs; may be NULL */
-	const struct am_states *states; /* the base rows first; NULL: base only */
-	struct am_schema *schema;       /* instead of states, if not NULL; borrowed */
-	const struct am_handlers *handlers; /* bound after the library's; may be NULL */
-	void *arg;                          /* of the handlers and callbacks */
+	const char *kind; /* for --help and logs; may be NULL */
+	/* the base rows first; NULL: base only */
+	const struct am_states *states;
+	/* instead of states, if not NULL; borrowed */
+	struct am_schema *schema;
+	/* bound after the library's; may be NULL */
+	const struct am_handlers *handlers;
+	void *arg; /* of the handlers and callbacks */
 	/* false: ready when the loop runs. true: am_worker_ready() says so. */
 	bool ready_later;
 	/* A lease begins; may be NULL. */
@@ -315,57 +352,68 @@ struct am_worker_conf {
  * environment; without them it explains on stderr how it is started. */
 AM_API int am_worker_main(const struct am_worker_conf *conf);
 /* The same in two halves, for a program that has things to do in between. */
-AM_API struct am_worker *am_worker_new(struct am_loop *l, const struct am_worker_conf *conf,
-    struct am_error *err);
+AM_API struct am_worker *am_worker_new(struct am_loop *l,
+    const struct am_worker_conf *conf, struct am_error *err);
 AM_API struct am_worker *am_worker_free(struct am_worker *w);
-AM_API struct am_machine *am_worker_machine(const struct am_worker *w); /* borrowed */
+/* borrowed */
+AM_API struct am_machine *am_worker_machine(const struct am_worker *w);
 /* The worker whose machine it is: for handlers, which get the machine. */
 AM_API struct am_worker *am_worker_of(const struct am_machine *m);
-AM_API struct am_loop *am_worker_loop(const struct am_worker *w);       /* borrowed */
+/* borrowed */
+AM_API struct am_loop *am_worker_loop(const struct am_worker *w);
 AM_API void am_worker_ready(struct am_worker *w);
 AM_API void am_worker_reset_done(struct am_worker *w);
 AM_API void am_worker_alive(struct am_worker *w);
-AM_API void am_worker_exit(struct am_worker *w, int status); /* stops the loop */
+/* stops the loop */
+AM_API void am_worker_exit(struct am_worker *w, int status);
 
 /* In a handler of WorkRequested or CancelWork: the request it is about. */
-AM_API am_req am_worker_req(const struct am_worker *w, const struct am_event *ev);
+AM_API am_req am_worker_req(const struct am_worker *w,
+    const struct am_event *ev);
 /* The request's time left in ms, 0 if it is over. */
 AM_API int64_t am_worker_req_left_ms(const struct am_worker *w, am_req req);
 /* Exactly one of these four ends a request. -ENOENT: it has ended already;
  * -EAGAIN: the outbox is full, try again at on_room. */
-AM_API int am_worker_answer(struct am_worker *w, am_req req, struct am_val data);
-AM_API int am_worker_fail(struct am_worker *w, am_req req, const char *code, const char *message);
-AM_API int am_worker_refuse(struct am_worker *w, am_req req, const char *reason);
+AM_API int am_worker_answer(struct am_worker *w, am_req req,
+    struct am_val data);
+AM_API int am_worker_fail(struct am_worker *w, am_req req, const char *code,
+    const char *message);
+AM_API int am_worker_refuse(struct am_worker *w, am_req req,
+    const char *reason);
 /* It did not run to its end because CancelWork asked so: the client gets
  * "canceled", or "timeout" if the deadline was the reason. */
 AM_API int am_worker_canceled(struct am_worker *w, am_req req);
 /* Before the end, any number. */
-AM_API int am_worker_progress(struct am_worker *w, am_req req, struct am_val data);
+AM_API int am_worker_progress(struct am_worker *w, am_req req,
+    struct am_val data);
 AM_API int am_worker_chunk(struct am_worker *w, am_req req, struct am_val data);
 /* This worker cannot be trusted with more work: the supervisor is told by
  * SuperSendPayload {name: Error, err: code, stuck}, and replaces it. Open
  * requests are ended by the caller. */
-AM_API int am_worker_broken(struct am_worker *w, const char *code, const char *message);
+AM_API int am_worker_broken(struct am_worker *w, const char *code,
+    const char *message);
 /* A payload that no request asked for; stays until fetched or the lease ends. */
-AM_API int am_worker_event(struct am_worker *w, const char *name, struct am_val data);
+AM_API int am_worker_event(struct am_worker *w, const char *name,
+    struct am_val data);
 
 /* ---- client ---- */
 
 struct am_client;
 
 enum am_status {
-	AM_OK,       /* answered */
-	AM_FAILED,   /* answered with an error */
-	AM_REFUSED,  /* by a relation, a handler or the program */
-	AM_TIMEOUT,  /* the deadline passed; the request is canceled */
-	AM_UNKNOWN,  /* the worker died or the link was cut in this request */
+	AM_OK,      /* answered */
+	AM_FAILED,  /* answered with an error */
+	AM_REFUSED, /* by a relation, a handler or the program */
+	AM_TIMEOUT, /* the deadline passed; the request is canceled */
+	AM_UNKNOWN, /* the worker died or the link was cut in this request */
 	AM_WAS_CANCELED, /* the request was: lease ended, CancelWork */
 };
 
 /* The end of a request, or what came before it. Borrowed during the call. */
 struct am_payload {
-	uint64_t seq;     /* of the worker's outbox; 0: made here */
-	uint64_t req;     /* what am_client_request() returned; 0: unsolicited */
+	uint64_t seq; /* of the worker's outbox; 0: made here */
+	/* what am_client_request() returned; 0: unsolicited */
+	uint64_t req;
 	const char *kind; /* "result", "progress", "chunk", "event" */
 	const char *name;
 	const char *source; /* the worker's machine id */
@@ -380,20 +428,23 @@ struct am_client_conf {
 	const char *const *supervisors; /* PATH or HOST:PORT, tried in order */
 	size_t n_supervisors;
 	void *arg;
-	void (*on_payload)(struct am_client *c, const struct am_payload *p, void *arg);
+	void (*on_payload)(struct am_client *c, const struct am_payload *p,
+	    void *arg);
 	/* The lease is held and the worker takes requests. */
 	void (*on_ready)(struct am_client *c, void *arg);
 	/* No lease will come ("queue full", "pool broken: ...", "timeout") or it
 	 * is over ("released", "ttl", "worker-died", ...). */
-	void (*on_lost)(struct am_client *c, const char *code, const char *reason, void *arg);
+	void (*on_lost)(struct am_client *c, const char *code,
+	    const char *reason, void *arg);
 };
 
 /* Returns new; copies conf's strings. Connects when the loop runs. */
-AM_API struct am_client *am_client_new(struct am_loop *l, const struct am_client_conf *conf,
-    struct am_error *err);
+AM_API struct am_client *am_client_new(struct am_loop *l,
+    const struct am_client_conf *conf, struct am_error *err);
 /* Releases what is held, as far as that works without waiting. */
 AM_API struct am_client *am_client_free(struct am_client *c);
-AM_API struct am_machine *am_client_machine(const struct am_client *c); /* borrowed */
+/* borrowed */
+AM_API struct am_machine *am_client_machine(const struct am_client *c);
 /* The mirror of the worker's machine; NULL without one. Borrowed until on_lost. */
 AM_API struct am_machine *am_client_worker(const struct am_client *c);
 /* Wants a worker within timeout_ms (0: only if one is free now; -1: no bound). */
@@ -402,7 +453,8 @@ AM_API int am_client_lease(struct am_client *c, int64_t timeout_ms);
 AM_API int am_client_release(struct am_client *c);
 /* Adds WorkRequested {args} to the worker; the answer comes to on_payload
  * exactly once. Returns the request's number; 0: no worker (see am_client_lease). */
-AM_API uint64_t am_client_request(struct am_client *c, struct am_val args, int64_t timeout_ms);
+AM_API uint64_t am_client_request(struct am_client *c, struct am_val args,
+    int64_t timeout_ms);
 AM_API int am_client_cancel(struct am_client *c, uint64_t req);
 
 #ifdef __cplusplus

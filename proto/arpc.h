@@ -48,44 +48,50 @@ struct arpc_frame {
 
 /* 0, or -EBADMSG with *ret_why naming what is wrong ("type is not 0, 1 or 2").
  * The bytes must be one whole value (mp_scan() said so) of len bytes. */
-int arpc_frame_get(const void *data, size_t len, struct arpc_frame *ret, const char **ret_why);
+int arpc_frame_get(const void *data, size_t len, struct arpc_frame *ret,
+    const char **ret_why);
 
 /* ---- the closed list of error codes ---- */
 
 #define ARPC_ERRORS(X)                                                         \
-	X(bad_frame)      /* closes the connection */                          \
-	X(too_big)        /* likewise: frame over 16 MiB */                    \
-	X(too_deep)       /* likewise: nesting over 32 */                      \
-	X(no_hello)       /* likewise: traffic before hello */                 \
-	X(bad_proto)      /* hello of another version; closes */               \
-	X(bad_token)      /* no such lease, or not its token; closes */        \
-	X(not_permitted)  /* the role may not do this */                       \
+	X(bad_frame)     /* closes the connection */                           \
+	X(too_big)       /* likewise: frame over 16 MiB */                     \
+	X(too_deep)      /* likewise: nesting over 32 */                       \
+	X(no_hello)      /* likewise: traffic before hello */                  \
+	X(bad_proto)     /* hello of another version; closes */                \
+	X(bad_token)     /* no such lease, or not its token; closes */         \
+	X(not_permitted) /* the role may not do this */                        \
 	X(no_method)                                                           \
 	X(bad_params)                                                          \
-	X(no_state)       /* state id out of range */                          \
-	X(no_topic)       /* info: no such topic */                            \
-	X(no_lease)       /* no lease of this id, or it is over */             \
-	X(busy)           /* a limit of this server: try later */              \
+	X(no_state) /* state id out of range */                                \
+	X(no_topic) /* info: no such topic */                                  \
+	X(no_lease) /* no lease of this id, or it is over */                   \
+	X(busy)     /* a limit of this server: try later */                    \
 	X(internal)
 
 enum arpc_error {
 #define X(name) ARPC_E_##name,
 	ARPC_ERRORS(X)
 #undef X
-	ARPC_E__COUNT
+	    ARPC_E__COUNT
 };
 const char *arpc_error_name(enum arpc_error e);
 
 /* ---- frames out ---- */
 
-void arpc_put_request(struct am_buf *b, uint32_t id, enum arpc_method m); /* params follow */
-void arpc_put_notification(struct am_buf *b, enum arpc_method m);         /* params follow */
-void arpc_put_response(struct am_buf *b, uint32_t id);                    /* result follows */
+/* params follow */
+void arpc_put_request(struct am_buf *b, uint32_t id, enum arpc_method m);
+/* params follow */
+void arpc_put_notification(struct am_buf *b, enum arpc_method m);
+/* result follows */
+void arpc_put_response(struct am_buf *b, uint32_t id);
 /* Whole frame: [1, id, "code: text (field)", nil]; field may be NULL. */
-void arpc_put_error(struct am_buf *b, uint32_t id, enum arpc_error e, const char *field,
-    const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void arpc_put_error(struct am_buf *b, uint32_t id, enum arpc_error e,
+    const char *field, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
 /* Splits "code: text"; ARPC_E_internal if the code is not of the list. */
-enum arpc_error arpc_error_get(struct am_val error, const char **ret_text, size_t *ret_len);
+enum arpc_error arpc_error_get(struct am_val error, const char **ret_text,
+    size_t *ret_len);
 /* Whole frame: [2, "bye", [reason]]. */
 void arpc_put_bye(struct am_buf *b, const char *reason);
 
@@ -104,8 +110,10 @@ struct arpc_hello {
 	uint64_t hash;
 };
 
-void arpc_put_hello(struct am_buf *b, uint32_t id, const struct arpc_hello *h); /* whole frame */
-int arpc_hello_get(struct am_val params, struct arpc_hello *ret, const char **ret_why);
+/* whole frame */
+void arpc_put_hello(struct am_buf *b, uint32_t id, const struct arpc_hello *h);
+int arpc_hello_get(struct am_val params, struct arpc_hello *ret,
+    const char **ret_why);
 
 struct arpc_welcome {
 	uint32_t proto;
@@ -122,7 +130,8 @@ struct arpc_welcome {
 
 /* The result only; rows: schema written before, AM_NONE leaves it out. */
 void arpc_put_welcome(struct am_buf *b, const struct arpc_welcome *w);
-int arpc_welcome_get(struct am_val result, struct arpc_welcome *ret, const char **ret_why);
+int arpc_welcome_get(struct am_val result, struct arpc_welcome *ret,
+    const char **ret_why);
 
 /* Rows of a schema: [[name, flags (1 auto, 2 multi), require, add, remove, after], ...],
  * relations as arrays of ids. */
@@ -138,11 +147,11 @@ struct arpc_mutation {
 	int64_t deadline_ms; /* -1: none */
 };
 
-void arpc_put_mutation(struct am_buf *b, const am_id *states, size_t n, struct am_val args,
-    int64_t deadline_ms);
+void arpc_put_mutation(struct am_buf *b, const am_id *states, size_t n,
+    struct am_val args, int64_t deadline_ms);
 /* *ret is written up to n_states; ids are below n_known or -ERANGE. */
-int arpc_mutation_get(struct am_val params, size_t n_known, struct arpc_mutation *ret,
-    const char **ret_why);
+int arpc_mutation_get(struct am_val params, size_t n_known,
+    struct arpc_mutation *ret, const char **ret_why);
 
 /* ---- updates ----
  * [queue tick delta, checksum, id, delta, id, delta, ...] relative to what was
@@ -157,11 +166,12 @@ struct arpc_clock {
 	uint64_t machine_tick;
 	uint8_t sum; /* kept up to date */
 };
-void arpc_put_update(struct am_buf *b, struct arpc_clock *sent, const uint64_t *now,
-    uint64_t queue_tick);
+void arpc_put_update(struct am_buf *b, struct arpc_clock *sent,
+    const uint64_t *now, uint64_t queue_tick);
 /* Applies one; -EBADMSG: malformed, -EILSEQ: the checksum differs (it was
  * applied; ask for a sync). */
-int arpc_update_get(struct am_val update, struct arpc_clock *clock, const char **ret_why);
+int arpc_update_get(struct am_val update, struct arpc_clock *clock,
+    const char **ret_why);
 uint8_t arpc_clock_sum(const struct arpc_clock *c);
 
 /* ---- payloads ----
@@ -175,17 +185,20 @@ enum arpc_payload_kind {
 };
 
 struct arpc_payload {
-	uint64_t seq;    /* 0: not numbered, not acked (supervisor's) */
-	uint32_t req;    /* id of the mutation that asked; 0: none */
+	uint64_t seq; /* 0: not numbered, not acked (supervisor's) */
+	uint32_t req; /* id of the mutation that asked; 0: none */
 	enum arpc_payload_kind kind;
-	struct am_val name;   /* strings */
+	/* Whole string values. */
+	struct am_val name;
 	struct am_val source;
 	struct am_val data;
 };
 
-void arpc_put_payload(struct am_buf *b, uint64_t seq, uint32_t req, enum arpc_payload_kind kind,
-    const char *name, const char *source, struct am_val data); /* whole frame */
-int arpc_payload_get(struct am_val params, struct arpc_payload *ret, const char **ret_why);
+void arpc_put_payload(struct am_buf *b, uint64_t seq, uint32_t req,
+    enum arpc_payload_kind kind, const char *name, const char *source,
+    struct am_val data); /* whole frame */
+int arpc_payload_get(struct am_val params, struct arpc_payload *ret,
+    const char **ret_why);
 
 /* ---- lease_begin (private connections) ----
  * params: [{"lease","token":bin,"client","ttl_ms","max_ms"}]; result as of a
@@ -199,7 +212,9 @@ struct arpc_lease {
 	int64_t max_ms;
 };
 
-void arpc_put_lease(struct am_buf *b, const struct arpc_lease *l); /* params only */
-int arpc_lease_get(struct am_val params, struct arpc_lease *ret, const char **ret_why);
+/* params only */
+void arpc_put_lease(struct am_buf *b, const struct arpc_lease *l);
+int arpc_lease_get(struct am_val params, struct arpc_lease *ret,
+    const char **ret_why);
 
 #endif

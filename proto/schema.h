@@ -51,7 +51,8 @@ struct am_states {
 #define AM_NARG(...)                                                           \
 	AM_NARG_(__VA_ARGS__, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
 #define AM_NARG_(a, b, c, d, e, f, g, h, i, j, k, l, n, ...) n
-#define AM_EACH(pfx, ...) AM_CAT(AM_EACH_, AM_NARG(__VA_ARGS__))(pfx, __VA_ARGS__)
+#define AM_EACH(pfx, ...)                                                      \
+	AM_CAT(AM_EACH_, AM_NARG(__VA_ARGS__))(pfx, __VA_ARGS__)
 #define AM_EACH_1(p, a) p##a
 #define AM_EACH_2(p, a, ...) p##a, AM_EACH_1(p, __VA_ARGS__)
 #define AM_EACH_3(p, a, ...) p##a, AM_EACH_2(p, __VA_ARGS__)

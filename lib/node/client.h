@@ -18,10 +18,10 @@ struct client_lease {
 
 /* What am_client_lease() asks for; set before it. */
 struct client_wish {
-	int64_t ttl_ms;  /* 0: the supervisor's default */
-	int64_t max_ms;  /* likewise */
-	int priority;    /* higher first; 0 */
-	pid_t pid;       /* the lease ends when it exits; 0: none */
+	int64_t ttl_ms;     /* 0: the supervisor's default */
+	int64_t max_ms;     /* likewise */
+	int priority;       /* higher first; 0 */
+	pid_t pid;          /* the lease ends when it exits; 0: none */
 	uint64_t pid_start; /* field 22 of its /proc/PID/stat */
 };
 void client_wish(struct am_client *c, const struct client_wish *w);
