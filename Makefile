@@ -227,7 +227,7 @@ define places
 644 $(unitdir) $(filter %.service %.socket,$(generated) $(wildcard systemd/*))
 endef
 export places
-install: all
+install: all $(generated)
 	@echo "$$places" | while read -r mode dir files; do \
 		for f in $$files; do \
 			$(INSTALL) -D -m $$mode $$f $(DESTDIR)$$dir/$${f##*/} || exit 1; \

@@ -105,7 +105,6 @@ log_line(enum log_level level, const char *fmt, ...)
 		return;
 	start = put_prefix(line, sizeof(line), level);
 	len = start;
-	errno = saved_errno;
 	va_start(ap, fmt);
 	n = vsnprintf(line + len, sizeof(line) - len, fmt, ap);
 	va_end(ap);

@@ -1,8 +1,8 @@
 /* log.h - lines on stderr. For programs only: lib and proto never log.
  *
  * One fact a line, `what: text key=value`, without a newline. errno is
- * preserved and may be printed by %m. Control characters are replaced, so that
- * a peer's text cannot forge a line; long lines are cut. */
+ * preserved. Control characters are replaced, so that a peer's text cannot
+ * forge a line; long lines are cut. */
 #ifndef LIB_BASE_LOG_H
 #define LIB_BASE_LOG_H
 

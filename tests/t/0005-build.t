@@ -1,0 +1,96 @@
+#!/bin/sh
+# What is built: the symbols, what is linked, what is installed, the header.
+. "${0%/*}/lib.sh"
+cd "$T_ROOT" || exit 1
+cc=${CC:-cc}
+# A sanitizer's runtime exports and links what it likes.
+case $BUILD in *address*) instrumented=1 ;; *) instrumented= ;; esac
+
+foreign_symbols() {
+	nm -D --defined-only "$BUILD/libamnode.so" | awk '$3 !~ /^am_/ { print $3 }'
+}
+[ -n "$instrumented" ] || is "libamnode.so exports am_* only" "$(foreign_symbols)" ""
+
+links_none_of() { # links_none_of FILE PATTERN
+	test -e "$1" && ! readelf -d "$1" | grep NEEDED | grep -E "$2"
+}
+for f in libamnode.so amctl amnode-exec examples/square; do
+	ok "$f links neither libsystemd nor OpenSSL" \
+		links_none_of "$BUILD/$f" 'systemd|ssl|crypto|ini_config|libevent-2|libevent_(extra|openssl|pthreads)'
+done
+
+cat >"$T_DIR/user.c" <<'END'
+#include <amnode.h>
+
+enum {
+#define STATE(name, ...) My_##name,
+#include <amnode/worker.tbl.h>
+STATE(Squaring, "level")
+#undef STATE
+	My__COUNT
+};
+
+#define S(...) AM_LIST(My_, __VA_ARGS__)
+static const struct am_state rows[] = {
+#define STATE(n, d, ...) [My_##n] = { .name = #n, .doc = d, __VA_ARGS__ },
+#include <amnode/worker.tbl.h>
+STATE(Squaring, "level: at work", .require = S(Working))
+#undef STATE
+};
+
+int
+main(void)
+{
+	struct am_states states = { "mine", rows, My__COUNT };
+	struct am_schema *schema = am_schema_new(&states, NULL);
+	int id = am_schema_id(schema, "Squaring", 8);
+
+	am_schema_unref(schema);
+	return id == My_Squaring ? 0 : 1;
+}
+END
+cat >"$T_DIR/user.cc" <<'END'
+#include <amnode.h>
+
+int
+main()
+{
+	am_buf b = AM_BUF_INIT;
+
+	am_put_int(&b, 1);
+	am_buf_done(&b);
+	return 0;
+}
+END
+
+dest=$T_DIR/dest
+ok "make install works without rights" \
+	make -s -o all install BUILD="$BUILD" DESTDIR="$dest" prefix=/usr
+for f in bin/amctl sbin/amnoded libexec/amnode/amnode-exec include/amnode.h \
+	include/amnode/worker.tbl.h lib/libamnode.so lib/libamnode.a \
+	lib/pkgconfig/amnode.pc lib/amnode/square.py lib/amnode/square \
+	lib/systemd/system/amnoded.service lib/systemd/system/amnoded@.service \
+	share/man/man1/amctl.1 share/man/man8/amnoded.8; do
+	ok "  $f" test -e "$dest/usr/$f"
+done
+leftover_marks() { grep -rn '@[a-z]*dir@' "$dest/usr/lib/systemd" "$dest/usr/lib/pkgconfig"; }
+exits 1 "no placeholder is left in what was installed" leftover_marks
+is "the pc file knows its prefix" \
+	"$(sed -n 's/^prefix=//p' "$dest/usr/lib/pkgconfig/amnode.pc")" /usr
+
+flags="-I$dest/usr/include"
+if [ -z "$instrumented" ]; then
+	ok "a program is built from what was installed" \
+		"$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror $flags \
+		-o "$T_DIR/user" "$T_DIR/user.c" -L"$dest/usr/lib" -lamnode
+	ok "  and runs" env LD_LIBRARY_PATH="$dest/usr/lib" "$T_DIR/user"
+	if command -v c++ >/dev/null; then
+		ok "the header is fine for C++" \
+			c++ -std=c++17 -Wall -Wextra -Werror $flags \
+			-fsyntax-only "$T_DIR/user.cc"
+	fi
+fi
+
+ok "make uninstall works" make -s uninstall BUILD="$BUILD" DESTDIR="$dest" prefix=/usr
+is "  and leaves no file" "$(find "$dest" ! -type d)" ""
+finish
