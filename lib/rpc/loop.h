@@ -7,22 +7,30 @@
 
 #include "lib/amnode.h"
 
+struct turn_list;
+
 /* One thing to do at the end of this turn, after all callbacks and mutations:
  * write what was queued (flush), or free what was marked dead (reap; runs after
- * every flush). Embedded in its owner; queueing twice is once. */
+ * every flush); or in the next turn, which then does not wait (next). Embedded
+ * in its owner; queueing twice is once, and an item is in one list only: the
+ * last call decides. */
 struct turn_item {
 	void (*fn)(void *arg);
 	void *arg;
-	bool queued;
+	struct turn_list *in; /* NULL: not queued */
 	TAILQ_ENTRY(turn_item) link;
 };
 
 struct event_base *loop_base(struct am_loop *l); /* borrowed; for event_new() */
 void loop_at_flush(struct am_loop *l, struct turn_item *it);
 void loop_at_reap(struct am_loop *l, struct turn_item *it);
+void loop_at_next(struct am_loop *l, struct turn_item *it);
 /* Takes the item out again; call it before its owner is freed. */
 void loop_forget(struct am_loop *l, struct turn_item *it);
-/* Time at the start of this turn, monotonic. */
-int64_t loop_now_ns(const struct am_loop *l);
+/* Time of this turn, monotonic: read once, when it is first asked for. */
+int64_t loop_now_ns(struct am_loop *l);
+/* Memory that anybody may use until he returns to the loop: what is read from
+ * a socket lies there, so that idle connections need no buffer. */
+uint8_t *loop_scratch(struct am_loop *l, size_t *ret_len);
 
 #endif

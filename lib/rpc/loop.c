@@ -1,0 +1,375 @@
+#include "lib/rpc/loop.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
+
+enum { SCRATCH_LEN = 64 * 1024 };
+
+TAILQ_HEAD(turn_head, turn_item);
+struct turn_list {
+	struct turn_head head;
+	size_t len;
+};
+
+struct post {
+	void (*fn)(void *arg);
+	void *arg;
+	STAILQ_ENTRY(post) link;
+};
+STAILQ_HEAD(post_head, post);
+
+struct am_loop {
+	struct event_base *base;
+	struct event *wake;    /* readable: something was posted */
+	struct event *timeout; /* of am_loop_step() */
+	struct turn_list flush;
+	struct turn_list reap;
+	struct turn_list next;
+	int64_t now_ns; /* 0: not read in this turn */
+	bool stop;
+	int wake_fd;
+	pthread_mutex_t lock; /* guards posts */
+	struct post_head posts;
+	uint8_t scratch[SCRATCH_LEN];
+};
+
+static void
+on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	struct am_loop *l = arg;
+	struct post_head posts = STAILQ_HEAD_INITIALIZER(posts);
+	struct post *p;
+	uint64_t n;
+
+	(void)what;
+	(void)!read(fd, &n, sizeof(n)); /* only to reset it */
+	(void)pthread_mutex_lock(&l->lock);
+	STAILQ_CONCAT(&posts, &l->posts);
+	(void)pthread_mutex_unlock(&l->lock);
+	while ((p = STAILQ_FIRST(&posts)) != NULL) {
+		STAILQ_REMOVE_HEAD(&posts, link);
+		p->fn(p->arg);
+		free(p);
+	}
+}
+
+static void
+on_timeout(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg; /* that the turn ends is all that is wanted */
+}
+
+static void
+list_init(struct turn_list *list)
+{
+	TAILQ_INIT(&list->head);
+	list->len = 0;
+}
+
+struct am_loop *
+am_loop_new(void)
+{
+	struct am_loop *l = calloc(1, sizeof(*l));
+	struct event_config *conf;
+
+	if (l == NULL)
+		return NULL;
+	(void)pthread_mutex_init(&l->lock, NULL);
+	STAILQ_INIT(&l->posts);
+	list_init(&l->flush);
+	list_init(&l->reap);
+	list_init(&l->next);
+	l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	conf = event_config_new();
+	if (conf != NULL) {
+		/* No locks: posts have their own. */
+		(void)event_config_set_flag(conf, EVENT_BASE_FLAG_NOLOCK);
+		l->base = event_base_new_with_config(conf);
+		event_config_free(conf);
+	}
+	if (l->wake_fd < 0 || l->base == NULL)
+		return am_loop_free(l);
+	l->wake = event_new(l->base, l->wake_fd, EV_READ | EV_PERSIST, on_wake,
+	    l);
+	l->timeout = event_new(l->base, -1, 0, on_timeout, l);
+	if (l->wake == NULL || l->timeout == NULL ||
+	    event_add(l->wake, NULL) < 0)
+		return am_loop_free(l);
+	return l;
+}
+
+static void
+run_list(struct turn_list *list)
+{
+	struct turn_item *it;
+
+	while ((it = TAILQ_FIRST(&list->head)) != NULL) {
+		TAILQ_REMOVE(&list->head, it, link);
+		list->len--;
+		it->in = NULL;
+		it->fn(it->arg);
+	}
+}
+
+/* What an item does may queue others, of both kinds. */
+static void
+finish(struct am_loop *l)
+{
+	while (l->flush.len > 0 || l->reap.len > 0) {
+		run_list(&l->flush);
+		run_list(&l->reap);
+	}
+}
+
+static void
+run_next(struct am_loop *l, size_t n)
+{
+	struct turn_item *it;
+
+	for (; n > 0; n--) {
+		it = TAILQ_FIRST(&l->next.head);
+		if (it == NULL)
+			return;
+		loop_forget(l, it);
+		it->fn(it->arg);
+	}
+}
+
+struct am_loop *
+am_loop_free(struct am_loop *l)
+{
+	struct post *p;
+
+	if (l == NULL)
+		return NULL;
+	run_list(&l->reap);
+	while ((p = STAILQ_FIRST(&l->posts)) != NULL) {
+		STAILQ_REMOVE_HEAD(&l->posts, link);
+		free(p);
+	}
+	if (l->wake != NULL)
+		event_free(l->wake);
+	if (l->timeout != NULL)
+		event_free(l->timeout);
+	if (l->base != NULL)
+		event_base_free(l->base);
+	am_closep(&l->wake_fd);
+	(void)pthread_mutex_destroy(&l->lock);
+	free(l);
+	return NULL;
+}
+
+static int
+turn(struct am_loop *l, int flags)
+{
+	size_t n_next;
+	int r;
+
+	/* What was done outside of the loop must not wait for an event. */
+	finish(l);
+	l->now_ns = 0;
+	/* What is queued from now on is for the turn after this one. */
+	n_next = l->next.len;
+	if (n_next > 0)
+		flags |= EVLOOP_NONBLOCK;
+	r = event_base_loop(l->base, EVLOOP_ONCE | flags);
+	run_next(l, n_next);
+	finish(l);
+	l->now_ns = 0;
+	return r < 0 ? -EIO : 0;
+}
+
+int
+am_loop_run(struct am_loop *l)
+{
+	int r = 0;
+
+	while (!l->stop && r == 0)
+		r = turn(l, 0);
+	l->stop = false;
+	return r;
+}
+
+int
+am_loop_step(struct am_loop *l, int timeout_ms)
+{
+	struct timeval tv = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
+	int r;
+
+	if (timeout_ms == 0)
+		return turn(l, EVLOOP_NONBLOCK);
+	if (timeout_ms > 0 && event_add(l->timeout, &tv) < 0)
+		return -ENOMEM;
+	r = turn(l, 0);
+	if (timeout_ms > 0)
+		(void)event_del(l->timeout);
+	return r;
+}
+
+void
+am_loop_stop(struct am_loop *l)
+{
+	l->stop = true;
+}
+
+int
+am_loop_post(struct am_loop *l, void (*fn)(void *arg), void *arg)
+{
+	struct post *p = malloc(sizeof(*p));
+	uint64_t one = 1;
+
+	if (p == NULL)
+		return -ENOMEM;
+	p->fn = fn;
+	p->arg = arg;
+	(void)pthread_mutex_lock(&l->lock);
+	STAILQ_INSERT_TAIL(&l->posts, p, link);
+	(void)pthread_mutex_unlock(&l->lock);
+	/* It fails only if the counter is full: then the loop is awake. */
+	(void)!write(l->wake_fd, &one, sizeof(one));
+	return 0;
+}
+
+struct event_base *
+loop_base(struct am_loop *l)
+{
+	return l->base;
+}
+
+static void
+enqueue(struct am_loop *l, struct turn_list *list, struct turn_item *it)
+{
+	if (it->in == list)
+		return;
+	loop_forget(l, it);
+	TAILQ_INSERT_TAIL(&list->head, it, link);
+	list->len++;
+	it->in = list;
+}
+
+void
+loop_at_flush(struct am_loop *l, struct turn_item *it)
+{
+	enqueue(l, &l->flush, it);
+}
+
+void
+loop_at_reap(struct am_loop *l, struct turn_item *it)
+{
+	enqueue(l, &l->reap, it);
+}
+
+void
+loop_at_next(struct am_loop *l, struct turn_item *it)
+{
+	enqueue(l, &l->next, it);
+}
+
+void
+loop_forget(struct am_loop *l, struct turn_item *it)
+{
+	(void)l;
+	if (it->in == NULL)
+		return;
+	TAILQ_REMOVE(&it->in->head, it, link);
+	it->in->len--;
+	it->in = NULL;
+}
+
+int64_t
+loop_now_ns(struct am_loop *l)
+{
+	if (l->now_ns == 0)
+		l->now_ns = clock_ns();
+	return l->now_ns;
+}
+
+uint8_t *
+loop_scratch(struct am_loop *l, size_t *ret_len)
+{
+	*ret_len = sizeof(l->scratch);
+	return l->scratch;
+}
+
+/* ---- timers ---- */
+
+static int
+timer_arm(struct am_timer *t, int64_t delay_ns)
+{
+	int64_t us = (delay_ns + 999) / 1000;
+	struct timeval tv = { us / 1000000, us % 1000000 };
+
+	return event_add(t->event, &tv) < 0 ? -ENOMEM : 0;
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct am_timer *t = arg;
+	int64_t left_ns;
+
+	(void)fd;
+	(void)what;
+	if (t->deadline_ns == 0)
+		return;
+	/* libevent counts in coarse time: it may be some ms early. */
+	left_ns = t->deadline_ns - clock_ns();
+	if (left_ns > 0 && timer_arm(t, left_ns) == 0)
+		return;
+	t->deadline_ns = 0;
+	t->fn(t->arg);
+}
+
+void
+am_timer_init(struct am_timer *t, struct am_loop *l, void (*fn)(void *arg),
+    void *arg)
+{
+	*t = (struct am_timer){ .loop = l, .fn = fn, .arg = arg };
+}
+
+int
+am_timer_start(struct am_timer *t, int64_t delay_ms)
+{
+	int64_t now_ns = clock_ns();
+	int r;
+
+	assert(t->loop != NULL);
+	if (t->event == NULL) {
+		t->event = event_new(t->loop->base, -1, 0, on_timer, t);
+		if (t->event == NULL)
+			return -ENOMEM;
+	}
+	if (delay_ms < 0)
+		delay_ms = 0;
+	if (delay_ms > (INT64_MAX - now_ns) / NS_PER_MS)
+		delay_ms = (INT64_MAX - now_ns) / NS_PER_MS;
+	r = timer_arm(t, delay_ms * NS_PER_MS);
+	t->deadline_ns = r < 0 ? 0 : now_ns + delay_ms * NS_PER_MS;
+	return r;
+}
+
+void
+am_timer_stop(struct am_timer *t)
+{
+	t->deadline_ns = 0;
+	if (t->event != NULL)
+		(void)event_del(t->event);
+}
+
+void
+am_timer_done(struct am_timer *t)
+{
+	t->deadline_ns = 0;
+	if (t->event != NULL)
+		event_free(t->event);
+	t->event = NULL;
+}
