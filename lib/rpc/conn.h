@@ -25,32 +25,44 @@ struct conn_ops {
 	/* One whole, well-formed frame; borrowed. */
 	void (*on_frame)(struct conn *c, const struct arpc_frame *f, void *arg);
 	/* Called at the end of the turn before writing if conn_dirty() was:
-	 * the last chance to append. May be NULL. */
+	 * the last chance to append. With a slow reader it waits until the
+	 * kernel has taken everything, so what is appended here (differences)
+	 * never piles up. May be NULL. */
 	void (*on_flush)(struct conn *c, void *arg);
+	/* The backlog was over CONN_OUT_SOFT and is not any more. May be NULL. */
+	void (*on_room)(struct conn *c, void *arg);
 	/* The connection is over: why is "eof", the peer's bye reason, the
-	 * reason of conn_close(), or what was wrong with a frame. The owner
-	 * forgets the conn here; it frees itself after the turn. */
+	 * reason of conn_close(), or what was wrong with a frame. It never
+	 * comes from within conn_close(). The owner forgets the conn here; it
+	 * frees itself after the turn. */
 	void (*on_close)(struct conn *c, const char *why, void *arg);
 };
 
 enum {
-	CONN_OUT_SOFT = 1024 * 1024,      /* more waiting: nothing is read from this peer */
-	CONN_OUT_HARD = 96 * 1024 * 1024, /* more waiting: closed ("reader too slow") */
-	CONN_TURN_FRAMES = 256,           /* frames a turn, then others get theirs */
+	/* More waiting: a server reads nothing from this peer. */
+	CONN_OUT_SOFT = 1 << 20,
+	/* More waiting: closed ("reader too slow"). */
+	CONN_OUT_HARD = 96 << 20,
+	CONN_TURN_FRAMES = 256, /* frames a turn, then others get theirs */
 	CONN_HELLO_MS = 5000,
+	CONN_CLOSE_MS = 1000, /* for the bye to be written */
 };
 
 /* Takes fd, also on failure. Returns new; NULL: no memory. connecting: fd is of
  * addr_connect(), on_up comes when it is established. */
-struct conn *conn_new(struct am_loop *l, int fd, bool connecting, const struct conn_ops *ops,
-    void *arg);
-/* Closes at once without a bye and without on_close. */
+struct conn *conn_new(struct am_loop *l, int fd, bool connecting,
+    const struct conn_ops *ops, void *arg);
+/* Closes at once without a bye and without on_close. What was put and fits into
+ * the kernel's buffer is still sent. */
 void conn_drop(struct conn *c);
 /* Sends bye with the reason, then closes when it is written (bounded: 1 s). */
 void conn_close(struct conn *c, const char *reason);
 
 enum conn_phase conn_phase(const struct conn *c);
-/* Where to put frames; marks the connection for this turn's write. */
+/* Why it ended: errno of a failed connect, ETIMEDOUT of a deadline, else 0. */
+int conn_error(const struct conn *c);
+/* Where to put frames; marks the connection for this turn's write. What is put
+ * after conn_close() is forgotten. */
 struct am_buf *conn_out(struct conn *c);
 /* on_flush is wanted at the end of this turn. */
 void conn_dirty(struct conn *c);
@@ -60,7 +72,7 @@ size_t conn_backlog(const struct conn *c);
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
 /* Closes the connection in timeout_ms unless called again; 0: no deadline.
- * `what` (static) is the reason given. */
+ * `what` (static) is the reason given. Not after conn_close(). */
 void conn_deadline(struct conn *c, int64_t timeout_ms, const char *what);
 
 /* Who is at the other end of a Unix socket; uid (uid_t)-1 on TCP. */

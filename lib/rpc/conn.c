@@ -1,0 +1,639 @@
+#include "lib/rpc/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event_struct.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/cleanup.h"
+#include "proto/mp.h"
+
+enum {
+	CONN_MAGIC = 0x636f6e6e,
+	KEEP_MAX = 4096, /* an idle connection keeps no larger buffer */
+	IN_ROOM = 16 * 1024,
+};
+
+struct conn {
+	uint32_t magic;
+	struct am_loop *loop;       /* borrowed */
+	const struct conn_ops *ops; /* borrowed */
+	void *arg;
+	int fd;
+	enum conn_phase phase;
+	int error;
+	bool dirty;   /* on_flush is wanted */
+	bool blocked; /* the kernel's buffer is full, EV_WRITE is armed */
+	bool over;    /* the backlog was over CONN_OUT_SOFT */
+	bool broken;  /* nobody reads: only the peer's last words are awaited */
+	unsigned paused;
+	struct event rd;
+	struct event wr;
+	struct turn_item turn; /* to write; when dead: to be freed */
+	struct turn_item next; /* frames that were left over */
+	struct am_timer timer;
+	const char *late; /* reason when the timer fires */
+	char *why;        /* of conn_close() */
+	struct mp_scan scan;
+	/* Bytes that no complete frame was made of yet. */
+	uint8_t *in;
+	size_t in_off, in_len, in_cap;
+	struct am_buf out;
+	size_t out_off; /* taken by the kernel */
+	struct am_buf junk;
+	struct conn_peer peer;
+};
+
+static struct conn *
+conn_of(void *arg)
+{
+	struct conn *c = arg;
+
+	assert(c->magic == CONN_MAGIC);
+	return c;
+}
+
+/* ---- end ---- */
+
+static void
+conn_free(struct conn *c)
+{
+	am_timer_done(&c->timer);
+	am_buf_done(&c->out);
+	am_buf_done(&c->junk);
+	free(c->in);
+	free(c->why);
+	c->magic = 0;
+	free(c);
+}
+
+static void
+on_reap(void *arg)
+{
+	conn_free(conn_of(arg));
+}
+
+/* The one place that kills: whoever is on the stack may still look at c. */
+static void
+conn_kill(struct conn *c)
+{
+	c->phase = CONN_DEAD;
+	(void)event_del(&c->rd);
+	(void)event_del(&c->wr);
+	am_timer_stop(&c->timer);
+	am_closep(&c->fd);
+	loop_forget(c->loop, &c->next);
+	c->turn.fn = on_reap;
+	loop_at_reap(c->loop, &c->turn);
+}
+
+static void
+conn_end(struct conn *c, const char *why)
+{
+	if (c->phase == CONN_DEAD)
+		return;
+	conn_kill(c);
+	c->ops->on_close(c, why, c->arg);
+}
+
+static void
+conn_end_errno(struct conn *c, int error)
+{
+	if (error == ECONNRESET || error == EPIPE)
+		conn_end(c, "eof");
+	else
+		conn_end(c, strerror(error));
+}
+
+void
+conn_drop(struct conn *c)
+{
+	if (c->phase == CONN_DEAD)
+		return;
+	if (c->phase != CONN_CONNECTING && conn_backlog(c) > 0)
+		(void)!send(c->fd, c->out.data + c->out_off, conn_backlog(c),
+		    MSG_NOSIGNAL);
+	conn_kill(c);
+}
+
+static void
+conn_close_text(struct conn *c, const char *reason, size_t len)
+{
+	if (c->phase == CONN_DEAD || c->phase == CONN_CLOSING)
+		return;
+	c->why = strndup(reason, len);
+	(void)event_del(&c->rd);
+	loop_forget(c->loop, &c->next);
+	if (c->phase == CONN_CONNECTING) {
+		(void)event_del(&c->wr);
+		am_buf_reset(&c->out);
+	} else {
+		arpc_put_bye(&c->out, c->why == NULL ? "closed" : c->why);
+	}
+	c->phase = CONN_CLOSING;
+	(void)am_timer_start(&c->timer, CONN_CLOSE_MS);
+	loop_at_flush(c->loop, &c->turn);
+}
+
+void
+conn_close(struct conn *c, const char *reason)
+{
+	conn_close_text(c, reason, strnlen(reason, ARPC_TEXT_MAX));
+}
+
+static void
+on_timer(void *arg)
+{
+	struct conn *c = conn_of(arg);
+
+	if (c->phase == CONN_CLOSING) {
+		conn_end(c, c->why == NULL ? "closed" : c->why);
+		return;
+	}
+	c->error = ETIMEDOUT;
+	conn_close(c, c->late);
+}
+
+void
+conn_deadline(struct conn *c, int64_t timeout_ms, const char *what)
+{
+	if (c->phase == CONN_CLOSING || c->phase == CONN_DEAD)
+		return;
+	c->late = what;
+	if (timeout_ms > 0)
+		(void)am_timer_start(&c->timer, timeout_ms);
+	else
+		am_timer_done(&c->timer);
+}
+
+/* ---- in ---- */
+
+static void
+on_bye(struct conn *c, const struct arpc_frame *f)
+{
+	struct mp params = mp_of(f->params);
+	char why[ARPC_TEXT_MAX] = "bye";
+	const char *text;
+	size_t len;
+	uint32_t n;
+
+	if (mp_get_array(&params, &n) == 0 && n > 0 &&
+	    mp_get_str(&params, &text, &len) == 0 && len > 0) {
+		len = len < sizeof(why) ? len : sizeof(why) - 1;
+		memcpy(why, text, len);
+		why[len] = '\0';
+	}
+	conn_end(c, why);
+}
+
+static void
+on_scan_error(struct conn *c, enum mp_scan_result r)
+{
+	switch (r) {
+	case MP_SCAN_DONE:
+	case MP_SCAN_MORE:
+		return;
+	case MP_SCAN_BAD:
+		conn_close(c, "bad_frame: no MessagePack");
+		return;
+	case MP_SCAN_DEEP:
+		conn_close(c, "too_deep: nested over 32 levels");
+		return;
+	case MP_SCAN_BIG:
+		conn_close(c, "too_big: frame over 16 MiB");
+		return;
+	}
+}
+
+static void
+take_frame(struct conn *c, const uint8_t *p, size_t len)
+{
+	struct arpc_frame f;
+	const char *why = NULL;
+	char text[ARPC_TEXT_MAX];
+
+	if (arpc_frame_get(p, len, &f, &why) < 0) {
+		(void)snprintf(text, sizeof(text), "bad_frame: %s", why);
+		conn_close(c, text);
+	} else if (f.kind == ARPC_NOTIFICATION && f.method == ARPC_bye) {
+		on_bye(c, &f);
+	} else {
+		c->ops->on_frame(c, &f, c->arg);
+	}
+}
+
+/* Gives the owner the whole frames of p; returns the bytes done with. */
+static size_t
+take_frames(struct conn *c, const uint8_t *p, size_t len)
+{
+	enum mp_scan_result r;
+	size_t off = 0;
+	size_t frame_len;
+
+	for (int n = 0; off < len; n++) {
+		if (c->phase != CONN_UP || c->paused > 0)
+			return off;
+		if (n == CONN_TURN_FRAMES) {
+			loop_at_next(c->loop, &c->next);
+			return off;
+		}
+		r = mp_scan(&c->scan, p + off, len - off, &frame_len);
+		if (r == MP_SCAN_MORE)
+			return off;
+		if (r != MP_SCAN_DONE) {
+			on_scan_error(c, r);
+			return off;
+		}
+		take_frame(c, p + off, frame_len);
+		off += frame_len;
+	}
+	return off;
+}
+
+/* Makes room for len more bytes behind those that wait. */
+static int
+in_reserve(struct conn *c, size_t len)
+{
+	uint8_t *in;
+	size_t cap;
+
+	if (c->in_off > 0) {
+		memmove(c->in, c->in + c->in_off, c->in_len - c->in_off);
+		c->in_len -= c->in_off;
+		c->in_off = 0;
+	}
+	if (c->in_cap - c->in_len >= len)
+		return 0;
+	cap = c->in_cap * 2 > c->in_len + len ? c->in_cap * 2 : c->in_len + len;
+	in = realloc(c->in, cap);
+	if (in == NULL)
+		return -ENOMEM;
+	c->in = in;
+	c->in_cap = cap;
+	return 0;
+}
+
+static void
+take_waiting(struct conn *c)
+{
+	c->in_off += take_frames(c, c->in + c->in_off, c->in_len - c->in_off);
+	if (c->in_off < c->in_len || c->phase == CONN_DEAD)
+		return;
+	c->in_off = 0;
+	c->in_len = 0;
+	if (c->in_cap > KEEP_MAX) {
+		free(c->in);
+		c->in = NULL;
+		c->in_cap = 0;
+	}
+}
+
+static void
+on_no_data(struct conn *c, ssize_t n)
+{
+	if (n == 0)
+		conn_end(c, "eof");
+	else if (errno != EAGAIN && errno != EINTR)
+		conn_end_errno(c, errno);
+}
+
+/* One read. Nothing waits: into the loop's memory, and only what is left of it
+ * is copied. true: there may be more. */
+static bool
+conn_read(struct conn *c)
+{
+	size_t used;
+	size_t size;
+	uint8_t *p;
+	ssize_t n;
+
+	if (c->in_len > c->in_off) {
+		if (in_reserve(c, IN_ROOM) < 0) {
+			conn_end(c, "no memory");
+			return false;
+		}
+		n = recv(c->fd, c->in + c->in_len, c->in_cap - c->in_len, 0);
+		if (n <= 0) {
+			on_no_data(c, n);
+			return false;
+		}
+		c->in_len += (size_t)n;
+		take_waiting(c);
+		return c->phase == CONN_UP;
+	}
+	p = loop_scratch(c->loop, &size);
+	n = recv(c->fd, p, size, 0);
+	if (n <= 0) {
+		on_no_data(c, n);
+		return false;
+	}
+	used = take_frames(c, p, (size_t)n);
+	if (used == (size_t)n || c->phase != CONN_UP)
+		return c->phase == CONN_UP;
+	if (in_reserve(c, (size_t)n - used) < 0) {
+		conn_end(c, "no memory");
+		return false;
+	}
+	memcpy(c->in + c->in_len, p + used, (size_t)n - used);
+	c->in_len += (size_t)n - used;
+	return true;
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = conn_of(arg);
+
+	(void)fd;
+	(void)what;
+	/* What is left over comes first, in on_next(). */
+	if (c->phase == CONN_UP && c->next.in == NULL)
+		(void)conn_read(c);
+}
+
+static void
+on_next(void *arg)
+{
+	struct conn *c = conn_of(arg);
+
+	if (c->phase != CONN_UP || (c->paused > 0 && !c->broken))
+		return;
+	take_waiting(c);
+	if (!c->broken || c->phase != CONN_UP || c->next.in != NULL)
+		return;
+	if (c->paused == 0 && conn_read(c))
+		loop_at_next(c->loop, &c->next);
+	else
+		conn_end(c, "eof");
+}
+
+void
+conn_pause(struct conn *c)
+{
+	if (c->paused++ == 0 && c->phase == CONN_UP)
+		(void)event_del(&c->rd);
+}
+
+void
+conn_resume(struct conn *c)
+{
+	assert(c->paused > 0);
+	if (--c->paused > 0 || c->phase != CONN_UP)
+		return;
+	if (event_add(&c->rd, NULL) < 0)
+		conn_close(c, "no memory");
+	if (c->in_len > c->in_off)
+		loop_at_next(c->loop, &c->next);
+}
+
+/* ---- out ---- */
+
+size_t
+conn_backlog(const struct conn *c)
+{
+	return c->out.len - c->out_off;
+}
+
+struct am_buf *
+conn_out(struct conn *c)
+{
+	if (c->phase == CONN_CLOSING || c->phase == CONN_DEAD) {
+		am_buf_reset(&c->junk);
+		return &c->junk;
+	}
+	if (c->out_off > 0 && c->out_off >= conn_backlog(c)) {
+		memmove(c->out.data, c->out.data + c->out_off, conn_backlog(c));
+		c->out.len -= c->out_off;
+		c->out_off = 0;
+	}
+	loop_at_flush(c->loop, &c->turn);
+	return &c->out;
+}
+
+void
+conn_dirty(struct conn *c)
+{
+	c->dirty = true;
+	if (c->phase == CONN_UP)
+		loop_at_flush(c->loop, &c->turn);
+}
+
+static void
+out_reset(struct conn *c)
+{
+	c->out_off = 0;
+	if (c->out.cap > KEEP_MAX)
+		am_buf_done(&c->out);
+	else
+		am_buf_reset(&c->out);
+}
+
+/* The peer is gone, but its bye may still lie in the kernel's buffer. */
+static void
+on_write_error(struct conn *c, int error)
+{
+	if ((error != EPIPE && error != ECONNRESET) || c->phase != CONN_UP) {
+		conn_end_errno(c, error);
+		return;
+	}
+	c->broken = true;
+	loop_at_next(c->loop, &c->next);
+}
+
+static void
+conn_write(struct conn *c)
+{
+	ssize_t n;
+
+	if (c->broken) {
+		out_reset(c);
+		return;
+	}
+	if (conn_backlog(c) == 0)
+		return;
+	n = send(c->fd, c->out.data + c->out_off, conn_backlog(c),
+	    MSG_NOSIGNAL);
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		on_write_error(c, errno);
+		return;
+	}
+	if (n > 0)
+		c->out_off += (size_t)n;
+	if (conn_backlog(c) == 0) {
+		out_reset(c);
+		return;
+	}
+	c->blocked = true;
+	if (event_add(&c->wr, NULL) < 0)
+		conn_end(c, "no memory");
+}
+
+static void
+check_backlog(struct conn *c)
+{
+	size_t backlog = conn_backlog(c);
+
+	if (am_buf_error(&c->out) < 0) {
+		conn_end(c, "no memory");
+	} else if (c->phase == CONN_CLOSING) {
+		if (backlog == 0)
+			conn_end(c, c->why == NULL ? "closed" : c->why);
+	} else if (backlog > CONN_OUT_HARD) {
+		conn_end(c, "reader too slow");
+	} else if (c->over && backlog <= CONN_OUT_SOFT) {
+		c->over = false;
+		if (c->ops->on_room != NULL)
+			c->ops->on_room(c, c->arg);
+	}
+}
+
+static void
+conn_up(struct conn *c)
+{
+	socklen_t len = sizeof(int);
+	struct ucred cred;
+	int domain = AF_UNIX;
+	int on = 1;
+
+	c->phase = CONN_UP;
+	(void)getsockopt(c->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+	if (domain != AF_UNIX) {
+		(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on,
+		    sizeof(on));
+		return;
+	}
+	len = sizeof(cred);
+	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
+		c->peer = (struct conn_peer){ cred.pid, cred.uid, cred.gid };
+}
+
+static void
+check_connected(struct conn *c)
+{
+	struct sockaddr_storage sa;
+	socklen_t sa_len = sizeof(sa);
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	(void)getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	if (error == 0 &&
+	    getpeername(c->fd, (struct sockaddr *)&sa, &sa_len) == 0) {
+		conn_up(c);
+		if (c->paused == 0 && event_add(&c->rd, NULL) < 0)
+			error = ENOMEM;
+	} else if (error == 0 && event_add(&c->wr, NULL) < 0) {
+		error = ENOMEM;
+	}
+	if (error != 0) {
+		c->error = error;
+		conn_end(c, strerror(error));
+	} else if (c->phase == CONN_UP && c->ops->on_up != NULL) {
+		c->ops->on_up(c, c->arg);
+	}
+}
+
+/* The one write of the turn. */
+static void
+on_flush(void *arg)
+{
+	struct conn *c = conn_of(arg);
+
+	if (c->phase == CONN_CONNECTING)
+		check_connected(c);
+	if (c->phase == CONN_CONNECTING || c->phase == CONN_DEAD)
+		return;
+	if (conn_backlog(c) > CONN_OUT_SOFT)
+		c->over = true;
+	if (c->blocked) {
+		check_backlog(c);
+		return;
+	}
+	if (c->dirty && c->phase == CONN_UP) {
+		c->dirty = false;
+		if (c->ops->on_flush != NULL)
+			c->ops->on_flush(c, c->arg);
+		if (c->phase == CONN_DEAD)
+			return;
+	}
+	loop_forget(c->loop, &c->turn);
+	conn_write(c);
+	if (c->phase != CONN_DEAD)
+		check_backlog(c);
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = conn_of(arg);
+
+	(void)fd;
+	(void)what;
+	c->blocked = false;
+	loop_at_flush(c->loop, &c->turn);
+}
+
+/* ---- life ---- */
+
+struct conn *
+conn_new(struct am_loop *l, int fd, bool connecting, const struct conn_ops *ops,
+    void *arg)
+{
+	am_cleanup(am_closep) int own_fd = fd;
+	struct conn *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	*c = (struct conn){
+		.magic = CONN_MAGIC,
+		.loop = l,
+		.ops = ops,
+		.arg = arg,
+		.fd = fd,
+		.phase = CONN_CONNECTING,
+		.turn = { .fn = on_flush, .arg = c },
+		.next = { .fn = on_next, .arg = c },
+		.out = AM_BUF_INIT,
+		.junk = AM_BUF_INIT,
+		.peer = { .pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1 },
+	};
+	mp_scan_init(&c->scan, ARPC_FRAME_MAX, MP_FRAME_DEPTH_MAX);
+	am_timer_init(&c->timer, l, on_timer, c);
+	(void)event_assign(&c->rd, loop_base(l), fd, EV_READ | EV_PERSIST,
+	    on_readable, c);
+	(void)event_assign(&c->wr, loop_base(l), fd, EV_WRITE, on_writable, c);
+	if (connecting) {
+		loop_at_flush(l, &c->turn);
+	} else {
+		conn_up(c);
+		if (event_add(&c->rd, NULL) < 0) {
+			conn_free(c);
+			return NULL;
+		}
+	}
+	(void)am_steal_fd(&own_fd);
+	return c;
+}
+
+enum conn_phase
+conn_phase(const struct conn *c)
+{
+	return c->phase;
+}
+
+int
+conn_error(const struct conn *c)
+{
+	return c->error;
+}
+
+const struct conn_peer *
+conn_peer(const struct conn *c)
+{
+	return &c->peer;
+}
