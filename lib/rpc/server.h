@@ -23,26 +23,33 @@ struct rpc_source {
 struct rpc_policy {
 	/* May this hello in? 0, or an enum arpc_error with a text in err:
 	 * refused and closed. Sets the role by rpc_session_set_role(). */
-	int (*hello)(struct rpc_session *s, const struct arpc_hello *h, struct am_error *err, void *arg);
+	int (*hello)(struct rpc_session *s, const struct arpc_hello *h,
+	    struct am_error *err, void *arg);
 	/* After the hello was answered. May be NULL. */
 	void (*up)(struct rpc_session *s, void *arg);
 	/* May this mutation be made? States are in range. true, or false with
 	 * a text in err. */
-	bool (*may)(struct rpc_session *s, enum am_op op, const am_id *states, size_t n,
-	    struct am_error *err, void *arg);
+	bool (*may)(struct rpc_session *s, enum am_op op, const am_id *states,
+	    size_t n, struct am_error *err, void *arg);
 	/* Appends the result of `info` to out: 0, or an enum arpc_error with a
 	 * text in err. params is the rest of the array after the topic. */
-	int (*info)(struct rpc_session *s, const char *topic, struct am_val params,
-	    struct am_buf *out, struct am_error *err, void *arg);
+	int (*info)(struct rpc_session *s, const char *topic,
+	    struct am_val params, struct am_buf *out, struct am_error *err,
+	    void *arg);
 	/* May be NULL. */
-	void (*ack)(struct rpc_session *s, const uint64_t *seqs, size_t n, void *arg);
+	void (*ack)(struct rpc_session *s, const uint64_t *seqs, size_t n,
+	    void *arg);
 	/* lease_begin; NULL: no_method. Gives the result of adding ServeClient. */
-	am_result (*lease_begin)(struct rpc_session *s, const struct arpc_lease *l, void *arg);
+	am_result (*lease_begin)(struct rpc_session *s,
+	    const struct arpc_lease *l, void *arg);
 	/* The highest payload number, for hello's result. NULL: 0. */
 	uint64_t (*last_seq)(struct rpc_session *s, void *arg);
-	/* The session is over; it is freed after the turn. May be NULL. */
+	/* The session is over; it is freed after the turn. Only of sessions
+	 * whose hello was let in. May be NULL. */
 	void (*closed)(struct rpc_session *s, const char *why, void *arg);
-	size_t max_sessions; /* of this listener; more are refused with busy */
+	/* Of this listener, those before hello included; more are closed with
+	 * "busy: ...". 0: no limit. */
+	size_t max_sessions;
 };
 
 /* Returns new; borrows the machine, which must outlive it. */
@@ -51,7 +58,8 @@ struct rpc_server *rpc_server_new(struct am_loop *l, struct am_machine *m);
 struct rpc_server *rpc_server_free(struct rpc_server *srv);
 /* Takes fd (bound and listening). Borrows policy. Returns a listener's number
  * or -errno. */
-int rpc_server_listen(struct rpc_server *srv, int fd, const struct rpc_policy *policy, void *arg);
+int rpc_server_listen(struct rpc_server *srv, int fd,
+    const struct rpc_policy *policy, void *arg);
 /* Stops accepting on it; sessions stay. */
 void rpc_server_unlisten(struct rpc_server *srv, int listener);
 /* Sends every session of the listener (-1: of all) a bye and closes it. */
@@ -62,7 +70,8 @@ uint64_t rpc_server_ignored(const struct rpc_server *srv);
 
 /* The session after s, NULL: the first one; NULL at the end. Only those whose
  * hello was let in. */
-struct rpc_session *rpc_server_next(struct rpc_server *srv, struct rpc_session *s);
+struct rpc_session *rpc_server_next(struct rpc_server *srv,
+    struct rpc_session *s);
 int rpc_session_listener(const struct rpc_session *s);
 uint64_t rpc_session_id(const struct rpc_session *s); /* never used twice */
 uint64_t rpc_session_client_id(const struct rpc_session *s); /* of its hello */
@@ -73,12 +82,15 @@ void rpc_session_set_role(struct rpc_session *s, int role);
 int rpc_session_role(const struct rpc_session *s);
 void rpc_session_set_data(struct rpc_session *s, void *data);
 void *rpc_session_data(const struct rpc_session *s);
-/* Appends a payload; -EAGAIN if the backlog is over CONN_OUT_SOFT. */
+/* Appends a payload; -EAGAIN if the backlog is over CONN_OUT_SOFT, -ENOTCONN if
+ * the session is being closed. */
 int rpc_session_payload(struct rpc_session *s, uint64_t seq, uint32_t req,
     enum arpc_payload_kind kind, const char *name, struct am_val data);
-void rpc_session_close(struct rpc_session *s, const char *reason); /* with bye; closed() comes */
-/* fn is called once when the backlog has fallen below CONN_OUT_SOFT again. */
-void rpc_session_on_room(struct rpc_session *s, void (*fn)(struct rpc_session *s, void *arg),
-    void *arg);
+void rpc_session_close(struct rpc_session *s,
+    const char *reason); /* with bye; closed() comes */
+/* fn is called once when the backlog has fallen below CONN_OUT_SOFT again; to
+ * be called after a -EAGAIN. NULL: not any more. */
+void rpc_session_on_room(struct rpc_session *s,
+    void (*fn)(struct rpc_session *s, void *arg), void *arg);
 
 #endif

@@ -1,0 +1,642 @@
+#include "lib/rpc/session.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/cleanup.h"
+#include "proto/mp.h"
+
+enum { ACK_BATCH = 256 };
+
+bool
+session_is_up(const struct rpc_session *s)
+{
+	return s->up && s->conn != NULL && conn_phase(s->conn) == CONN_UP;
+}
+
+/* ---- answers ---- */
+
+/* Answers a request with an error; a notification is counted as ignored. */
+__attribute__((format(printf, 4, 5))) static void
+answer_error(struct rpc_session *s, const struct arpc_frame *f,
+    enum arpc_error e, const char *fmt, ...)
+{
+	char text[ARPC_TEXT_MAX];
+	va_list ap;
+
+	if (f->kind != ARPC_REQUEST) {
+		s->srv->ignored++;
+		return;
+	}
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (s->conn != NULL)
+		arpc_put_error(conn_out(s->conn), f->id, e, NULL, "%s", text);
+}
+
+/* An error answer and the end of the connection, for the same reason. */
+__attribute__((format(printf, 4, 5))) static void
+refuse(struct rpc_session *s, const struct arpc_frame *f, enum arpc_error e,
+    const char *fmt, ...)
+{
+	char text[ARPC_TEXT_MAX];
+	char reason[ARPC_TEXT_MAX + 32];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	answer_error(s, f, e, "%s", text);
+	(void)snprintf(reason, sizeof(reason), "%s: %s", arpc_error_name(e),
+	    text);
+	if (s->conn != NULL)
+		conn_close(s->conn, reason);
+}
+
+/* The clocks that go along with a result: the difference to what this peer
+ * knows. */
+static void
+put_update(struct rpc_session *s, struct am_buf *out)
+{
+	const struct am_machine *m = s->srv->machine;
+	uint64_t machine_tick = am_machine_tick(m);
+
+	/* The peer cannot know of a new machine tick: its checksum fails, and
+	 * it asks for a sync. */
+	if (s->sent.machine_tick != machine_tick) {
+		s->sent.machine_tick = machine_tick;
+		s->sent.sum = arpc_clock_sum(&s->sent);
+	}
+	arpc_put_update(out, &s->sent, am_time(m), am_queue_tick(m));
+	s->version = s->srv->version;
+}
+
+static void
+answer_result(struct rpc_session *s, uint32_t id, am_result result)
+{
+	const char *why = "";
+	struct am_buf *out;
+
+	if (!session_is_up(s))
+		return;
+	if (result == AM_CANCELED)
+		why = am_why(s->srv->machine);
+	out = conn_out(s->conn);
+	arpc_put_response(out, id);
+	am_put_array(out, *why == '\0' ? 2 : 3);
+	am_put_uint(out, result);
+	put_update(s, out);
+	if (*why != '\0')
+		am_put_str(out, why);
+}
+
+/* Everything, absolute: hello's and sync's result. */
+static void
+answer_welcome(struct rpc_session *s, uint32_t id, struct am_val rows)
+{
+	struct rpc_server *srv = s->srv;
+	const struct am_machine *m = srv->machine;
+	struct am_schema *schema = am_machine_schema(m);
+	const struct rpc_policy *policy = s->li->policy;
+	struct am_buf time = AM_BUF_INIT;
+	struct arpc_welcome w = { 0 };
+	struct am_buf *out = conn_out(s->conn);
+
+	memcpy(s->sent.tick, am_time(m), s->sent.n * sizeof(uint64_t));
+	s->sent.queue_tick = am_queue_tick(m);
+	s->sent.machine_tick = am_machine_tick(m);
+	s->sent.sum = arpc_clock_sum(&s->sent);
+	s->version = srv->version;
+	am_put_array(&time, s->sent.n);
+	for (size_t i = 0; i < s->sent.n; i++)
+		am_put_uint(&time, s->sent.tick[i]);
+	w.proto = ARPC_VERSION;
+	(void)snprintf(w.machine, sizeof(w.machine), "%s", am_machine_id(m));
+	w.epoch = srv->epoch;
+	w.hash = am_schema_hash(schema);
+	w.n_states = (uint32_t)s->sent.n;
+	w.schema = rows;
+	w.time = am_buf_val(&time);
+	w.queue_tick = s->sent.queue_tick;
+	w.machine_tick = s->sent.machine_tick;
+	if (policy->last_seq != NULL)
+		w.last_seq = policy->last_seq(s, s->li->arg);
+	if (am_buf_error(&time) < 0) {
+		conn_close(s->conn, "internal: no memory");
+	} else {
+		arpc_put_response(out, id);
+		arpc_put_welcome(out, &w);
+	}
+	am_buf_done(&time);
+}
+
+/* ---- hello ---- */
+
+/* The schema as rows, written once for all connections. */
+static struct am_val
+schema_rows(struct rpc_server *srv)
+{
+	const struct am_schema *schema = am_machine_schema(srv->machine);
+	am_cleanup(am_freep) struct am_state *row = NULL;
+	struct am_states states = { .name = "", .len = am_schema_len(schema) };
+
+	if (srv->rows.len > 0)
+		return am_buf_val(&srv->rows);
+	row = calloc(states.len, sizeof(*row));
+	if (row == NULL)
+		return AM_NONE;
+	for (size_t i = 0; i < states.len; i++)
+		row[i] = *am_schema_state(schema, (am_id)i);
+	states.row = row;
+	arpc_put_schema(&srv->rows, &states);
+	return am_buf_val(&srv->rows);
+}
+
+static void
+welcome(struct rpc_session *s, const struct arpc_frame *f,
+    const struct arpc_hello *h)
+{
+	struct am_schema *schema = am_machine_schema(s->srv->machine);
+	const struct rpc_policy *policy = s->li->policy;
+	struct am_val rows = AM_NONE;
+
+	s->up = true;
+	if (!h->has_hash || h->hash != am_schema_hash(schema)) {
+		rows = schema_rows(s->srv);
+		if (rows.data == NULL) {
+			refuse(s, f, ARPC_E_internal, "no memory");
+			return;
+		}
+	}
+	answer_welcome(s, f->id, rows);
+	conn_deadline(s->conn, 0, "");
+	if (policy->up != NULL && session_is_up(s))
+		policy->up(s, s->li->arg);
+}
+
+static void
+on_hello(struct rpc_session *s, const struct arpc_frame *f)
+{
+	const struct rpc_policy *policy = s->li->policy;
+	struct am_error err = { "refused" };
+	struct arpc_hello h;
+	const char *why = "";
+	int r;
+
+	if (arpc_hello_get(f->params, &h, &why) < 0) {
+		refuse(s, f, ARPC_E_bad_params, "hello: %s", why);
+		return;
+	}
+	if (h.proto != ARPC_VERSION) {
+		refuse(s, f, ARPC_E_bad_proto,
+		    "version %u is not spoken here, only %d", (unsigned)h.proto,
+		    ARPC_VERSION);
+		return;
+	}
+	s->client_id = h.client_id;
+	(void)snprintf(s->name, sizeof(s->name), "%s", h.name);
+	r = policy->hello == NULL ? 0 : policy->hello(s, &h, &err, s->li->arg);
+	explicit_bzero(h.token, sizeof(h.token));
+	if (s->conn == NULL)
+		return;
+	if (r != 0)
+		refuse(s, f, (enum arpc_error)r, "%s", err.text);
+	else
+		welcome(s, f, &h);
+}
+
+/* ---- methods ---- */
+
+static void
+on_mutation(struct rpc_session *s, const struct arpc_frame *f, enum am_op op)
+{
+	const struct rpc_policy *policy = s->li->policy;
+	struct rpc_source source = { .session = s };
+	struct arpc_mutation m;
+	struct am_error err = { "not allowed here" };
+	const char *why = "";
+	am_result result;
+	int r;
+
+	r = arpc_mutation_get(f->params, s->sent.n, &m, &why);
+	if (r < 0) {
+		answer_error(s, f,
+		    r == -ERANGE ? ARPC_E_no_state : ARPC_E_bad_params, "%s",
+		    why);
+		return;
+	}
+	if (policy->may == NULL ||
+	    !policy->may(s, op, m.states, m.n_states, &err, s->li->arg)) {
+		answer_error(s, f, ARPC_E_not_permitted, "%s", err.text);
+		return;
+	}
+	if (f->kind == ARPC_REQUEST)
+		source.id = f->id;
+	source.deadline_ms = m.deadline_ms;
+	result = am_mutate(s->srv->machine,
+	    &(struct am_mutation){
+		.op = op,
+		.states = m.states,
+		.n_states = m.n_states,
+		.args = m.args,
+		.source = &source,
+	    });
+	if (f->kind == ARPC_REQUEST)
+		answer_result(s, f->id, result);
+}
+
+/* The rest of an array as an array of its own. */
+static void
+put_rest(struct am_buf *out, const struct mp *rest, uint32_t n)
+{
+	am_put_array(out, n);
+	if (n > 0)
+		am_put_val(out,
+		    (struct am_val){ rest->p, (size_t)(rest->end - rest->p) });
+}
+
+static void
+on_info(struct rpc_session *s, const struct arpc_frame *f)
+{
+	const struct rpc_policy *policy = s->li->policy;
+	struct mp params = mp_of(f->params);
+	am_cleanup(am_buf_done) struct am_buf rest = AM_BUF_INIT;
+	am_cleanup(am_buf_done) struct am_buf value = AM_BUF_INIT;
+	struct am_error err = { "" };
+	char topic[64];
+	struct am_buf *out;
+	uint32_t n;
+	int r;
+
+	if (mp_get_array(&params, &n) < 0 || n == 0 ||
+	    mp_get_text(&params, topic, sizeof(topic)) < 0) {
+		answer_error(s, f, ARPC_E_bad_params,
+		    "info takes the name of a topic");
+		return;
+	}
+	put_rest(&rest, &params, n - 1);
+	(void)snprintf(err.text, sizeof(err.text), "no topic \"%s\"", topic);
+	r = policy->info == NULL ? ARPC_E_no_topic
+				 : policy->info(s, topic, am_buf_val(&rest),
+				       &value, &err, s->li->arg);
+	if (s->conn == NULL)
+		return;
+	if (r == 0 && (am_buf_error(&value) < 0 || am_buf_error(&rest) < 0)) {
+		r = ARPC_E_internal;
+		(void)snprintf(err.text, sizeof(err.text), "no memory");
+	}
+	if (r != 0) {
+		answer_error(s, f, (enum arpc_error)r, "%s", err.text);
+		return;
+	}
+	out = conn_out(s->conn);
+	arpc_put_response(out, f->id);
+	am_put_val(out, am_buf_val(&value));
+}
+
+static void
+on_ack(struct rpc_session *s, const struct arpc_frame *f)
+{
+	const struct rpc_policy *policy = s->li->policy;
+	struct mp params = mp_of(f->params);
+	uint64_t seq[ACK_BATCH];
+	size_t len = 0;
+	uint32_t n;
+
+	if (mp_get_array(&params, &n) < 0 || n == 0 ||
+	    mp_get_array(&params, &n) < 0 || policy->ack == NULL) {
+		s->srv->ignored++;
+		return;
+	}
+	for (; n > 0; n--) {
+		if (mp_get_uint(&params, UINT64_MAX, &seq[len]) < 0) {
+			s->srv->ignored++;
+			break;
+		}
+		if (++len == ACK_BATCH) {
+			policy->ack(s, seq, len, s->li->arg);
+			len = 0;
+		}
+	}
+	if (len > 0)
+		policy->ack(s, seq, len, s->li->arg);
+}
+
+static void
+on_lease_begin(struct rpc_session *s, const struct arpc_frame *f)
+{
+	const struct rpc_policy *policy = s->li->policy;
+	struct arpc_lease lease;
+	const char *why = "";
+	am_result result;
+
+	if (policy->lease_begin == NULL) {
+		answer_error(s, f, ARPC_E_no_method,
+		    "lease_begin is for the private connection");
+		return;
+	}
+	if (arpc_lease_get(f->params, &lease, &why) < 0) {
+		answer_error(s, f, ARPC_E_bad_params, "lease_begin: %s", why);
+		return;
+	}
+	result = policy->lease_begin(s, &lease, s->li->arg);
+	explicit_bzero(lease.token, sizeof(lease.token));
+	answer_result(s, f->id, result);
+}
+
+static void
+on_request(struct rpc_session *s, const struct arpc_frame *f)
+{
+	switch (f->method) {
+	case ARPC_hello:
+		answer_error(s, f, ARPC_E_bad_params, "hello was said already");
+		return;
+	case ARPC_add:
+		on_mutation(s, f, AM_ADD);
+		return;
+	case ARPC_remove:
+		on_mutation(s, f, AM_REMOVE);
+		return;
+	case ARPC_set:
+		on_mutation(s, f, AM_SET);
+		return;
+	case ARPC_toggle:
+		on_mutation(s, f, AM_TOGGLE);
+		return;
+	case ARPC_can_add:
+		on_mutation(s, f, AM_CAN_ADD);
+		return;
+	case ARPC_can_remove:
+		on_mutation(s, f, AM_CAN_REMOVE);
+		return;
+	case ARPC_sync:
+		answer_welcome(s, f->id, AM_NONE);
+		return;
+	case ARPC_info:
+		on_info(s, f);
+		return;
+	case ARPC_lease_begin:
+		on_lease_begin(s, f);
+		return;
+	case ARPC_ack:
+	case ARPC_bye:
+	case ARPC_t:
+	case ARPC_p:
+	case ARPC_UNKNOWN:
+		answer_error(s, f, ARPC_E_no_method, "no request \"%.*s\"",
+		    (int)(f->name_len < 64 ? f->name_len : 64), f->name);
+		return;
+	}
+}
+
+static void
+on_notification(struct rpc_session *s, const struct arpc_frame *f)
+{
+	switch (f->method) {
+	case ARPC_add:
+	case ARPC_remove:
+	case ARPC_set:
+	case ARPC_toggle:
+		on_request(s, f);
+		return;
+	case ARPC_ack:
+		on_ack(s, f);
+		return;
+	case ARPC_hello:
+	case ARPC_can_add:
+	case ARPC_can_remove:
+	case ARPC_sync:
+	case ARPC_info:
+	case ARPC_lease_begin:
+	case ARPC_bye:
+	case ARPC_t:
+	case ARPC_p:
+	case ARPC_UNKNOWN:
+		s->srv->ignored++;
+		return;
+	}
+}
+
+/* ---- the connection's callbacks ---- */
+
+/* Who does not read his answers gets no further ones. */
+static void
+throttle(struct rpc_session *s)
+{
+	if (s->conn == NULL || s->throttled ||
+	    conn_backlog(s->conn) <= CONN_OUT_SOFT)
+		return;
+	s->throttled = true;
+	conn_pause(s->conn);
+}
+
+static void
+on_frame(struct conn *c, const struct arpc_frame *f, void *arg)
+{
+	struct rpc_session *s = arg;
+
+	(void)c;
+	if (s->up && f->kind == ARPC_REQUEST)
+		on_request(s, f);
+	else if (s->up && f->kind == ARPC_NOTIFICATION)
+		on_notification(s, f);
+	else if (s->up)
+		s->srv->ignored++; /* nothing was asked of the client */
+	else if (f->kind == ARPC_REQUEST && f->method == ARPC_hello)
+		on_hello(s, f);
+	else
+		refuse(s, f, ARPC_E_no_hello,
+		    "the first message must be the request hello");
+	throttle(s);
+}
+
+static void
+on_flush(struct conn *c, void *arg)
+{
+	struct rpc_session *s = arg;
+	struct am_buf *out;
+
+	if (s->version == s->srv->version)
+		return;
+	s->version = s->srv->version;
+	if (memcmp(s->sent.tick, am_time(s->srv->machine),
+		s->sent.n * sizeof(uint64_t)) == 0 &&
+	    s->sent.machine_tick == am_machine_tick(s->srv->machine))
+		return;
+	out = conn_out(c);
+	arpc_put_notification(out, ARPC_t);
+	am_put_array(out, 1);
+	put_update(s, out);
+}
+
+static void
+on_room(struct conn *c, void *arg)
+{
+	struct rpc_session *s = arg;
+	void (*fn)(struct rpc_session * s, void *arg) = s->room_fn;
+
+	if (s->throttled) {
+		s->throttled = false;
+		conn_resume(c);
+	}
+	s->room_fn = NULL;
+	if (fn != NULL)
+		fn(s, s->room_arg);
+}
+
+static void
+on_reap(void *arg)
+{
+	free(arg);
+}
+
+void
+session_drop(struct rpc_session *s)
+{
+	if (s->conn != NULL)
+		conn_drop(s->conn);
+	s->conn = NULL;
+	TAILQ_REMOVE(&s->srv->sessions, s, link);
+	s->li->n_sessions--;
+	loop_at_reap(s->srv->loop, &s->reap);
+}
+
+static void
+on_close(struct conn *c, const char *why, void *arg)
+{
+	struct rpc_session *s = arg;
+	const struct rpc_policy *policy = s->li->policy;
+	void *policy_arg = s->li->arg;
+
+	(void)c;
+	s->conn = NULL; /* it frees itself */
+	session_drop(s);
+	if (s->up && policy->closed != NULL)
+		policy->closed(s, why, policy_arg);
+}
+
+static const struct conn_ops ops = {
+	.on_frame = on_frame,
+	.on_flush = on_flush,
+	.on_room = on_room,
+	.on_close = on_close,
+};
+
+int
+session_new(struct listener *li, int fd)
+{
+	struct rpc_server *srv = li->srv;
+	size_t n = am_schema_len(am_machine_schema(srv->machine));
+	am_cleanup(am_closep) int own_fd = fd;
+	am_cleanup(am_freep) struct rpc_session *s = calloc(1,
+	    sizeof(*s) + n * sizeof(uint64_t));
+
+	if (s == NULL)
+		return -ENOMEM;
+	s->conn = conn_new(srv->loop, am_steal_fd(&own_fd), false, &ops, s);
+	if (s->conn == NULL)
+		return -ENOMEM;
+	s->srv = srv;
+	s->li = li;
+	s->id = ++srv->last_id;
+	s->peer = *conn_peer(s->conn);
+	s->reap = (struct turn_item){ .fn = on_reap, .arg = s };
+	s->sent.tick = s->tick;
+	s->sent.n = n;
+	TAILQ_INSERT_TAIL(&srv->sessions, s, link);
+	li->n_sessions++;
+	conn_deadline(s->conn, CONN_HELLO_MS, "no_hello: no hello within 5 s");
+	if (li->policy->max_sessions > 0 &&
+	    li->n_sessions > li->policy->max_sessions)
+		conn_close(s->conn, "busy: too many connections");
+	s = NULL; /* the list has it */
+	return 0;
+}
+
+/* ---- for the policy's owner ---- */
+
+int
+rpc_session_listener(const struct rpc_session *s)
+{
+	return s->li->number;
+}
+
+uint64_t
+rpc_session_id(const struct rpc_session *s)
+{
+	return s->id;
+}
+
+uint64_t
+rpc_session_client_id(const struct rpc_session *s)
+{
+	return s->client_id;
+}
+
+const char *
+rpc_session_name(const struct rpc_session *s)
+{
+	return s->name;
+}
+
+const struct conn_peer *
+rpc_session_peer(const struct rpc_session *s)
+{
+	return &s->peer;
+}
+
+void
+rpc_session_set_role(struct rpc_session *s, int role)
+{
+	s->role = role;
+}
+
+int
+rpc_session_role(const struct rpc_session *s)
+{
+	return s->role;
+}
+
+void
+rpc_session_set_data(struct rpc_session *s, void *data)
+{
+	s->data = data;
+}
+
+void *
+rpc_session_data(const struct rpc_session *s)
+{
+	return s->data;
+}
+
+int
+rpc_session_payload(struct rpc_session *s, uint64_t seq, uint32_t req,
+    enum arpc_payload_kind kind, const char *name, struct am_val data)
+{
+	if (!session_is_up(s))
+		return -ENOTCONN;
+	if (conn_backlog(s->conn) > CONN_OUT_SOFT)
+		return -EAGAIN;
+	arpc_put_payload(conn_out(s->conn), seq, req, kind, name,
+	    am_machine_id(s->srv->machine), data);
+	return 0;
+}
+
+void
+rpc_session_close(struct rpc_session *s, const char *reason)
+{
+	if (s->conn != NULL)
+		conn_close(s->conn, reason);
+}
+
+void
+rpc_session_on_room(struct rpc_session *s,
+    void (*fn)(struct rpc_session *s, void *arg), void *arg)
+{
+	s->room_fn = fn;
+	s->room_arg = arg;
+}

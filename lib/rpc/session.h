@@ -1,0 +1,63 @@
+/* session.h - one connection of a server; private to server.c and session.c. */
+#ifndef LIB_RPC_SESSION_H
+#define LIB_RPC_SESSION_H
+
+#include <event2/event_struct.h>
+
+#include "lib/rpc/server.h"
+
+struct listener {
+	struct rpc_server *srv; /* borrowed */
+	int fd;                 /* -1: not listening any more */
+	int number;
+	size_t n_sessions;
+	const struct rpc_policy *policy; /* borrowed */
+	void *arg;
+	struct event ev;
+	struct am_timer pause; /* no fds, no memory: accepts again when due */
+};
+
+struct rpc_session {
+	TAILQ_ENTRY(rpc_session) link;
+	struct rpc_server *srv; /* borrowed */
+	struct listener *li;    /* borrowed */
+	struct conn *conn;      /* NULL when it is over */
+	struct conn_peer peer;  /* outlives the connection */
+	uint64_t id;
+	uint64_t client_id;
+	char name[64];
+	int role;
+	bool up;        /* the hello was let in */
+	bool throttled; /* not read because it does not read */
+	void *data;
+	void (*room_fn)(struct rpc_session *s, void *arg);
+	void *room_arg;
+	struct turn_item reap;
+	uint64_t version;       /* of the server when sent was made */
+	struct arpc_clock sent; /* what the peer knows */
+	uint64_t tick[];        /* of sent */
+};
+TAILQ_HEAD(session_list, rpc_session);
+
+struct rpc_server {
+	struct am_loop *loop;       /* borrowed */
+	struct am_machine *machine; /* borrowed */
+	uint64_t epoch;
+	uint64_t ignored;
+	uint64_t last_id;
+	uint64_t version; /* counts drains */
+	struct session_list sessions;
+	struct listener **listener;
+	size_t n_listeners;
+	struct turn_item turn; /* clocks to push; when freed: the memory */
+	struct am_buf rows;    /* the schema as hello sends it, made once */
+};
+
+/* Takes fd, also on failure. Appends itself to the server's list. */
+int session_new(struct listener *li, int fd);
+/* Drops the connection without closed(); the memory goes after the turn. */
+void session_drop(struct rpc_session *s);
+/* The hello was let in, and it is not being closed. */
+bool session_is_up(const struct rpc_session *s);
+
+#endif
