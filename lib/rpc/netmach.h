@@ -21,12 +21,14 @@ struct netmach_ops {
 	/* The mirror changed (once per frame that changed it); may be NULL. */
 	void (*on_update)(struct netmach *nm, void *arg);
 	/* Borrowed. Ack it by netmach_ack() when it is safe. May be NULL. */
-	void (*on_payload)(struct netmach *nm, const struct arpc_payload *p, void *arg);
+	void (*on_payload)(struct netmach *nm, const struct arpc_payload *p,
+	    void *arg);
 	/* Not connected (any more): code is 0 for an end of the connection (why
 	 * is "eof" or the peer's bye reason), -errno for a failed connect, an
 	 * enum arpc_error + 1 for a refused hello. Calls without an answer
 	 * have been called back with NETMACH_LOST before. */
-	void (*on_close)(struct netmach *nm, int code, const char *why, void *arg);
+	void (*on_close)(struct netmach *nm, int code, const char *why,
+	    void *arg);
 };
 
 enum netmach_status {
@@ -43,25 +45,31 @@ struct netmach_reply {
 	enum arpc_error error; /* of NETMACH_ERROR */
 	const char *text;      /* of NETMACH_ERROR and _LOST, terminated */
 };
-typedef void (*netmach_reply_fn)(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
-    void *arg);
+typedef void (*netmach_reply_fn)(struct netmach *nm, uint32_t id,
+    const struct netmach_reply *r, void *arg);
 
 struct netmach_conf {
-	uint64_t client_id;   /* 0: a random one */
-	const char *name;     /* for people; copied */
-	const uint8_t *token; /* ARPC_TOKEN_LEN bytes; copied, zeroed when freed; NULL: none */
-	int64_t timeout_ms;   /* of connect and hello together; 0: 5 s */
+	uint64_t client_id; /* 0: a random one */
+	const char *name;   /* for people; copied */
+	const uint8_t *
+	    token; /* ARPC_TOKEN_LEN bytes; copied, zeroed when freed; NULL: none */
+	int64_t timeout_ms; /* of connect and hello together; 0: 5 s */
+	/* A schema that the other end probably has: it is not sent again, and
+	 * mirrors share it. Refs it; NULL: none is known. */
+	struct am_schema *schema;
 };
 
 /* Returns new; borrows ops. */
 struct netmach *netmach_new(struct am_loop *l, const struct netmach_conf *conf,
     const struct netmach_ops *ops, void *arg);
-/* Drops the connection; no callback comes any more. NULL is fine. */
+/* Drops the connection; no callback comes any more, not even for open calls.
+ * May be called from within a callback. NULL is fine. */
 struct netmach *netmach_free(struct netmach *nm);
-/* 0, or -errno if it fails at once (then on_close is not called). May be called
- * again after on_close, also from within it. */
+/* 0, or -errno if it fails at once (then on_close is not called); -EALREADY if
+ * it is not idle. May be called again after on_close, also from within it. */
 int netmach_connect(struct netmach *nm, const struct addr *a);
-void netmach_close(struct netmach *nm, const char *reason); /* with bye; on_close comes */
+void netmach_close(struct netmach *nm,
+    const char *reason); /* with bye; on_close comes */
 enum netmach_phase netmach_phase(const struct netmach *nm);
 
 /* The mirror; NULL before the first hello. Borrowed; it survives a reconnect
@@ -72,14 +80,18 @@ uint64_t netmach_client_id(const struct netmach *nm);
 uint64_t netmach_last_seq(const struct netmach *nm);
 const struct conn_peer *netmach_peer(const struct netmach *nm);
 size_t netmach_backlog(const struct netmach *nm);
+/* How often a wrong checksum took a sync. */
+uint64_t netmach_mismatches(const struct netmach *nm);
 
-/* Each returns the id of the call (never 0), or 0 if there is no connection.
- * fn is called exactly once, never from within the call; fn NULL: sent as a
+/* Each returns the id of the call (never 0), or 0 if there is no connection
+ * (phase READY) or there are 65,535 open calls. fn is called exactly once, never from within the call; fn NULL: sent as a
  * notification where the method allows it. deadline_ms: -1 none. */
-uint32_t netmach_mutate(struct netmach *nm, enum am_op op, const am_id *states, size_t n,
-    struct am_val args, int64_t deadline_ms, netmach_reply_fn fn, void *arg);
+uint32_t netmach_mutate(struct netmach *nm, enum am_op op, const am_id *states,
+    size_t n, struct am_val args, int64_t deadline_ms, netmach_reply_fn fn,
+    void *arg);
 /* params: the whole array, topic first. */
-uint32_t netmach_info(struct netmach *nm, struct am_val params, netmach_reply_fn fn, void *arg);
+uint32_t netmach_info(struct netmach *nm, struct am_val params,
+    netmach_reply_fn fn, void *arg);
 uint32_t netmach_lease_begin(struct netmach *nm, const struct arpc_lease *lease,
     netmach_reply_fn fn, void *arg);
 uint32_t netmach_sync(struct netmach *nm, netmach_reply_fn fn, void *arg);

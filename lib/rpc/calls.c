@@ -1,0 +1,108 @@
+#include "lib/rpc/calls.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+	SLOTS_MIN = 8,
+	ID_MAX = UINT16_MAX,
+};
+
+void
+calls_done(struct calls *c)
+{
+	free(c->slot);
+	*c = (struct calls){ .last_id = c->last_id };
+}
+
+static struct call *
+slot_of(const struct calls *c, uint32_t id)
+{
+	return &c->slot[id & (c->n_slots - 1)];
+}
+
+static bool
+is_open(const struct calls *c, uint32_t id)
+{
+	return c->n_slots > 0 && slot_of(c, id)->id == id;
+}
+
+uint32_t
+calls_next_id(struct calls *c)
+{
+	if (c->n_open == ID_MAX)
+		return 0;
+	do {
+		c->last_id = c->last_id == ID_MAX ? 1 : c->last_id + 1;
+	} while (is_open(c, c->last_id));
+	return c->last_id;
+}
+
+/* Doubling separates what collides: 16 bits are enough for all. */
+static int
+grow(struct calls *c)
+{
+	size_t n = c->n_slots == 0 ? SLOTS_MIN : c->n_slots * 2;
+	struct call *old = c->slot;
+	struct call *slot = calloc(n, sizeof(*slot));
+
+	if (slot == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n_slots; i++) {
+		if (old[i].id != 0)
+			slot[old[i].id & (n - 1)] = old[i];
+	}
+	free(old);
+	c->slot = slot;
+	c->n_slots = n;
+	return 0;
+}
+
+int
+calls_put(struct calls *c, const struct call *call)
+{
+	assert(call->id != 0 && !is_open(c, call->id));
+	while (c->n_slots == 0 || slot_of(c, call->id)->id != 0) {
+		if (grow(c) < 0)
+			return -ENOMEM;
+	}
+	*slot_of(c, call->id) = *call;
+	c->n_open++;
+	return 0;
+}
+
+bool
+calls_take(struct calls *c, uint32_t id, struct call *ret)
+{
+	struct call *call;
+
+	if (id == 0 || !is_open(c, id))
+		return false;
+	call = slot_of(c, id);
+	*ret = *call;
+	call->id = 0;
+	c->n_open--;
+	return true;
+}
+
+bool
+calls_take_oldest(struct calls *c, struct call *ret)
+{
+	struct call *oldest = NULL;
+	uint32_t age = 0;
+	uint32_t a;
+
+	if (c->n_open == 0)
+		return false;
+	for (size_t i = 0; i < c->n_slots; i++) {
+		if (c->slot[i].id == 0)
+			continue;
+		a = (c->last_id - c->slot[i].id) & ID_MAX;
+		if (oldest == NULL || a > age) {
+			oldest = &c->slot[i];
+			age = a;
+		}
+	}
+	return oldest != NULL && calls_take(c, oldest->id, ret);
+}
