@@ -208,6 +208,11 @@ read_states(struct draft *d, const cJSON *states)
 		if (r < 0)
 			return r;
 	}
+	/* Every machine has it, so relations may name it. */
+	if (find(d, "Exception") < 0)
+		d->row[d->len++] = (struct am_state){ .name = "Exception",
+			.doc = "level: an error state is active",
+			.multi = true };
 	i = d->n_base;
 	cJSON_ArrayForEach(j, states)
 	{
