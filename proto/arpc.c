@@ -59,7 +59,8 @@ response_get(struct mp *c, struct arpc_frame *ret)
 	ret->method = ARPC_UNKNOWN;
 	ret->name = "";
 	ret->name_len = 0;
-	return mp_get_val(c, &ret->params);
+	ret->params = mp_rest(c);
+	return ret->params.data == NULL ? -EBADMSG : 0;
 }
 
 static int
@@ -71,7 +72,8 @@ call_get(struct mp *c, struct arpc_frame *ret, const char **ret_why)
 	ret->error = AM_NONE;
 	if (mp_type(c) != MP_ARRAY)
 		return bad(ret_why, "params are not an array");
-	return mp_get_val(c, &ret->params);
+	ret->params = mp_rest(c);
+	return 0;
 }
 
 int
@@ -99,8 +101,8 @@ arpc_frame_get(const void *data, size_t len, struct arpc_frame *ret,
 	*ret_why = "the frame is malformed";
 	r = f.kind == ARPC_RESPONSE ? response_get(&c, &f)
 				    : call_get(&c, &f, ret_why);
-	if (r < 0 || !mp_at_end(&c))
-		return -EBADMSG;
+	if (r < 0)
+		return r;
 	*ret = f;
 	return 0;
 }

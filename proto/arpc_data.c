@@ -188,7 +188,8 @@ arpc_payload_get(struct am_val params, struct arpc_payload *ret,
 	if (mp_type(&c) != MP_STR || mp_get_val(&c, &p.name) < 0 ||
 	    mp_type(&c) != MP_STR || mp_get_val(&c, &p.source) < 0)
 		return bad(ret_why, "a payload's name or source is no string");
-	if (mp_get_val(&c, &p.data) < 0)
+	p.data = mp_rest(&c);
+	if (p.data.data == NULL)
 		return bad(ret_why, "a payload has no data");
 	p.req = (uint32_t)req;
 	p.kind = (enum arpc_payload_kind)kind;

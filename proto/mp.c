@@ -247,8 +247,13 @@ mp_get_uint(struct mp *c, uint64_t max, uint64_t *ret)
 {
 	struct mp at = *c;
 	struct mp_item it;
-	int r = next_of(&at, MP_INT, &it);
+	int r;
 
+	if (c->p < c->end && *c->p < 0x80 && *c->p <= max) {
+		*ret = *c->p++;
+		return 0;
+	}
+	r = next_of(&at, MP_INT, &it);
 	if (r < 0)
 		return r;
 	if (it.is_negative || it.u > max)
@@ -334,8 +339,13 @@ int
 mp_get_array(struct mp *c, uint32_t *ret_n)
 {
 	struct mp_item it;
-	int r = next_of(c, MP_ARRAY, &it);
+	int r;
 
+	if (c->p < c->end && (*c->p & 0xf0) == 0x90) {
+		*ret_n = *c->p++ & 0x0f;
+		return 0;
+	}
+	r = next_of(c, MP_ARRAY, &it);
 	if (r == 0)
 		*ret_n = it.n;
 	return r;
@@ -446,6 +456,27 @@ scan_enter(struct mp_scan *s, uint64_t n)
 	return MP_SCAN_DONE;
 }
 
+/* The element at hand is seen; so is every array that it was the last of. */
+static inline void
+scan_leave(struct mp_scan *s)
+{
+	while (s->depth > 0 && s->left[s->depth - 1] == 0)
+		s->depth--;
+}
+
+/* Numbers of one byte, the most of a message of ours. */
+static inline void
+scan_small(struct mp_scan *s, const uint8_t *p, size_t len)
+{
+	while (s->pending > 0 && s->pos < len &&
+	    (p[s->pos] < 0x80 || p[s->pos] >= 0xe0)) {
+		s->pos++;
+		s->pending--;
+		if (s->depth > 0 && --s->left[s->depth - 1] == 0)
+			scan_leave(s);
+	}
+}
+
 enum mp_scan_result
 mp_scan(struct mp_scan *s, const uint8_t *p, size_t len, size_t *ret_frame_len)
 {
@@ -467,11 +498,11 @@ mp_scan(struct mp_scan *s, const uint8_t *p, size_t len, size_t *ret_frame_len)
 			if (r != MP_SCAN_DONE)
 				return r;
 		}
-		while (s->depth > 0 && s->left[s->depth - 1] == 0)
-			s->depth--;
+		scan_leave(s);
 		/* What is still to come takes a byte each at least. */
 		if (s->pos + s->pending > s->max_len)
 			return MP_SCAN_BIG;
+		scan_small(s, p, len);
 	}
 	if (s->pos > len)
 		return MP_SCAN_MORE;

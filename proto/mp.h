@@ -64,6 +64,17 @@ mp_of(struct am_val v)
 	return (struct mp){ .p = p, .end = p == NULL ? p : p + v.len };
 }
 
+/* All that is left: the last element of a value that was scanned. AM_NONE if
+ * nothing is. */
+static inline struct am_val
+mp_rest(struct mp *c)
+{
+	struct am_val rest = { c->p, (size_t)(c->end - c->p) };
+
+	c->p = c->end;
+	return rest.len == 0 ? AM_NONE : rest;
+}
+
 static inline bool
 mp_at_end(const struct mp *c)
 {

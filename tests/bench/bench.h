@@ -1,0 +1,29 @@
+/* bench.h - how a figure is measured and reported. */
+#ifndef TESTS_BENCH_BENCH_H
+#define TESTS_BENCH_BENCH_H
+
+#include <stdint.h>
+
+/* What a figure is held against: NAN where there is none. A ratio is the
+ * figure by its floor, measured in the same run. */
+struct bench_figure {
+	const char *name;
+	const char *what;
+	const char *unit;
+	double value;
+	double floor;
+	double budget; /* of the ratio if there is a floor, else of the value */
+};
+
+/* One line for people on stderr, one of JSON on stdout. */
+void bench_report(const struct bench_figure *f);
+
+/* Nanoseconds of fn(arg, n) for each of the n rounds: the best of several runs
+ * of some 20 ms. */
+double bench_ns(void (*fn)(void *arg, uint64_t n), void *arg);
+
+/* Each measures a group and reports it. */
+void bench_codec(void);
+void bench_machine(void);
+
+#endif

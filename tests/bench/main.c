@@ -1,0 +1,97 @@
+/* main.c - bench [GROUP...]: figures, floors, ratios, budgets. */
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "tests/bench/bench.h"
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} groups[] = {
+	{ "codec", bench_codec },
+	{ "machine", bench_machine },
+};
+enum { N_GROUPS = sizeof(groups) / sizeof(groups[0]) };
+
+enum { RUNS = 7 };
+
+static void
+put_number(const char *key, double v)
+{
+	if (isnan(v))
+		(void)printf(",\"%s\":null", key);
+	else
+		(void)printf(",\"%s\":%.4g", key, v);
+}
+
+void
+bench_report(const struct bench_figure *f)
+{
+	double ratio = f->value / f->floor;
+	double held = isnan(f->floor) ? f->value : ratio;
+	bool ok = isnan(f->budget) || held <= f->budget;
+
+	(void)fprintf(stderr, "%-4s %-48s %8.4g %-3s", f->name, f->what,
+	    f->value, f->unit);
+	if (!isnan(f->floor))
+		(void)fprintf(stderr, "  floor %.4g, ratio %.2f", f->floor,
+		    ratio);
+	if (!isnan(f->budget))
+		(void)fprintf(stderr, "  budget %.4g: %s", f->budget,
+		    ok ? "ok" : "OVER");
+	(void)fputc('\n', stderr);
+	(void)printf("{\"bench\":\"%s\",\"value\":%.4g,\"unit\":\"%s\"",
+	    f->name, f->value, f->unit);
+	put_number("floor", f->floor);
+	put_number("ratio", ratio);
+	put_number("budget", f->budget);
+	(void)printf(",\"ok\":%s}\n", ok ? "true" : "false");
+	(void)fflush(stdout);
+}
+
+double
+bench_ns(void (*fn)(void *arg, uint64_t n), void *arg)
+{
+	const int64_t enough_ns = 20 * NS_PER_MS;
+	double best = INFINITY;
+	uint64_t n = 1;
+
+	for (int run = 0; run < RUNS;) {
+		int64_t start = clock_ns(), took;
+
+		fn(arg, n);
+		took = clock_ns() - start;
+		if (took < enough_ns) {
+			n *= 2;
+			continue;
+		}
+		best = fmin(best, (double)took / (double)n);
+		run++;
+	}
+	return best;
+}
+
+static bool
+is_wanted(const char *name, char **argv)
+{
+	if (*argv == NULL)
+		return true;
+	for (; *argv != NULL; argv++)
+		if (strcmp(*argv, name) == 0)
+			return true;
+	return false;
+}
+
+int
+main(int argc, char **argv)
+{
+	(void)argc;
+	for (int i = 0; i < N_GROUPS; i++)
+		if (is_wanted(groups[i].name, argv + 1))
+			groups[i].run();
+	return EXIT_SUCCESS;
+}
