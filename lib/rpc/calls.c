@@ -28,14 +28,31 @@ is_open(const struct calls *c, uint32_t id)
 	return c->n_slots > 0 && slot_of(c, id)->id == id;
 }
 
+static uint32_t
+id_after(uint32_t id)
+{
+	return id == ID_MAX ? 1 : id + 1;
+}
+
+/* Moves `oldest` on to an open call; there is one. */
+static void
+find_oldest(struct calls *c)
+{
+	while (!is_open(c, c->oldest))
+		c->oldest = id_after(c->oldest);
+}
+
 uint32_t
 calls_next_id(struct calls *c)
 {
 	if (c->n_open == ID_MAX)
 		return 0;
 	do {
-		c->last_id = c->last_id == ID_MAX ? 1 : c->last_id + 1;
+		c->last_id = id_after(c->last_id);
 	} while (is_open(c, c->last_id));
+	/* The new one must not pass for the oldest. */
+	if (c->n_open > 0 && c->last_id == c->oldest)
+		find_oldest(c);
 	return c->last_id;
 }
 
@@ -68,7 +85,8 @@ calls_put(struct calls *c, const struct call *call)
 			return -ENOMEM;
 	}
 	*slot_of(c, call->id) = *call;
-	c->n_open++;
+	if (c->n_open++ == 0)
+		c->oldest = call->id;
 	return 0;
 }
 
@@ -89,20 +107,8 @@ calls_take(struct calls *c, uint32_t id, struct call *ret)
 bool
 calls_take_oldest(struct calls *c, struct call *ret)
 {
-	struct call *oldest = NULL;
-	uint32_t age = 0;
-	uint32_t a;
-
 	if (c->n_open == 0)
 		return false;
-	for (size_t i = 0; i < c->n_slots; i++) {
-		if (c->slot[i].id == 0)
-			continue;
-		a = (c->last_id - c->slot[i].id) & ID_MAX;
-		if (oldest == NULL || a > age) {
-			oldest = &c->slot[i];
-			age = a;
-		}
-	}
-	return oldest != NULL && calls_take(c, oldest->id, ret);
+	find_oldest(c);
+	return calls_take(c, c->oldest, ret);
 }

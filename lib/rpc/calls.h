@@ -18,6 +18,7 @@ struct calls {
 	size_t n_slots; /* a power of 2 */
 	size_t n_open;
 	uint32_t last_id;
+	uint32_t oldest; /* no open call is older than this id */
 };
 
 void calls_done(struct calls *c);
