@@ -49,8 +49,8 @@ name_all(struct tx *tx, am_id id, const char *verb, const uint64_t *set)
 }
 
 /* The first of these that there is: a requirement neither active nor called;
- * an active state that removes it; one that came out and removes it; a
- * requirement that did not come out. */
+ * an active state that removes it, best one that came out; a called one that
+ * does; a requirement that did not come out. */
 static void
 why_missing(struct tx *tx, am_id id)
 {
@@ -58,15 +58,17 @@ why_missing(struct tx *tx, am_id id)
 	const struct am_schema *s = m->schema;
 	const uint64_t *req = schema_rel(s, id, F_REQ);
 	const uint64_t *remby = schema_rel(s, id, F_REMBY);
-	struct set never, before, now, lost;
+	struct set never, stayed, before, now, lost;
 
 	for (size_t i = 0; i < s->nw; i++) {
 		never.w[i] = req[i] & ~m->active[i] & ~tx->called.w[i];
 		before.w[i] = remby[i] & m->active[i];
+		stayed.w[i] = before.w[i] & tx->target_set.w[i];
 		now.w[i] = remby[i] & (tx->target_set.w[i] | tx->called.w[i]);
 		lost.w[i] = req[i] & ~tx->target_set.w[i];
 	}
 	if (!name_all(tx, id, "requires", never.w) &&
+	    !name_all(tx, id, "removed by", stayed.w) &&
 	    !name_all(tx, id, "removed by", before.w) &&
 	    !name_all(tx, id, "removed by", now.w))
 		(void)name_all(tx, id, "requires", lost.w);

@@ -3,6 +3,7 @@
 #define TESTS_UNIT_RIG_H
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,8 +18,7 @@ struct rig {
 	size_t drains;
 };
 
-static inline void
-rig_say(struct rig *r, const char *fmt, ...)
+static inline void AM_PRINTF(2, 3) rig_say(struct rig *r, const char *fmt, ...)
 {
 	char text[256];
 	va_list ap;

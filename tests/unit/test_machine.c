@@ -142,7 +142,7 @@ END_TEST
 
 START_TEST(a_wrong_handler_table_is_refused)
 {
-	static const struct am_handler of[5] = { { NULL } };
+	static const struct am_handler of[5];
 	static const struct am_pair_handler far[] = { { A, 7, refuse_any } };
 	static const struct am_pair_handler self[] = { { A, A, refuse_any } };
 	static const struct am_handlers bad[] = {
