@@ -25,5 +25,6 @@ double bench_ns(void (*fn)(void *arg, uint64_t n), void *arg);
 /* Each measures a group and reports it. */
 void bench_codec(void);
 void bench_machine(void);
+void bench_rpc(void);
 
 #endif

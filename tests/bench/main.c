@@ -14,6 +14,7 @@ static const struct {
 } groups[] = {
 	{ "codec", bench_codec },
 	{ "machine", bench_machine },
+	{ "rpc", bench_rpc },
 };
 enum { N_GROUPS = sizeof(groups) / sizeof(groups[0]) };
 
