@@ -26,5 +26,6 @@ double bench_ns(void (*fn)(void *arg, uint64_t n), void *arg);
 void bench_codec(void);
 void bench_machine(void);
 void bench_rpc(void);
+void bench_push(void);
 
 #endif

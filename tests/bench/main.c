@@ -15,6 +15,7 @@ static const struct {
 	{ "codec", bench_codec },
 	{ "machine", bench_machine },
 	{ "rpc", bench_rpc },
+	{ "push", bench_push },
 };
 enum { N_GROUPS = sizeof(groups) / sizeof(groups[0]) };
 
