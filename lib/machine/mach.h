@@ -114,6 +114,7 @@ struct am_machine {
 	int64_t handler_ns; /* when the last handler ended; 0: not known */
 	char *why;          /* owned, may be NULL */
 	char *last_error;   /* likewise */
+	void *owner;        /* of whoever made it */
 };
 
 /* What runs: a transition and its scratch, on the stack of the drain. */

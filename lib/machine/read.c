@@ -11,6 +11,18 @@ am_machine_id(const struct am_machine *m)
 	return m->id;
 }
 
+void
+mach_set_owner(struct am_machine *m, void *owner)
+{
+	m->owner = owner;
+}
+
+void *
+mach_owner(const struct am_machine *m)
+{
+	return m->owner;
+}
+
 struct am_schema *
 am_machine_schema(const struct am_machine *m)
 {
