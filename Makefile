@@ -32,11 +32,11 @@ cflags := -std=gnu11 -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes \
 	-fstack-protector-strong -D_GNU_SOURCE -DAM_VERSION=\"$(version)\"
 ldflags := -Wl,--as-needed -Wl,-z,relro,-z,now
 ifdef DEVELOPER
-cflags += -Werror -Wpedantic
+cflags += -Werror -Wpedantic -DAM_CHECK
 endif
 ifdef SANITIZE
 cflags += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
-	-fno-omit-frame-pointer
+	-fno-omit-frame-pointer -DAM_CHECK
 ldflags += -fsanitize=$(SANITIZE)
 else
 CPPFLAGS ?= -D_FORTIFY_SOURCE=2
@@ -51,7 +51,7 @@ check_libs := $(shell pkg-config --libs check 2>/dev/null)
 
 # They go by a file, so that the commands are short and a change is seen.
 flags = $(cflags) $(pc_cflags) $(CPPFLAGS) $(CFLAGS)
-link = $(CC) $(ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
+link = $(CC) $(ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^)
 objs = $(patsubst %.c,$(obj)/%.o,$(wildcard $(1)))
 bins = $(patsubst %.c,$(BUILD)/%,$(wildcard $(1)))
 
@@ -112,6 +112,9 @@ $(examples): $(BUILD)/%: $(obj)/%.o $(lib)
 $(filter $(BUILD)/tests/unit/test_daemon_%,$(unit)): $(filter-out %/main.o,$(daemon_o))
 $(filter $(BUILD)/tests/unit/test_exec_%,$(unit)): $(filter-out %/main.o,$(exec_o))
 $(filter $(BUILD)/tests/unit/test_cli_%,$(unit)): $(filter-out %/main.o,$(cli_o))
+node_tests := $(filter %/test_worker %/test_client %/test_flows_worker \
+	%/test_flows_client,$(unit))
+$(node_tests): $(obj)/tests/unit/flows.o $(obj)/tests/unit/world.o
 $(fuzz): $(obj)/tests/fuzz/replay.o
 $(unit) $(helper) $(fuzz): $(BUILD)/%: $(obj)/%.o $(lib)
 	@mkdir -p $(@D)
