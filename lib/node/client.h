@@ -24,6 +24,7 @@ struct client_wish {
 	pid_t pid;          /* the lease ends when it exits; 0: none */
 	uint64_t pid_start; /* field 22 of its /proc/PID/stat */
 };
+/* Without it the lease is bound to this very process. */
 void client_wish(struct am_client *c, const struct client_wish *w);
 
 /* The lease that is held (Leased is active); NULL: none. Borrowed. */
@@ -37,6 +38,10 @@ void client_detach(struct am_client *c);
 /* The connection to the worker or to the supervisor; NULL: none. Borrowed. */
 struct netmach *client_worker(const struct am_client *c);
 struct netmach *client_super(const struct am_client *c);
+/* Why no supervisor is connected: "/run/amnode/a/sock: Connection refused";
+ * empty if one is, or none was tried. SuperDisconnected says that a whole round
+ * of the list has failed. */
+const char *client_super_error(const struct am_client *c);
 
 /* Field 22 of /proc/PID/stat: with the pid it names a process for good. */
 int client_pid_start(pid_t pid, uint64_t *ret);

@@ -1,0 +1,266 @@
+#include "lib/node/client.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/node/client_int.h"
+
+enum {
+	BACKOFF_FIRST_MS = 50,
+	BACKOFF_MAX_MS = 2000,
+};
+
+int64_t
+backoff_next(struct backoff *b)
+{
+	int64_t wait = b->next_ms > 0 ? b->next_ms : BACKOFF_FIRST_MS;
+
+	b->next_ms = wait * 2 < BACKOFF_MAX_MS ? wait * 2 : BACKOFF_MAX_MS;
+	return wait / 2 + (int64_t)(node_random() % (uint64_t)(wait / 2 + 1));
+}
+
+static const struct am_handler handler[Cli__COUNT] = {
+	[Cli_SuperReady] = { .state = super_ready_state },
+	[Cli_WorkerWanted] = { .state = worker_wanted_state },
+	[Cli_WorkerRequested] = { .state = worker_requested_state,
+	    .end = worker_requested_end },
+	[Cli_ServerPayload] = { .state = server_payload_state },
+	[Cli_Releasing] = { .state = releasing_state },
+};
+
+static const struct am_handlers client_handlers = {
+	.name = "client",
+	.of = handler,
+	.len = Cli__COUNT,
+};
+
+#ifdef AM_CHECK
+static void
+on_drain_end(struct am_machine *m, void *arg)
+{
+	(void)arg;
+	assert(node_pulse_left(m) == NULL);
+}
+
+static const struct am_tracer client_tracer = { .drain_end = on_drain_end };
+#endif
+
+/* One state (b == a) or two at once. */
+void
+client_put_change(struct am_client *c, enum am_op op, am_id a, am_id b)
+{
+	const am_id ids[] = { a, b };
+	const struct am_mutation mut = {
+		.op = op,
+		.states = ids,
+		.n_states = a == b ? 1 : 2,
+	};
+
+	(void)am_mutate(c->machine, &mut);
+}
+
+/* ---- life ---- */
+
+static int
+add_supervisors(struct am_client *c, struct am_error *err)
+{
+	const struct am_client_conf *conf = &c->conf;
+	struct am_error why;
+
+	if (conf->n_supervisors > CLIENT_SUPERVISORS_MAX)
+		return node_error(err, -EINVAL,
+		    "%zu supervisors: at most %d can be tried",
+		    conf->n_supervisors, CLIENT_SUPERVISORS_MAX);
+	for (size_t i = 0; i < conf->n_supervisors; i++) {
+		struct supervisor *s = &c->supervisor[i];
+
+		if (addr_parse(conf->supervisors[i], &s->addr, &why) < 0)
+			return node_error(err, -EINVAL, "%s", why.text);
+		s->name = strdup(conf->supervisors[i]);
+		if (s->name == NULL)
+			return node_error(err, -ENOMEM, "out of memory");
+		c->n_supervisors++;
+	}
+	return 0;
+}
+
+static int
+make_machine(struct am_client *c)
+{
+	struct am_schema *s = am_schema_new(&cli_states, NULL);
+
+	if (s == NULL)
+		return -ENOMEM;
+	c->machine = am_machine_new(s, c->name);
+	s = am_schema_unref(s);
+	if (c->machine == NULL)
+		return -ENOMEM;
+#ifdef AM_CHECK
+	if (am_trace(c->machine, &client_tracer, c) < 0)
+		return -ENOMEM;
+#endif
+	return am_bind(c->machine, &client_handlers, c);
+}
+
+static void
+client_freep(struct am_client **c)
+{
+	*c = am_client_free(*c);
+}
+
+/* By default a lease ends with the process that got it. */
+static void
+bind_to_self(struct client_wish *w)
+{
+	uint64_t start;
+
+	if (client_pid_start(getpid(), &start) == 0) {
+		w->pid = getpid();
+		w->pid_start = start;
+	}
+}
+
+struct am_client *
+am_client_new(struct am_loop *l, const struct am_client_conf *conf,
+    struct am_error *err)
+{
+	am_cleanup(client_freep) struct am_client *c = calloc(1, sizeof(*c));
+
+	if (c == NULL) {
+		(void)node_error(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	c->magic = CLIENT_MAGIC;
+	c->loop = l;
+	c->conf = *conf;
+	c->client_id = node_random();
+	(void)snprintf(c->name, sizeof(c->name), "%s",
+	    conf->name != NULL ? conf->name : "client");
+	for (size_t i = 0; i < CLIENT_BUCKETS; i++)
+		LIST_INIT(&c->pending[i]);
+	am_timer_init(&c->super_timer, l, super_on_timer, c);
+	am_timer_init(&c->wish_timer, l, wish_on_timer, c);
+	am_timer_init(&c->worker_timer, l, worker_on_timer, c);
+	am_timer_init(&c->guard_timer, l, requests_on_guard, c);
+	bind_to_self(&c->wish);
+	if (add_supervisors(c, err) < 0)
+		return NULL;
+	if (make_machine(c) < 0 ||
+	    (c->n_supervisors > 0 && am_timer_start(&c->super_timer, 0) < 0)) {
+		(void)node_error(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	(void)am_add1(c->machine, Cli_Start, AM_NONE);
+	return am_steal(&c);
+}
+
+struct am_client *
+am_client_free(struct am_client *c)
+{
+	struct pending *p;
+
+	if (c == NULL)
+		return NULL;
+	assert(c->magic == CLIENT_MAGIC);
+	if (client_lease(c) != NULL && !c->attached)
+		lease_release(c);
+	am_timer_done(&c->super_timer);
+	am_timer_done(&c->wish_timer);
+	am_timer_done(&c->worker_timer);
+	am_timer_done(&c->guard_timer);
+	c->worker = netmach_free(c->worker);
+	c->super = netmach_free(c->super);
+	for (size_t i = 0; i < CLIENT_BUCKETS; i++) {
+		while ((p = LIST_FIRST(&c->pending[i])) != NULL) {
+			LIST_REMOVE(p, link);
+			free(p);
+		}
+	}
+#ifdef AM_CHECK
+	if (c->machine != NULL)
+		am_untrace(c->machine, &client_tracer, c);
+#endif
+	c->machine = am_machine_free(c->machine);
+	for (size_t i = 0; i < c->n_supervisors; i++)
+		free(c->supervisor[i].name);
+	node_wipe(&c->lease, sizeof(c->lease));
+	c->magic = 0;
+	free(c);
+	return NULL;
+}
+
+/* ---- what is there ---- */
+
+struct am_machine *
+am_client_machine(const struct am_client *c)
+{
+	return c->machine;
+}
+
+struct am_machine *
+am_client_worker(const struct am_client *c)
+{
+	return c->worker != NULL ? netmach_mirror(c->worker) : NULL;
+}
+
+const struct client_lease *
+client_lease(const struct am_client *c)
+{
+	return c->lease.lease[0] != '\0' ? &c->lease : NULL;
+}
+
+struct netmach *
+client_worker(const struct am_client *c)
+{
+	return c->worker;
+}
+
+struct netmach *
+client_super(const struct am_client *c)
+{
+	return c->super;
+}
+
+const char *
+client_super_error(const struct am_client *c)
+{
+	return c->super_error;
+}
+
+void
+client_wish(struct am_client *c, const struct client_wish *w)
+{
+	c->wish = *w;
+}
+
+/* The name in field 2 may hold spaces and parentheses: its end is the last
+ * closing one. Field 22 is the 20th behind it. */
+int
+client_pid_start(pid_t pid, uint64_t *ret)
+{
+	am_cleanup(am_closep) int fd = -1;
+	char path[64], text[2048], *p, *end;
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	p = strrchr(text, ')');
+	for (int field = 2; p != NULL && field < 22; field++) {
+		p = strchr(p + 1, ' ');
+	}
+	if (p == NULL)
+		return -EBADMSG;
+	*ret = strtoull(p + 1, &end, 10);
+	return end != p + 1 ? 0 : -EBADMSG;
+}

@@ -1,0 +1,126 @@
+/* client_int.h - the inside of a client: its parts, one file each. */
+#ifndef LIB_NODE_CLIENT_INT_H
+#define LIB_NODE_CLIENT_INT_H
+
+#include <sys/queue.h>
+
+#include "lib/node/client.h"
+#include "lib/node/common.h"
+#include "proto/client.h"
+
+enum {
+	CLIENT_MAGIC = 0x636c6901,
+	CLIENT_BUCKETS = 64,
+	CLIENT_SUPERVISORS_MAX = 16,
+};
+
+/* Waits that double, each shortened by chance so that not all come at once. */
+struct backoff {
+	int64_t next_ms; /* 0: the first one */
+};
+int64_t backoff_next(struct backoff *b);
+
+struct supervisor {
+	char *name; /* owned; as it was given */
+	struct addr addr;
+};
+
+/* A request whose end has not come. */
+struct pending {
+	uint64_t req;        /* what the user knows */
+	uint32_t id;         /* of its add [WorkRequested] */
+	uint32_t connection; /* the how manyth it was sent on */
+	bool replied;
+	int64_t deadline_ns; /* when this side gives up; 0: never */
+	LIST_ENTRY(pending) link;
+};
+LIST_HEAD(pending_list, pending);
+
+struct am_client {
+	unsigned magic;
+	struct am_loop *loop;       /* borrowed */
+	struct am_client_conf conf; /* its strings are not ours: see below */
+	char name[64];
+	uint64_t client_id;
+	struct am_machine *machine;
+
+	/* the supervisor: client_super.c */
+	struct supervisor supervisor[CLIENT_SUPERVISORS_MAX];
+	size_t n_supervisors;
+	size_t at;             /* the one that is tried or connected */
+	struct netmach *super; /* NULL: none */
+	struct am_timer super_timer;
+	struct backoff super_backoff;
+	char super_error[AM_ERROR_MAX]; /* why the last one failed */
+
+	/* what is wanted: client_lease.c */
+	struct client_wish wish;
+	int64_t wish_deadline_ns; /* 0: no bound */
+	bool no_wait;
+	struct am_timer wish_timer;
+	uint64_t request; /* the LeaseRequested that waits; 0: none */
+	uint64_t last_request;
+	uint32_t asked_id;      /* of its call */
+	struct am_val provided; /* during ServerPayload {ProvideWorker} */
+	char unwanted[32];      /* why the wish ended, for the supervisor */
+
+	/* what is held */
+	struct client_lease lease;
+	bool attached; /* another process's lease */
+
+	/* the worker: client_worker.c */
+	struct addr worker_addr;
+	struct netmach *worker; /* NULL: none */
+	struct am_timer worker_timer;
+	struct backoff worker_backoff;
+	int64_t worker_lost_ns; /* 0: connected */
+	uint64_t epoch;         /* of the worker's machine; 0: not known */
+	uint32_t connection;    /* counts them */
+	bool said_ready;        /* on_ready was called for this lease */
+
+	/* client_request.c */
+	struct pending_list pending[CLIENT_BUCKETS]; /* by id */
+	size_t n_pending;
+	uint64_t last_req;
+	uint64_t seen_seq; /* the highest that was delivered */
+	struct am_timer guard_timer;
+};
+
+void client_put_change(struct am_client *c, enum am_op op, am_id a, am_id b);
+
+/* client_super.c */
+void super_connect(
+    struct am_client *c); /* nothing if it is connected or tried */
+void super_on_timer(void *arg);
+bool super_is_ready(const struct am_client *c);
+
+/* client_lease.c */
+void wish_on_timer(void *arg);
+/* A round of all supervisors failed. */
+void wish_unreachable(struct am_client *c);
+void provide_worker(struct am_client *c, struct am_val data);
+void lease_release(struct am_client *c); /* asks the supervisor, if connected */
+/* It is over: ends the requests, the connection and Leased, tells the user. */
+void lease_over(struct am_client *c, const char *code, const char *reason);
+void super_ready_state(struct am_event *ev);
+void worker_wanted_state(struct am_event *ev);
+void worker_requested_state(struct am_event *ev);
+void worker_requested_end(struct am_event *ev);
+void server_payload_state(struct am_event *ev);
+void releasing_state(struct am_event *ev);
+
+/* client_worker.c */
+int worker_set(struct am_client *c, const struct client_lease *l);
+void worker_connect(struct am_client *c);
+void worker_on_timer(void *arg);
+void worker_forget(struct am_client *c);
+
+/* client_request.c */
+void request_on_payload(struct netmach *nm, const struct arpc_payload *p,
+    void *arg);
+void requests_on_reconnect(struct am_client *c);
+/* Ends all that are pending as unknown. */
+void requests_lost(struct am_client *c, const char *code, const char *reason);
+void requests_on_guard(void *arg);
+
+#endif

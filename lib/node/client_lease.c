@@ -1,0 +1,446 @@
+/* What a client wants and holds: a wish becomes a request, a request a lease,
+ * a lease ends (flows 4, 5b, 9; rules 18, 21, 32). */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/node/client_int.h"
+#include "proto/supervisor.h"
+
+enum {
+	/* A supervisor answers at once when it may not wait. */
+	NO_WAIT_MS = 5000,
+};
+
+static void
+tell_lost(struct am_client *c, const char *code, const char *reason)
+{
+	if (c->conf.on_lost != NULL)
+		c->conf.on_lost(c, code, reason, c->conf.arg);
+}
+
+/* ---- the wish ---- */
+
+int
+am_client_lease(struct am_client *c, int64_t timeout_ms)
+{
+	if (am_is1(c->machine, Cli_WorkerWanted) || client_lease(c) != NULL)
+		return -EALREADY;
+	if (c->n_supervisors == 0)
+		return -EDESTADDRREQ;
+	c->no_wait = timeout_ms == 0;
+	c->wish_deadline_ns = 0;
+	if (timeout_ms > 0)
+		c->wish_deadline_ns = clock_ns() + timeout_ms * NS_PER_MS;
+	if (timeout_ms >= 0)
+		(void)am_timer_start(&c->wish_timer,
+		    timeout_ms > 0 ? timeout_ms : NO_WAIT_MS);
+	client_put_change(c, AM_ADD, Cli_WorkerWanted, Cli_WorkerWanted);
+	if (!super_is_ready(c))
+		super_connect(c);
+	return 0;
+}
+
+/* `why` is what the supervisor hears of a request that still waits there. */
+static void
+wish_end(struct am_client *c, const char *why, const char *code,
+    const char *reason)
+{
+	am_timer_stop(&c->wish_timer);
+	(void)snprintf(c->unwanted, sizeof(c->unwanted), "%s", why);
+	client_put_change(c, AM_REMOVE, Cli_WorkerWanted, Cli_WorkerRequested);
+	tell_lost(c, code, reason);
+}
+
+void
+wish_on_timer(void *arg)
+{
+	struct am_client *c = arg;
+
+	if (!am_is1(c->machine, Cli_WorkerWanted))
+		return;
+	if (c->request == 0 && c->super_error[0] != '\0')
+		wish_end(c, "timeout", "unreachable", c->super_error);
+	else
+		wish_end(c, "timeout", c->no_wait ? "no_worker" : "timeout",
+		    "no worker within the time");
+}
+
+void
+wish_unreachable(struct am_client *c)
+{
+	if (c->no_wait && am_is1(c->machine, Cli_WorkerWanted))
+		wish_end(c, "timeout", "unreachable", c->super_error);
+}
+
+void
+worker_wanted_state(struct am_event *ev)
+{
+	if (am_is1(ev->machine, Cli_SuperReady))
+		(void)am_add1(ev->machine, Cli_WorkerRequested, AM_NONE);
+}
+
+void
+super_ready_state(struct am_event *ev)
+{
+	if (am_is1(ev->machine, Cli_WorkerWanted))
+		(void)am_add1(ev->machine, Cli_WorkerRequested, AM_NONE);
+	if (am_is1(ev->machine, Cli_Releasing))
+		lease_release(ev->arg);
+}
+
+/* ---- the request ---- */
+
+/* "LeaseRequestedEnter: queue full (64)": what of it says what. */
+static const char *
+code_of_refusal(const char *why)
+{
+	static const struct {
+		const char *text;
+		const char *code;
+	} refusals[] = {
+		{ "raining", "draining" },
+		{ "pool broken", "pool_broken" },
+		{ "limit", "limit" },
+		{ "queue full", "no_worker" },
+		{ "no worker", "no_worker" },
+	};
+
+	for (size_t i = 0; i < NODE_LEN(refusals); i++) {
+		if (strstr(why, refusals[i].text) != NULL)
+			return refusals[i].code;
+	}
+	return "refused";
+}
+
+static void
+on_asked(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
+    void *arg)
+{
+	struct am_client *c = arg;
+	static const char handler[] = "LeaseRequestedEnter: ";
+	const char *why = r->why;
+
+	(void)nm;
+	if (c->request == 0 || c->asked_id != id)
+		return;
+	switch (r->status) {
+	case NETMACH_OK:
+		if (r->result != AM_CANCELED)
+			return;
+		if (strncmp(why, handler, strlen(handler)) == 0)
+			why += strlen(handler);
+		c->request = 0;
+		wish_end(c, "", code_of_refusal(why), why);
+		return;
+	case NETMACH_ERROR:
+		c->request = 0;
+		wish_end(c, "", arpc_error_name(r->error), r->text);
+		return;
+	case NETMACH_LOST:
+		return;
+	}
+}
+
+static int64_t
+wish_left_ms(const struct am_client *c)
+{
+	int64_t left;
+
+	if (c->no_wait)
+		return 0;
+	if (c->wish_deadline_ns == 0)
+		return -1;
+	left = (c->wish_deadline_ns - clock_ns()) / NS_PER_MS;
+	return left > 1 ? left : 1;
+}
+
+void
+worker_requested_state(struct am_event *ev)
+{
+	struct am_client *c = ev->arg;
+	const am_id state = Sup_LeaseRequested;
+	const struct client_wish *w = &c->wish;
+	struct am_buf args = AM_BUF_INIT;
+
+	c->request = ++c->last_request;
+	(void)snprintf(c->unwanted, sizeof(c->unwanted), "unwanted");
+	am_put_map(&args,
+	    3 + (w->ttl_ms > 0) + (w->max_ms > 0) + (w->pid > 0 ? 2 : 0));
+	node_put_uint(&args, "request", c->request);
+	node_put_int(&args, "timeout_ms", wish_left_ms(c));
+	node_put_int(&args, "priority", w->priority);
+	if (w->ttl_ms > 0)
+		node_put_int(&args, "ttl_ms", w->ttl_ms);
+	if (w->max_ms > 0)
+		node_put_int(&args, "max_ms", w->max_ms);
+	if (w->pid > 0) {
+		node_put_int(&args, "pid", w->pid);
+		node_put_uint(&args, "pid_start", w->pid_start);
+	}
+	/* 0: the connection is closing; SuperReady falls and comes back. */
+	c->asked_id = netmach_mutate(c->super, AM_ADD, &state, 1,
+	    am_buf_val(&args), -1, on_asked, c);
+	am_buf_done(&args);
+}
+
+static void
+release_args(struct am_client *c, struct am_val args, netmach_reply_fn fn)
+{
+	const am_id state = Sup_ReleaseWorker;
+
+	if (super_is_ready(c))
+		(void)netmach_mutate(c->super, AM_ADD, &state, 1, args, -1, fn,
+		    c);
+}
+
+static void
+release_lease(struct am_client *c, const char *lease, const char *reason,
+    netmach_reply_fn fn)
+{
+	struct am_buf args = AM_BUF_INIT;
+
+	am_put_map(&args, 2);
+	node_put_str(&args, "lease", lease);
+	node_put_str(&args, "reason", reason);
+	release_args(c, am_buf_val(&args), fn);
+	am_buf_done(&args);
+}
+
+void
+worker_requested_end(struct am_event *ev)
+{
+	struct am_client *c = ev->arg;
+	struct am_buf args = AM_BUF_INIT;
+
+	if (c->request == 0 || am_is1(ev->machine, Cli_Leased))
+		return;
+	am_put_map(&args, 2);
+	node_put_uint(&args, "request", c->request);
+	node_put_str(&args, "reason", c->unwanted);
+	release_args(c, am_buf_val(&args), NULL);
+	am_buf_done(&args);
+	c->request = 0;
+}
+
+/* ---- the answer ---- */
+
+static int
+read_lease(struct am_val data, struct client_lease *ret)
+{
+	const void *token;
+	size_t len;
+	int64_t pid;
+
+	*ret = (struct client_lease){ .pid = 0 };
+	if (am_get_text(data, "lease", ret->lease, sizeof(ret->lease)) < 0 ||
+	    am_get_text(data, "worker", ret->worker, sizeof(ret->worker)) < 0 ||
+	    am_get_text(data, "address", ret->address, sizeof(ret->address)) <
+		0 ||
+	    am_get_bin(data, "token", &token, &len) < 0 ||
+	    len != sizeof(ret->token) || ret->lease[0] == '\0')
+		return -EBADMSG;
+	memcpy(ret->token, token, len);
+	if (am_get_int(data, "pid", &pid) == 0)
+		ret->pid = (pid_t)pid;
+	(void)am_get_int(data, "ttl_ms", &ret->ttl_ms);
+	(void)am_get_int(data, "max_ms", &ret->max_ms);
+	return 0;
+}
+
+/* In the drain of ServerPayload: the lease is taken, or given back at once. */
+static void
+take_lease(struct am_client *c, struct am_val data)
+{
+	struct am_buf args = AM_BUF_INIT;
+	struct client_lease l;
+	int64_t request;
+
+	if (read_lease(data, &l) < 0)
+		return;
+	if (am_get_int(data, "request", &request) < 0 || c->request == 0 ||
+	    (uint64_t)request != c->request ||
+	    !am_is1(c->machine, Cli_WorkerRequested) || worker_set(c, &l) < 0) {
+		release_lease(c, l.lease, "unwanted", NULL);
+	} else {
+		c->request = 0;
+		am_put_map(&args, 1);
+		node_put_str(&args, "lease", l.lease);
+		(void)am_add1(c->machine, Cli_Leased, am_buf_val(&args));
+		am_buf_done(&args);
+	}
+	node_wipe(&l, sizeof(l));
+}
+
+void
+server_payload_state(struct am_event *ev)
+{
+	struct am_client *c = ev->arg;
+
+	(void)am_remove1(ev->machine, Cli_ServerPayload, AM_NONE);
+	if (c->provided.data != NULL)
+		take_lease(c, c->provided);
+}
+
+/* {"request", "error": {"code", "message"}} */
+static void
+refused(struct am_client *c, struct am_val data, struct am_val error)
+{
+	char code[64], message[512];
+	int64_t request;
+
+	if (am_get_int(data, "request", &request) < 0 || c->request == 0 ||
+	    (uint64_t)request != c->request)
+		return;
+	c->request = 0;
+	node_get_text(error, "code", code, sizeof(code));
+	node_get_text(error, "message", message, sizeof(message));
+	wish_end(c, "", code, message);
+}
+
+void
+provide_worker(struct am_client *c, struct am_val data)
+{
+	struct am_buf args = AM_BUF_INIT;
+	struct am_val error = AM_NONE;
+	bool held = client_lease(c) != NULL;
+	char id[40];
+
+	if (am_get(data, "error", &error) == 0) {
+		node_get_text(error, "code", id, sizeof(id));
+	} else {
+		node_get_text(data, "lease", id, sizeof(id));
+		c->provided = data;
+	}
+	am_put_map(&args, 2);
+	node_put_str(&args, "name", "ProvideWorker");
+	node_put_str(&args, error.data != NULL ? "error" : "lease", id);
+	(void)am_add1(c->machine, Cli_ServerPayload, am_buf_val(&args));
+	am_buf_done(&args);
+	c->provided = AM_NONE;
+	if (error.data != NULL) {
+		refused(c, data, error);
+	} else if (!held && client_lease(c) != NULL) {
+		am_timer_stop(&c->wish_timer);
+		worker_connect(c);
+	}
+}
+
+/* ---- another's lease ---- */
+
+int
+client_attach(struct am_client *c, const struct client_lease *l)
+{
+	struct am_buf args = AM_BUF_INIT;
+	int r;
+
+	if (am_is1(c->machine, Cli_WorkerWanted) || client_lease(c) != NULL)
+		return -EALREADY;
+	r = worker_set(c, l);
+	if (r < 0)
+		return r;
+	c->attached = true;
+	if (!super_is_ready(c))
+		am_timer_stop(&c->super_timer);
+	am_put_map(&args, 1);
+	node_put_str(&args, "lease", l->lease);
+	(void)am_add1(c->machine, Cli_Leased, am_buf_val(&args));
+	am_buf_done(&args);
+	return am_timer_start(&c->worker_timer, 0);
+}
+
+void
+client_detach(struct am_client *c)
+{
+	requests_lost(c, "detached", "the connection was closed");
+	am_timer_stop(&c->super_timer);
+	am_timer_stop(&c->wish_timer);
+	c->super = netmach_free(c->super);
+	c->request = 0;
+	client_put_change(c, AM_REMOVE, Cli_WorkerWanted, Cli_WorkerRequested);
+	client_put_change(c, AM_REMOVE, Cli_SuperReady, Cli_SuperConnected);
+	client_put_change(c, AM_REMOVE, Cli_SuperConnecting,
+	    Cli_SuperConnecting);
+	if (client_lease(c) == NULL)
+		return;
+	worker_forget(c);
+	client_put_change(c, AM_REMOVE, Cli_Leased, Cli_Leased);
+}
+
+/* ---- the end ---- */
+
+/* The supervisor has taken it: the worker says bye, if it can be heard. */
+static void
+on_released(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
+    void *arg)
+{
+	struct am_client *c = arg;
+
+	(void)nm;
+	(void)id;
+	if (client_lease(c) == NULL || !am_is1(c->machine, Cli_Releasing))
+		return;
+	switch (r->status) {
+	case NETMACH_OK:
+		if (r->result == AM_CANCELED)
+			lease_over(c, "ended", r->why);
+		else if (netmach_phase(c->worker) != NETMACH_READY)
+			lease_over(c, "released", "released");
+		return;
+	case NETMACH_ERROR:
+		lease_over(c, arpc_error_name(r->error), r->text);
+		return;
+	case NETMACH_LOST: /* asked again with the next connection */
+		return;
+	}
+}
+
+void
+lease_release(struct am_client *c)
+{
+	release_lease(c, c->lease.lease, "released", on_released);
+}
+
+void
+releasing_state(struct am_event *ev)
+{
+	lease_release(ev->arg);
+}
+
+int
+am_client_release(struct am_client *c)
+{
+	if (am_is1(c->machine, Cli_WorkerWanted)) {
+		wish_end(c, "unwanted", "released", "no longer wanted");
+		return 0;
+	}
+	if (client_lease(c) == NULL)
+		return -ENOENT;
+	client_put_change(c, AM_ADD, Cli_Releasing, Cli_Releasing);
+	if (!super_is_ready(c) && c->n_supervisors > 0)
+		super_connect(c);
+	return 0;
+}
+
+void
+lease_over(struct am_client *c, const char *code, const char *reason)
+{
+	struct am_buf args = AM_BUF_INIT;
+	char own_code[64], own_reason[ARPC_TEXT_MAX];
+
+	/* They may be the connection's that goes now. */
+	(void)snprintf(own_code, sizeof(own_code), "%s", code);
+	(void)snprintf(own_reason, sizeof(own_reason), "%s", reason);
+	worker_forget(c);
+	am_put_map(&args, 1);
+	node_put_str(&args, "reason", own_code);
+	(void)am_remove1(c->machine, Cli_Leased, am_buf_val(&args));
+	am_buf_done(&args);
+	/* Still active if the worker was never reached. */
+	if (am_is1(c->machine, Cli_WorkerRequested))
+		client_put_change(c, AM_REMOVE, Cli_WorkerRequested,
+		    Cli_WorkerRequested);
+	requests_lost(c, own_code, own_reason);
+	tell_lost(c, own_code, own_reason);
+}

@@ -1,0 +1,409 @@
+/* Requests of a client: each has exactly one end, whatever happens to the
+ * worker or the connection in between. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/node/client_int.h"
+#include "proto/mp.h"
+#include "proto/worker.h"
+
+enum {
+	/* How long after its deadline a request's answer is waited for: the
+	 * worker's own hard deadline is within it. */
+	GUARD_MS = 2000,
+};
+
+/* ---- the table ---- */
+
+static struct pending_list *
+bucket_of(struct am_client *c, uint32_t id)
+{
+	return &c->pending[id % CLIENT_BUCKETS];
+}
+
+static struct pending *
+pending_by_id(struct am_client *c, uint32_t id)
+{
+	struct pending *p;
+
+	LIST_FOREACH(p, bucket_of(c, id), link) {
+		if (p->id == id)
+			return p;
+	}
+	return NULL;
+}
+
+static struct pending *
+pending_by_req(struct am_client *c, uint64_t req)
+{
+	struct pending *p;
+
+	for (size_t i = 0; i < CLIENT_BUCKETS; i++) {
+		LIST_FOREACH(p, &c->pending[i], link) {
+			if (p->req == req)
+				return p;
+		}
+	}
+	return NULL;
+}
+
+static uint64_t
+pending_take(struct am_client *c, struct pending *p)
+{
+	uint64_t req = p->req;
+
+	LIST_REMOVE(p, link);
+	c->n_pending--;
+	free(p);
+	return req;
+}
+
+/* ---- ends ---- */
+
+static void
+tell(struct am_client *c, const struct am_payload *p)
+{
+	if (c->conf.on_payload != NULL)
+		c->conf.on_payload(c, p, c->conf.arg);
+}
+
+/* An end that no payload of the worker tells. */
+static void
+end_here(struct am_client *c, struct pending *p, enum am_status status,
+    const char *code, const char *message)
+{
+	const struct am_payload end = {
+		.req = pending_take(c, p),
+		.kind = "result",
+		.name = code,
+		.source = am_machine_id(c->machine),
+		.data = AM_NONE,
+		.status = status,
+		.code = code,
+		.message = message,
+	};
+
+	tell(c, &end);
+}
+
+void
+requests_lost(struct am_client *c, const char *code, const char *reason)
+{
+	char text[ARPC_TEXT_MAX];
+	struct pending *p;
+
+	(void)snprintf(text, sizeof(text), "%s", reason);
+	/* The user may ask again from within: that one is refused, as there is
+	 * no worker, so this comes to an end. */
+	for (size_t i = 0; i < CLIENT_BUCKETS; i++) {
+		while ((p = LIST_FIRST(&c->pending[i])) != NULL)
+			end_here(c, p, AM_UNKNOWN, code, text);
+	}
+}
+
+/* ---- guard: the worker or the link may say nothing at all ---- */
+
+static void
+watch_guard(struct am_client *c, int64_t deadline_ns)
+{
+	struct am_timer *t = &c->guard_timer;
+	int64_t left;
+
+	if (deadline_ns == 0 ||
+	    (t->deadline_ns != 0 && t->deadline_ns <= deadline_ns))
+		return;
+	left = (deadline_ns - clock_ns() + NS_PER_MS - 1) / NS_PER_MS;
+	(void)am_timer_start(t, left > 0 ? left : 0);
+}
+
+static struct pending *
+find_expired(struct am_client *c, int64_t now, int64_t *ret_next)
+{
+	struct pending *p;
+
+	*ret_next = 0;
+	for (size_t i = 0; i < CLIENT_BUCKETS; i++) {
+		LIST_FOREACH(p, &c->pending[i], link) {
+			if (p->deadline_ns == 0)
+				continue;
+			if (p->deadline_ns <= now)
+				return p;
+			if (*ret_next == 0 || p->deadline_ns < *ret_next)
+				*ret_next = p->deadline_ns;
+		}
+	}
+	return NULL;
+}
+
+void
+requests_on_guard(void *arg)
+{
+	struct am_client *c = arg;
+	int64_t now = clock_ns();
+	struct pending *p;
+	int64_t next;
+	bool connected;
+
+	while ((p = find_expired(c, now, &next)) != NULL) {
+		connected = am_is1(c->machine, Cli_WorkerReady);
+		(void)am_client_cancel(c, p->req);
+		if (connected)
+			end_here(c, p, AM_TIMEOUT, "timeout",
+			    "the worker did not answer within the time");
+		else
+			end_here(c, p, AM_UNKNOWN, "unknown",
+			    "the connection was lost and not found again "
+			    "within the time");
+	}
+	watch_guard(c, next);
+}
+
+/* ---- asking ---- */
+
+static void
+on_reply(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
+    void *arg)
+{
+	struct am_client *c = arg;
+	struct pending *p = pending_by_id(c, id);
+
+	(void)nm;
+	/* A worker may answer before the mutation's own result. */
+	if (p == NULL || p->connection != c->connection)
+		return;
+	switch (r->status) {
+	case NETMACH_OK:
+		p->replied = true;
+		if (r->result == AM_CANCELED)
+			end_here(c, p, AM_REFUSED, "canceled", r->why);
+		return;
+	case NETMACH_ERROR:
+		end_here(c, p, AM_REFUSED, arpc_error_name(r->error), r->text);
+		return;
+	case NETMACH_LOST: /* decided after the reconnect */
+		return;
+	}
+}
+
+uint64_t
+am_client_request(struct am_client *c, struct am_val args, int64_t timeout_ms)
+{
+	const am_id state = Wrk_WorkRequested;
+	struct pending *p;
+
+	if (!am_is1(c->machine, Cli_WorkerReady) || c->worker == NULL ||
+	    netmach_phase(c->worker) != NETMACH_READY)
+		return 0;
+	p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return 0;
+	p->id = netmach_mutate(c->worker, AM_ADD, &state, 1, args,
+	    timeout_ms >= 0 ? timeout_ms : -1, on_reply, c);
+	if (p->id == 0) {
+		free(p);
+		return 0;
+	}
+	p->req = ++c->last_req;
+	p->connection = c->connection;
+	if (timeout_ms >= 0)
+		p->deadline_ns = clock_ns() +
+		    (timeout_ms + GUARD_MS) * NS_PER_MS;
+	LIST_INSERT_HEAD(bucket_of(c, p->id), p, link);
+	c->n_pending++;
+	watch_guard(c, p->deadline_ns);
+	return p->req;
+}
+
+int
+am_client_cancel(struct am_client *c, uint64_t req)
+{
+	const struct pending *p = pending_by_req(c, req);
+	const am_id state = Wrk_CancelWork;
+	struct am_buf args = AM_BUF_INIT;
+
+	if (p == NULL)
+		return -ENOENT;
+	if (c->worker == NULL || netmach_phase(c->worker) != NETMACH_READY)
+		return -ENOTCONN;
+	am_put_map(&args, 2);
+	node_put_uint(&args, "req", p->id);
+	node_put_str(&args, "reason", "client");
+	(void)netmach_mutate(c->worker, AM_ADD, &state, 1, am_buf_val(&args),
+	    -1, NULL, NULL);
+	am_buf_done(&args);
+	return 0;
+}
+
+/* ---- after a reconnect ---- */
+
+static bool
+holds(struct am_val ids, uint32_t id)
+{
+	struct mp c = mp_of(ids);
+	uint64_t v;
+	uint32_t n;
+
+	if (mp_get_array(&c, &n) < 0)
+		return false;
+	while (n-- > 0) {
+		if (mp_get_uint(&c, UINT32_MAX, &v) < 0)
+			return false;
+		if (v == id)
+			return true;
+	}
+	return false;
+}
+
+static struct pending *
+find_unknown(struct am_client *c, struct am_val known)
+{
+	struct pending *p;
+
+	for (size_t i = 0; i < CLIENT_BUCKETS; i++) {
+		LIST_FOREACH(p, &c->pending[i], link) {
+			if (p->connection != c->connection &&
+			    !holds(known, p->id))
+				return p;
+		}
+	}
+	return NULL;
+}
+
+/* What was sent before and the worker does not know: it never arrived, or its
+ * memory is gone. Answers in the outbox came before this. */
+static void
+on_open(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
+    void *arg)
+{
+	struct am_client *c = arg;
+	struct pending *p;
+
+	(void)id;
+	if (r->status != NETMACH_OK)
+		return;
+	while (c->worker == nm && (p = find_unknown(c, r->value)) != NULL)
+		end_here(c, p, AM_UNKNOWN, "unknown",
+		    "the connection was cut in this request");
+}
+
+void
+requests_on_reconnect(struct am_client *c)
+{
+	struct am_buf params = AM_BUF_INIT;
+
+	if (c->n_pending == 0)
+		return;
+	am_put_array(&params, 1);
+	am_put_str(&params, "open");
+	(void)netmach_info(c->worker, am_buf_val(&params), on_open, c);
+	am_buf_done(&params);
+}
+
+/* ---- payloads ---- */
+
+static enum am_status
+status_of(const char *name)
+{
+	static const struct {
+		const char *name;
+		enum am_status status;
+	} ends[] = {
+		{ "result", AM_OK },
+		{ "ErrWork", AM_FAILED },
+		{ "ErrWorkTimeout", AM_TIMEOUT },
+		{ "refused", AM_REFUSED },
+		{ "canceled", AM_WAS_CANCELED },
+	};
+
+	for (size_t i = 0; i < NODE_LEN(ends); i++) {
+		if (strcmp(name, ends[i].name) == 0)
+			return ends[i].status;
+	}
+	return AM_FAILED;
+}
+
+static const char *
+kind_word(enum arpc_payload_kind kind)
+{
+	switch (kind) {
+	case ARPC_P_RESULT:
+		return "result";
+	case ARPC_P_PROGRESS:
+		return "progress";
+	case ARPC_P_CHUNK:
+		return "chunk";
+	case ARPC_P_EVENT:
+		return "event";
+	}
+	return "?";
+}
+
+static void
+pulse_payload(struct am_client *c, const struct arpc_payload *p,
+    const char *name)
+{
+	struct am_buf args = AM_BUF_INIT;
+
+	am_put_map(&args, 3);
+	node_put_uint(&args, "req", p->req);
+	node_put_str(&args, "name", name);
+	am_put_str(&args, "final");
+	am_put_bool(&args, p->kind == ARPC_P_RESULT);
+	(void)am_add1(c->machine, Cli_ServerPayload, am_buf_val(&args));
+	am_buf_done(&args);
+}
+
+/* Which request of ours it is about. false: it was told before, or nobody asked
+ * here (then it is acked and forgotten). */
+static bool
+is_news(struct am_client *c, const struct arpc_payload *p, struct pending **ret)
+{
+	*ret = p->req != 0 ? pending_by_id(c, (uint32_t)p->req) : NULL;
+	if (p->seq != 0 && p->seq <= c->seen_seq)
+		return false;
+	return *ret != NULL || p->req == 0;
+}
+
+void
+request_on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
+{
+	struct am_client *c = arg;
+	char name[128], source[64], code[64] = "", message[ARPC_TEXT_MAX] = "";
+	struct am_payload out = {
+		.seq = p->seq,
+		.kind = kind_word(p->kind),
+		.name = name,
+		.source = source,
+		.data = p->data,
+	};
+	struct pending *q;
+	bool for_us;
+
+	for_us = is_news(c, p, &q);
+	if (p->seq > c->seen_seq)
+		c->seen_seq = p->seq;
+	if (for_us) {
+		node_text(p->name, name, sizeof(name));
+		node_text(p->source, source, sizeof(source));
+		pulse_payload(c, p, name);
+		out.req = q != NULL ? q->req : 0;
+		if (q != NULL && p->kind == ARPC_P_RESULT)
+			(void)pending_take(c, q);
+		if (p->kind == ARPC_P_RESULT)
+			out.status = status_of(name);
+		if (out.status != AM_OK) {
+			node_get_text(p->data, "code", code, sizeof(code));
+			node_get_text(p->data, "message", message,
+			    sizeof(message));
+			out.code = code;
+			out.message = message;
+		}
+		tell(c, &out);
+	}
+	/* An event of another's lease is left for its owner to fetch. */
+	if (c->worker == nm && p->seq != 0 && (p->req != 0 || !c->attached))
+		netmach_ack(nm, p->seq);
+}

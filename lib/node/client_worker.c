@@ -1,0 +1,177 @@
+/* The client's direct connection to the worker of its lease: it is lost and
+ * found again with the token, as long as the lease lives (flow 10). */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/node/client_int.h"
+
+enum {
+	/* How long a worker that cannot be reached is looked for if its lease
+	 * has no ttl. */
+	WORKER_SEARCH_MS = 60000,
+};
+
+/* The reasons of a bye that mean the lease is over, and not just this
+ * connection: the closed list of a lease's ends. */
+static bool
+is_end_of_lease(const char *why)
+{
+	static const char *const ends[] = { "released", "discard", "ttl", "max",
+		"owner-died", "client-gone", "unconfirmed", "unwanted", "admin",
+		"drain", "worker-died", "recycle", "health", "errors",
+		"ErrWorkTimeout" };
+
+	for (size_t i = 0; i < NODE_LEN(ends); i++) {
+		if (strcmp(why, ends[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+search_again(struct am_client *c, const char *why)
+{
+	int64_t ttl_ms = c->lease.ttl_ms > 0 ? c->lease.ttl_ms
+					     : WORKER_SEARCH_MS;
+	int64_t now = clock_ns();
+
+	if (c->worker_lost_ns == 0)
+		c->worker_lost_ns = now;
+	if (now - c->worker_lost_ns >= ttl_ms * NS_PER_MS) {
+		lease_over(c, "worker-died", why);
+		return;
+	}
+	/* The first time at once: mostly the worker is there, or gone. */
+	(void)am_timer_start(&c->worker_timer,
+	    c->worker_lost_ns == now ? 0 : backoff_next(&c->worker_backoff));
+}
+
+static void
+disconnected(struct am_client *c)
+{
+	if (am_is1(c->machine, Cli_WorkerConnected))
+		client_put_change(c, AM_REMOVE, Cli_WorkerReady,
+		    Cli_WorkerConnected);
+	else
+		client_put_change(c, AM_REMOVE, Cli_WorkerConnecting,
+		    Cli_WorkerConnecting);
+	client_put_change(c, AM_ADD, Cli_WorkerDisconnected,
+	    Cli_WorkerDisconnected);
+}
+
+static void
+on_close(struct netmach *nm, int code, const char *why, void *arg)
+{
+	struct am_client *c = arg;
+
+	(void)nm;
+	disconnected(c);
+	if (code == ARPC_E_bad_token + 1)
+		lease_over(c,
+		    am_is1(c->machine, Cli_Releasing) ? "released" : "ended",
+		    why);
+	else if (code == -ECONNREFUSED || code == -ENOENT)
+		lease_over(c, "worker-died", "the worker is gone");
+	else if (code == 0 && is_end_of_lease(why))
+		lease_over(c, why, why);
+	else
+		search_again(c, code < 0 ? strerror(-code) : why);
+}
+
+static void
+on_ready(struct netmach *nm, void *arg)
+{
+	struct am_client *c = arg;
+	uint64_t before = c->epoch;
+
+	c->epoch = netmach_epoch(nm);
+	c->worker_lost_ns = 0;
+	c->worker_backoff.next_ms = 0;
+	c->connection++;
+	client_put_change(c, AM_REMOVE, Cli_WorkerConnecting,
+	    Cli_WorkerConnecting);
+	client_put_change(c, AM_ADD, Cli_WorkerConnected, Cli_WorkerConnected);
+	client_put_change(c, AM_ADD, Cli_WorkerReady, Cli_WorkerReady);
+	if (before != 0 && before != c->epoch)
+		requests_lost(c, "unknown",
+		    "another process serves the worker's address");
+	requests_on_reconnect(c);
+	if (c->said_ready || c->worker != nm)
+		return;
+	c->said_ready = true;
+	if (c->conf.on_ready != NULL)
+		c->conf.on_ready(c, c->conf.arg);
+}
+
+static const struct netmach_ops worker_ops = {
+	.on_ready = on_ready,
+	.on_payload = request_on_payload,
+	.on_close = on_close,
+};
+
+/* Holds the lease and makes what is needed to connect; nothing is sent. */
+int
+worker_set(struct am_client *c, const struct client_lease *l)
+{
+	const struct netmach_conf conf = {
+		.client_id = c->client_id,
+		.name = c->name,
+		.token = l->token,
+	};
+	struct addr a;
+	int r;
+
+	r = addr_parse(l->address, &a, NULL);
+	if (r < 0)
+		return r;
+	c->worker = netmach_free(c->worker);
+	c->worker = netmach_new(c->loop, &conf, &worker_ops, c);
+	if (c->worker == NULL)
+		return -ENOMEM;
+	c->lease = *l;
+	c->worker_addr = a;
+	c->worker_backoff.next_ms = 0;
+	c->worker_lost_ns = 0;
+	c->epoch = 0;
+	c->seen_seq = 0;
+	c->said_ready = false;
+	return 0;
+}
+
+void
+worker_connect(struct am_client *c)
+{
+	int r;
+
+	if (client_lease(c) == NULL || c->worker == NULL ||
+	    netmach_phase(c->worker) != NETMACH_IDLE)
+		return;
+	if (am_is1(c->machine, Cli_WorkerDisconnected))
+		client_put_change(c, AM_REMOVE, Cli_WorkerDisconnected,
+		    Cli_WorkerDisconnected);
+	client_put_change(c, AM_ADD, Cli_WorkerConnecting,
+	    Cli_WorkerConnecting);
+	r = netmach_connect(c->worker, &c->worker_addr);
+	if (r < 0)
+		on_close(c->worker, r, strerror(-r), c);
+}
+
+void
+worker_on_timer(void *arg)
+{
+	worker_connect(arg);
+}
+
+/* The lease's secret goes with it; the connection too, if there is one. */
+void
+worker_forget(struct am_client *c)
+{
+	am_timer_stop(&c->worker_timer);
+	if (c->worker != NULL && netmach_phase(c->worker) != NETMACH_IDLE)
+		disconnected(c);
+	c->worker = netmach_free(c->worker);
+	node_wipe(&c->lease, sizeof(c->lease));
+	c->attached = false;
+}

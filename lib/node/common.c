@@ -1,0 +1,102 @@
+#include "lib/node/common.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "lib/base/clock.h"
+#include "proto/mp.h"
+
+int
+node_error(struct am_error *err, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (err == NULL)
+		return code;
+	va_start(ap, fmt);
+	(void)vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	va_end(ap);
+	return code;
+}
+
+const char *
+node_pulse_left(const struct am_machine *m)
+{
+	const struct am_schema *s = am_machine_schema(m);
+	const struct am_state *row;
+	const am_id *active;
+	size_t n;
+
+	active = am_active(m, &n);
+	for (size_t i = 0; i < n; i++) {
+		row = am_schema_state(s, active[i]);
+		if (row != NULL && row->doc != NULL &&
+		    strncmp(row->doc, "pulse:", 6) == 0)
+			return row->name;
+	}
+	return NULL;
+}
+
+uint64_t
+node_random(void)
+{
+	uint64_t v = 0;
+
+	/* It fails only before the system's pool is seeded; then the clock
+	 * keeps ids apart (tokens are the supervisor's and never made here). */
+	if (getrandom(&v, sizeof(v), 0) != (ssize_t)sizeof(v))
+		v = (uint64_t)clock_ns() * UINT64_C(0x9e3779b97f4a7c15);
+	v &= INT64_MAX;
+	return v != 0 ? v : 1;
+}
+
+bool
+node_secret_equal(const void *a, const void *b, size_t len)
+{
+	const volatile uint8_t *p = (const uint8_t *)a;
+	const volatile uint8_t *q = (const uint8_t *)b;
+	uint8_t diff = 0;
+
+	for (size_t i = 0; i < len; i++)
+		diff |= (uint8_t)(p[i] ^ q[i]);
+	return diff == 0;
+}
+
+void
+node_wipe(void *p, size_t len)
+{
+	explicit_bzero(p, len);
+}
+
+static void
+copy_text(const char *s, size_t len, char *buf, size_t size)
+{
+	if (len >= size)
+		len = size - 1;
+	for (size_t i = 0; i < len; i++)
+		buf[i] = s[i] != '\0' ? s[i] : '?';
+	buf[len] = '\0';
+}
+
+void
+node_get_text(struct am_val map, const char *key, char *buf, size_t size)
+{
+	const char *s = "";
+	size_t len = 0;
+
+	(void)am_get_str(map, key, &s, &len);
+	copy_text(s, len, buf, size);
+}
+
+void
+node_text(struct am_val v, char *buf, size_t size)
+{
+	struct mp c = mp_of(v);
+	const char *s = "";
+	size_t len = 0;
+
+	(void)mp_get_str(&c, &s, &len);
+	copy_text(s, len, buf, size);
+}

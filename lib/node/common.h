@@ -1,0 +1,65 @@
+/* common.h - what worker and client share. */
+#ifndef LIB_NODE_COMMON_H
+#define LIB_NODE_COMMON_H
+
+#include "lib/amnode.h"
+
+/* Writes the message if err is not NULL; returns code. */
+int node_error(struct am_error *err, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The name of an active state that ought to be over when a drain is (its doc
+ * begins with "pulse:"); NULL: none. For assertions at the end of a drain. */
+const char *node_pulse_left(const struct am_machine *m);
+
+/* 63 random bits, never 0. */
+uint64_t node_random(void);
+
+/* In a time that does not depend on where they differ. */
+bool node_secret_equal(const void *a, const void *b, size_t len);
+
+/* Overwrites a secret, for certain. */
+void node_wipe(void *p, size_t len);
+
+/* Copies the text of map's key, cut to what fits; "" if there is none. */
+void node_get_text(struct am_val map, const char *key, char *buf, size_t size);
+
+/* A string value into buf, terminated, cut to what fits; "" if it is none. */
+void node_text(struct am_val v, char *buf, size_t size);
+
+/* A pair of a map. */
+static inline void
+node_put_str(struct am_buf *b, const char *key, const char *value)
+{
+	am_put_str(b, key);
+	am_put_str(b, value);
+}
+
+static inline void
+node_put_uint(struct am_buf *b, const char *key, uint64_t value)
+{
+	am_put_str(b, key);
+	am_put_uint(b, value);
+}
+
+static inline void
+node_put_int(struct am_buf *b, const char *key, int64_t value)
+{
+	am_put_str(b, key);
+	am_put_int(b, value);
+}
+
+static inline bool
+node_has(const am_id *ids, size_t n, am_id id)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (ids[i] == id)
+			return true;
+	}
+	return false;
+}
+
+/* An array or string with its length, as most calls want them. */
+#define NODE_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+#endif

@@ -1,0 +1,254 @@
+/* The lease of a worker: its record, its end, and what is enforced while no
+ * supervisor does it (flow rules 14 to 21). */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/node/worker_int.h"
+
+static am_result
+mutate_lease(struct am_worker *w, enum am_op op, am_id state, const char *key,
+    const char *value)
+{
+	struct am_buf args = AM_BUF_INIT;
+	am_result r;
+
+	am_put_map(&args, key != NULL ? 2 : 1);
+	node_put_str(&args, "lease", w->lease.id);
+	if (key != NULL)
+		node_put_str(&args, key, value);
+	r = op == AM_ADD ? am_add1(w->machine, state, am_buf_val(&args))
+			 : am_remove1(w->machine, state, am_buf_val(&args));
+	am_buf_done(&args);
+	return r;
+}
+
+/* ---- it begins ---- */
+
+am_result
+lease_begin(struct rpc_session *s, const struct arpc_lease *l, void *arg)
+{
+	struct am_worker *w = arg;
+	struct am_buf args = AM_BUF_INIT;
+	am_result r;
+
+	(void)s;
+	am_put_map(&args, 2);
+	node_put_str(&args, "lease", l->lease);
+	node_put_str(&args, "client", l->client);
+	w->offer = l;
+	r = am_add1(w->machine, Wrk_ServeClient, am_buf_val(&args));
+	w->offer = NULL;
+	am_buf_done(&args);
+	return r;
+}
+
+bool
+serve_client_enter(struct am_event *ev)
+{
+	const struct am_worker *w = ev->arg;
+
+	if (w->offer == NULL || w->offer->lease[0] == '\0')
+		return am_refuse(ev, "no token");
+	if (w->broken)
+		return am_refuse(ev, "the worker is stuck (%s)",
+		    w->broken_code);
+	return true;
+}
+
+void
+serve_client_state(struct am_event *ev)
+{
+	struct am_worker *w = ev->arg;
+	struct lease *l = &w->lease;
+
+	*l = (struct lease){ .ttl_ms = w->offer->ttl_ms,
+		.max_ms = w->offer->max_ms,
+		.begun_ns = clock_ns() };
+	memcpy(l->token, w->offer->token, sizeof(l->token));
+	(void)snprintf(l->id, sizeof(l->id), "%s", w->offer->lease);
+	(void)snprintf(l->client, sizeof(l->client), "%s", w->offer->client);
+	(void)mutate_lease(w, AM_ADD, Wrk_Leased, NULL, NULL);
+}
+
+void
+leased_state(struct am_event *ev)
+{
+	struct am_worker *w = ev->arg;
+
+	if (w->conf.on_lease != NULL)
+		w->conf.on_lease(w, w->lease.client, w->conf.arg);
+}
+
+void
+leased_end(struct am_event *ev)
+{
+	struct am_worker *w = ev->arg;
+
+	node_wipe(&w->lease, sizeof(w->lease));
+	outbox_clear(&w->outbox);
+	outbox_has_shrunk(w);
+}
+
+/* ---- it ends ---- */
+
+bool
+lease_ending_enter(struct am_event *ev)
+{
+	const struct am_worker *w = ev->arg;
+	char id[sizeof(w->lease.id)];
+
+	node_get_text(ev->args, "lease", id, sizeof(id));
+	if (strcmp(id, w->lease.id) != 0)
+		return am_refuse(ev, "not this lease");
+	return true;
+}
+
+void
+lease_ending_state(struct am_event *ev)
+{
+	struct am_worker *w = ev->arg;
+	struct lease *l = &w->lease;
+
+	node_get_text(ev->args, "reason", l->end_reason, sizeof(l->end_reason));
+	if (l->end_reason[0] == '\0')
+		(void)snprintf(l->end_reason, sizeof(l->end_reason),
+		    "released");
+	requests_cancel_all(w, l->end_reason);
+	(void)am_timer_start(&w->close_timer, 0);
+}
+
+void
+lease_on_close_timer(void *arg)
+{
+	struct am_worker *w = arg;
+
+	if (!am_is1(w->machine, Wrk_LeaseEnding) || w->lease.closing)
+		return;
+	w->lease.closing = true;
+	rpc_server_close(w->server, w->public_listener, w->lease.end_reason);
+	if (w->conf.on_reset != NULL)
+		w->conf.on_reset(w, w->conf.arg);
+	else
+		am_worker_reset_done(w);
+}
+
+void
+am_worker_reset_done(struct am_worker *w)
+{
+	if (!w->lease.closing || w->lease.reset_done)
+		return;
+	w->lease.reset_done = true;
+	lease_finish(w);
+}
+
+void
+lease_finish(struct am_worker *w)
+{
+	if (!w->lease.closing || !w->lease.reset_done || w->n_sessions > 0)
+		return;
+	(void)mutate_lease(w, AM_REMOVE, Wrk_Leased, NULL, NULL);
+}
+
+/* ---- what nobody else looks after ---- */
+
+enum {
+	WATCH_SUPER = 1 << 0,
+	WATCH_LEASED = 1 << 1,
+	WATCH_QUIET = 1 << 2,
+	WATCH_OPEN = 1 << 3,
+	WATCH_ENDING = 1 << 4,
+	WATCH_START = 1 << 5,
+};
+
+static unsigned
+facts(const struct am_worker *w)
+{
+	const struct am_machine *m = w->machine;
+	unsigned f = 0;
+
+	if (am_is1(m, Wrk_Start))
+		f |= WATCH_START;
+	if (am_is1(m, Wrk_SuperConnected))
+		f |= WATCH_SUPER;
+	if (am_is1(m, Wrk_Leased))
+		f |= WATCH_LEASED;
+	if (am_is1(m, Wrk_LeaseEnding))
+		f |= WATCH_ENDING;
+	if (w->requests.n_open > 0)
+		f |= WATCH_OPEN;
+	else if (w->n_sessions == 0)
+		f |= WATCH_QUIET;
+	return f;
+}
+
+static int64_t
+ms_until(int64_t ns)
+{
+	int64_t left = (ns - clock_ns() + NS_PER_MS - 1) / NS_PER_MS;
+
+	return left > 0 ? left : 0;
+}
+
+/* When and why the lease is over; 0: not yet to be said. Max waits for what
+ * runs, which its own deadline bounds. */
+static int64_t
+lease_due(const struct lease *l, unsigned f, const char **ret_reason)
+{
+	int64_t due = 0;
+
+	if (l->max_ms > 0 && (f & WATCH_OPEN) == 0) {
+		due = l->begun_ns + l->max_ms * NS_PER_MS;
+		*ret_reason = "max";
+	}
+	if (l->ttl_ms > 0 && l->quiet_ns != 0 &&
+	    (due == 0 || l->quiet_ns + l->ttl_ms * NS_PER_MS < due)) {
+		due = l->quiet_ns + l->ttl_ms * NS_PER_MS;
+		*ret_reason = "ttl";
+	}
+	return due;
+}
+
+void
+lease_watch(struct am_worker *w)
+{
+	struct lease *l = &w->lease;
+	unsigned f = facts(w);
+	const char *reason;
+	int64_t due;
+
+	if (f == l->watched)
+		return;
+	if ((f & (WATCH_LEASED | WATCH_QUIET)) != (WATCH_LEASED | WATCH_QUIET))
+		l->quiet_ns = 0;
+	else if (l->quiet_ns == 0)
+		l->quiet_ns = clock_ns();
+	l->watched = f;
+	due = f & WATCH_LEASED ? lease_due(l, f, &reason) : 0;
+	if (due != 0 && (f & (WATCH_SUPER | WATCH_ENDING)) == 0)
+		(void)am_timer_start(&w->lease_timer, ms_until(due));
+	else
+		am_timer_stop(&w->lease_timer);
+	if ((f & WATCH_START) != 0 && (f & (WATCH_SUPER | WATCH_LEASED)) == 0 &&
+	    w->env.orphan_ttl_ms > 0)
+		(void)am_timer_start(&w->orphan_timer, w->env.orphan_ttl_ms);
+	else
+		am_timer_stop(&w->orphan_timer);
+}
+
+void
+lease_on_timer(void *arg)
+{
+	struct am_worker *w = arg;
+	const char *reason = "ttl";
+
+	if (lease_due(&w->lease, facts(w), &reason) != 0)
+		(void)mutate_lease(w, AM_ADD, Wrk_LeaseEnding, "reason",
+		    reason);
+}
+
+void
+lease_on_orphan_timer(void *arg)
+{
+	worker_stop(arg, "orphaned");
+}

@@ -1,0 +1,97 @@
+#include "lib/node/outbox.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void
+outbox_init(struct outbox *o, size_t max_bytes, size_t max_len)
+{
+	*o = (struct outbox){ .max_bytes = max_bytes, .max_len = max_len };
+	TAILQ_INIT(&o->entries);
+}
+
+static size_t
+cost(size_t len)
+{
+	return sizeof(struct outbox_entry) + len;
+}
+
+static void
+drop(struct outbox *o, struct outbox_entry *e)
+{
+	TAILQ_REMOVE(&o->entries, e, link);
+	LIST_REMOVE(e, hash);
+	o->bytes -= cost(e->data.len);
+	o->len--;
+	free(e);
+}
+
+void
+outbox_clear(struct outbox *o)
+{
+	struct outbox_entry *e;
+
+	while ((e = TAILQ_FIRST(&o->entries)) != NULL)
+		drop(o, e);
+}
+
+bool
+outbox_has_room(const struct outbox *o, size_t len)
+{
+	if (o->len == 0)
+		return true;
+	return o->len < o->max_len && o->bytes + cost(len) <= o->max_bytes;
+}
+
+uint64_t
+outbox_put(struct outbox *o, uint64_t client_id, uint32_t req,
+    enum arpc_payload_kind kind, const char *name, struct am_val data)
+{
+	size_t name_len = strlen(name) + 1;
+	struct outbox_entry *e = malloc(sizeof(*e) + data.len + name_len);
+	char *bytes;
+
+	if (e == NULL)
+		return 0;
+	bytes = (char *)(e + 1);
+	if (data.len > 0)
+		memcpy(bytes, data.data, data.len);
+	memcpy(bytes + data.len, name, name_len);
+	*e = (struct outbox_entry){
+		.seq = ++o->last_seq,
+		.client_id = client_id,
+		.req = req,
+		.kind = kind,
+		.name = bytes + data.len,
+		.data = data.len > 0 ? (struct am_val){ bytes, data.len }
+				     : AM_NONE,
+	};
+	TAILQ_INSERT_TAIL(&o->entries, e, link);
+	LIST_INSERT_HEAD(&o->bucket[e->seq % OUTBOX_BUCKETS], e, hash);
+	o->bytes += cost(data.len);
+	o->len++;
+	return e->seq;
+}
+
+struct outbox_entry *
+outbox_find(const struct outbox *o, uint64_t seq)
+{
+	struct outbox_entry *e;
+
+	LIST_FOREACH(e, &o->bucket[seq % OUTBOX_BUCKETS], hash) {
+		if (e->seq == seq)
+			return e;
+	}
+	return NULL;
+}
+
+bool
+outbox_drop(struct outbox *o, uint64_t seq)
+{
+	struct outbox_entry *e = outbox_find(o, seq);
+
+	if (e == NULL)
+		return false;
+	drop(o, e);
+	return true;
+}

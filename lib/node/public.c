@@ -1,0 +1,409 @@
+/* The client's side of a worker: who comes in, what it may do, how payloads
+ * reach it (flow rules 9, 20, 22). */
+#include <errno.h>
+#include <string.h>
+
+#include "lib/node/worker_int.h"
+#include "proto/mp.h"
+
+enum {
+	INFO_BYTES = 8 * 1024 * 1024, /* of one answer; the client asks again */
+};
+
+/* ---- payloads ---- */
+
+static void on_session_room(struct rpc_session *s, void *arg);
+
+/* A result is for the client that asked, an event for all of the lease. */
+static bool
+is_for(const struct outbox_entry *e, const struct lease_session *ls)
+{
+	return e->client_id == 0 ||
+	    e->client_id == rpc_session_client_id(ls->session);
+}
+
+static void
+session_send(struct lease_session *ls, const struct outbox_entry *e)
+{
+	int r;
+
+	r = rpc_session_payload(ls->session, e->seq, e->req, e->kind, e->name,
+	    e->data);
+	if (r == 0) {
+		ls->sent = e->seq;
+		return;
+	}
+	/* It stays in the outbox, so nothing is lost. */
+	ls->behind = true;
+	if (r == -EAGAIN)
+		rpc_session_on_room(ls->session, on_session_room, ls);
+}
+
+static void
+session_catch_up(struct lease_session *ls)
+{
+	const struct outbox_entry *e;
+
+	ls->behind = false;
+	TAILQ_FOREACH(e, &ls->worker->outbox.entries, link) {
+		if (e->seq <= ls->sent || !is_for(e, ls))
+			continue;
+		session_send(ls, e);
+		if (ls->behind)
+			return;
+	}
+}
+
+static void
+on_session_room(struct rpc_session *s, void *arg)
+{
+	struct lease_session *ls = arg;
+
+	if (ls->session == s)
+		session_catch_up(ls);
+}
+
+void
+payload_deliver(struct am_worker *w, uint64_t seq)
+{
+	const struct outbox_entry *e = outbox_find(&w->outbox, seq);
+
+	if (e == NULL)
+		return;
+	for (size_t i = 0; i < NODE_LEN(w->session); i++) {
+		struct lease_session *ls = &w->session[i];
+
+		if (ls->session != NULL && !ls->behind && is_for(e, ls))
+			session_send(ls, e);
+	}
+}
+
+static struct outbox_entry *
+entry_of(const struct am_worker *w, const struct am_event *ev)
+{
+	int64_t seq;
+
+	if (am_get_int(ev->args, "seq", &seq) < 0)
+		return NULL;
+	return outbox_find(&w->outbox, (uint64_t)seq);
+}
+
+bool
+client_send_payload_enter(struct am_event *ev)
+{
+	if (entry_of(ev->arg, ev) == NULL)
+		return am_refuse(ev,
+		    "no such payload: use am_worker_answer() or "
+		    "am_worker_event()");
+	return true;
+}
+
+bool
+client_send_payload_self(struct am_event *ev)
+{
+	if (ev->op != AM_REMOVE &&
+	    node_has(ev->called, ev->n_called, Wrk_ClientSendPayload))
+		return am_refuse(ev, "a payload is being sent");
+	return true;
+}
+
+void
+client_send_payload_state(struct am_event *ev)
+{
+	struct am_worker *w = ev->arg;
+	const struct outbox_entry *e = entry_of(w, ev);
+
+	if (e != NULL)
+		payload_deliver(w, e->seq);
+}
+
+void
+outbox_has_shrunk(struct am_worker *w)
+{
+	if (!w->wants_room || !outbox_has_room(&w->outbox, 0))
+		return;
+	w->wants_room = false;
+	if (w->conf.on_room != NULL)
+		w->conf.on_room(w, w->conf.arg);
+}
+
+/* ---- who comes in ---- */
+
+static int
+on_hello(struct rpc_session *s, const struct arpc_hello *h,
+    struct am_error *err, void *arg)
+{
+	const struct am_worker *w = arg;
+
+	(void)s;
+	if (w->lease.id[0] != '\0' && am_is1(w->machine, Wrk_Leased) &&
+	    !am_is1(w->machine, Wrk_LeaseEnding) && h->has_token &&
+	    node_secret_equal(h->token, w->lease.token, sizeof(h->token)))
+		return 0;
+	/* The same answer to all: it says nothing about the lease there is. */
+	return node_error(err, ARPC_E_bad_token,
+	    "not the token of a lease of this worker: it is over, or was never "
+	    "granted");
+}
+
+static void
+on_up(struct rpc_session *s, void *arg)
+{
+	struct am_worker *w = arg;
+	struct lease_session *ls = NULL;
+	struct am_buf args = AM_BUF_INIT;
+
+	for (size_t i = 0; i < NODE_LEN(w->session) && ls == NULL; i++) {
+		if (w->session[i].session == NULL)
+			ls = &w->session[i];
+	}
+	/* Both can be so only if something changed while hello was answered. */
+	if (ls == NULL || am_is1(w->machine, Wrk_LeaseEnding)) {
+		rpc_session_close(s, ls == NULL ? "busy" : "lease is ending");
+		return;
+	}
+	*ls = (struct lease_session){ .session = s, .worker = w };
+	rpc_session_set_data(s, ls);
+	w->n_sessions++;
+	if (w->n_sessions == 1) {
+		am_put_map(&args, 1);
+		node_put_str(&args, "client", rpc_session_name(s));
+		(void)am_add1(w->machine, Wrk_ClientConnected,
+		    am_buf_val(&args));
+		am_buf_done(&args);
+	} else {
+		lease_watch(w);
+	}
+	if (ls->session == s)
+		session_catch_up(ls);
+}
+
+static void
+on_closed(struct rpc_session *s, const char *why, void *arg)
+{
+	struct am_worker *w = arg;
+	struct lease_session *ls = rpc_session_data(s);
+
+	(void)why;
+	if (ls == NULL || ls->session != s)
+		return;
+	*ls = (struct lease_session){ .session = NULL };
+	w->n_sessions--;
+	if (w->n_sessions == 0)
+		(void)am_remove1(w->machine, Wrk_ClientConnected, AM_NONE);
+	lease_finish(w);
+}
+
+/* ---- what it may do (flow rule 22) ---- */
+
+static bool
+may_change(enum am_op op, am_id state)
+{
+	if (state >= Wrk__COUNT)
+		return true;
+	return (op == AM_ADD || op == AM_CAN_ADD) &&
+	    (state == Wrk_WorkRequested || state == Wrk_CancelWork);
+}
+
+static bool
+on_may(struct rpc_session *s, enum am_op op, const am_id *states, size_t n,
+    struct am_error *err, void *arg)
+{
+	const struct am_worker *w = arg;
+	const struct am_schema *schema = am_machine_schema(w->machine);
+	const am_id *active;
+	size_t n_active;
+
+	(void)s;
+	for (size_t i = 0; i < n; i++) {
+		if (may_change(op, states[i]))
+			continue;
+		(void)node_error(err, 0,
+		    "a lease's client may add WorkRequested and CancelWork and "
+		    "change the worker's own states, not \"%s\"",
+		    am_schema_name(schema, states[i]));
+		return false;
+	}
+	if (op != AM_SET)
+		return true;
+	/* What is not named leaves: only own states may. */
+	active = am_active(w->machine, &n_active);
+	for (size_t i = 0; i < n_active; i++) {
+		if (active[i] >= Wrk__COUNT || node_has(states, n, active[i]))
+			continue;
+		(void)node_error(err, 0, "set would remove \"%s\"",
+		    am_schema_name(schema, active[i]));
+		return false;
+	}
+	return true;
+}
+
+static void
+on_ack(struct rpc_session *s, const uint64_t *seqs, size_t n, void *arg)
+{
+	struct am_worker *w = arg;
+
+	(void)s;
+	for (size_t i = 0; i < n; i++)
+		(void)outbox_drop(&w->outbox, seqs[i]);
+	outbox_has_shrunk(w);
+}
+
+static uint64_t
+on_last_seq(struct rpc_session *s, void *arg)
+{
+	const struct am_worker *w = arg;
+
+	(void)s;
+	return w->outbox.last_seq;
+}
+
+/* ---- info ---- */
+
+static const char *
+state_word(const struct am_worker *w)
+{
+	if (w->broken)
+		return "stuck";
+	if (am_is1(w->machine, Wrk_LeaseEnding))
+		return "ending";
+	if (am_is1(w->machine, Wrk_Working))
+		return "working";
+	if (am_is1(w->machine, Wrk_Leased))
+		return "leased";
+	return am_is1(w->machine, Wrk_Ready) ? "idle" : "starting";
+}
+
+static void
+info_status(const struct am_worker *w, struct am_buf *out)
+{
+	am_put_map(out, 9);
+	node_put_str(out, "worker", am_machine_id(w->machine));
+	node_put_str(out, "kind", w->env.kind);
+	node_put_str(out, "address", w->env.address);
+	node_put_str(out, "state", state_word(w));
+	node_put_str(out, "lease", w->lease.id[0] != '\0' ? w->lease.id : NULL);
+	node_put_uint(out, "requests", w->requests.n_taken);
+	node_put_uint(out, "open", w->requests.n_open);
+	node_put_uint(out, "window", w->requests.window);
+	node_put_uint(out, "outbox", w->outbox.len);
+}
+
+static const char *
+kind_word(enum arpc_payload_kind kind)
+{
+	switch (kind) {
+	case ARPC_P_RESULT:
+		return "result";
+	case ARPC_P_PROGRESS:
+		return "progress";
+	case ARPC_P_CHUNK:
+		return "chunk";
+	case ARPC_P_EVENT:
+		return "event";
+	}
+	return "?";
+}
+
+static void
+info_payload(const struct am_worker *w, const struct outbox_entry *e,
+    struct am_buf *out)
+{
+	am_put_array(out, 6);
+	am_put_uint(out, e->seq);
+	am_put_uint(out, e->req);
+	am_put_str(out, kind_word(e->kind));
+	am_put_str(out, e->name);
+	am_put_str(out, am_machine_id(w->machine));
+	am_put_val(out, e->data);
+}
+
+/* As many as fit, oldest first; at least one. */
+static int
+info_payloads(const struct am_worker *w, struct am_val params,
+    struct am_buf *out, struct am_error *err)
+{
+	struct mp c = mp_of(params);
+	const struct outbox_entry *e;
+	uint64_t since = 0;
+	size_t bytes = 0, n = 0;
+	uint32_t n_params = 0;
+
+	if (params.len > 0 &&
+	    (mp_get_array(&c, &n_params) < 0 ||
+		(n_params > 0 && mp_get_uint(&c, UINT64_MAX, &since) < 0)))
+		return node_error(err, ARPC_E_bad_params,
+		    "payloads: expected the number of the last one seen");
+	TAILQ_FOREACH(e, &w->outbox.entries, link) {
+		if (e->seq <= since)
+			continue;
+		bytes += e->data.len + OUTBOX_FRAME;
+		if (n > 0 && bytes > INFO_BYTES)
+			break;
+		n++;
+	}
+	am_put_array(out, n);
+	TAILQ_FOREACH(e, &w->outbox.entries, link) {
+		if (n == 0)
+			break;
+		if (e->seq <= since)
+			continue;
+		info_payload(w, e, out);
+		n--;
+	}
+	return 0;
+}
+
+/* Which of this client's requests are known here: open, or answered and not
+ * acked. After a lost connection the others never arrived. */
+static void
+info_open(const struct am_worker *w, uint64_t client_id, struct am_buf *out)
+{
+	const struct requests *r = &w->requests;
+	const struct outbox_entry *e;
+	size_t n = 0;
+
+	for (unsigned i = 0; i < r->window; i++)
+		n += r->slot[i].handle != 0 &&
+		    r->slot[i].client_id == client_id;
+	TAILQ_FOREACH(e, &w->outbox.entries, link)
+		n += e->kind == ARPC_P_RESULT && e->client_id == client_id;
+	am_put_array(out, n);
+	for (unsigned i = 0; i < r->window; i++) {
+		if (r->slot[i].handle != 0 && r->slot[i].client_id == client_id)
+			am_put_uint(out, r->slot[i].id);
+	}
+	TAILQ_FOREACH(e, &w->outbox.entries, link) {
+		if (e->kind == ARPC_P_RESULT && e->client_id == client_id)
+			am_put_uint(out, e->req);
+	}
+}
+
+int
+worker_info(struct rpc_session *s, const char *topic, struct am_val params,
+    struct am_buf *out, struct am_error *err, void *arg)
+{
+	const struct am_worker *w = arg;
+
+	if (strcmp(topic, "status") == 0)
+		info_status(w, out);
+	else if (strcmp(topic, "open") == 0)
+		info_open(w, rpc_session_client_id(s), out);
+	else if (strcmp(topic, "payloads") == 0)
+		return info_payloads(w, params, out, err);
+	else
+		return node_error(err, ARPC_E_no_topic,
+		    "a worker has the topics status, open, payloads");
+	return 0;
+}
+
+const struct rpc_policy worker_public_policy = {
+	.hello = on_hello,
+	.up = on_up,
+	.may = on_may,
+	.info = worker_info,
+	.ack = on_ack,
+	.last_seq = on_last_seq,
+	.closed = on_closed,
+	.max_sessions = WORKER_SESSIONS_MAX,
+};

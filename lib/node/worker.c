@@ -1,0 +1,396 @@
+#include "lib/node/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/base/cleanup.h"
+#include "lib/machine/machine.h"
+#include "lib/node/worker_int.h"
+
+enum { WORKER_BACKLOG = 128 };
+
+/* ---- life of the program ---- */
+
+static void
+rpc_ready_state(struct am_event *ev)
+{
+	struct am_worker *w = ev->arg;
+
+	if (!w->conf.ready_later || w->said_ready)
+		(void)am_add1(ev->machine, Wrk_Ready, AM_NONE);
+}
+
+static void
+healthcheck_state(struct am_event *ev)
+{
+	struct am_worker *w = ev->arg;
+
+	if (w->conf.on_ping != NULL)
+		w->conf.on_ping(w, w->conf.arg);
+	else
+		(void)am_remove1(ev->machine, Wrk_Healthcheck, AM_NONE);
+}
+
+static const struct am_handler handler[Wrk__COUNT] = {
+	[Wrk_Exception] = { .state = exception_state },
+	[Wrk_RpcReady] = { .state = rpc_ready_state },
+	[Wrk_Healthcheck] = { .state = healthcheck_state },
+	[Wrk_WorkRequested] = { .enter = work_requested_enter,
+	    .self = work_requested_self,
+	    .state = work_requested_state },
+	[Wrk_CancelWork] = { .enter = cancel_work_enter,
+	    .state = cancel_work_state },
+	[Wrk_ClientSendPayload] = { .enter = client_send_payload_enter,
+	    .self = client_send_payload_self,
+	    .state = client_send_payload_state },
+	[Wrk_SuperSendPayload] = { .self = super_send_payload_self,
+	    .state = super_send_payload_state },
+	[Wrk_ServeClient] = { .enter = serve_client_enter,
+	    .state = serve_client_state },
+	[Wrk_Leased] = { .state = leased_state, .end = leased_end },
+	[Wrk_LeaseEnding] = { .enter = lease_ending_enter,
+	    .state = lease_ending_state },
+};
+
+static const struct am_handlers worker_handlers = {
+	.name = "worker",
+	.of = handler,
+	.len = Wrk__COUNT,
+};
+
+static void
+on_transition_end(struct am_machine *m, const struct am_transition *t,
+    void *arg)
+{
+	struct am_worker *w = arg;
+
+	(void)m;
+	/* A failed one is still needed by the Exception that follows. */
+	if (t->accepted && !t->check)
+		w->requests.taking = 0;
+}
+
+static void
+on_drain_end(struct am_machine *m, void *arg)
+{
+	struct am_worker *w = arg;
+	const am_id work_ready = Wrk_WorkReady;
+
+#ifdef AM_CHECK
+	assert(node_pulse_left(m) == NULL);
+#endif
+	if (w->work_ready_due) {
+		w->work_ready_due = false;
+		(void)am_pulse(m, &work_ready, 1, AM_NONE);
+	}
+	lease_watch(w);
+}
+
+static const struct am_tracer worker_tracer = {
+	.transition_end = on_transition_end,
+	.drain_end = on_drain_end,
+};
+
+static void
+on_start_timer(void *arg)
+{
+	struct am_worker *w = arg;
+	struct am_machine *m = w->machine;
+
+	(void)am_add1(m, Wrk_Start, AM_NONE);
+	(void)am_add1(m, Wrk_LocalRpcReady, AM_NONE);
+	(void)am_add1(m, Wrk_PublicRpcReady, AM_NONE);
+}
+
+/* ---- the schema of a user's worker ---- */
+
+static bool
+same_list(const struct am_list *a, const struct am_list *b)
+{
+	return a->len == b->len &&
+	    (a->len == 0 || memcmp(a->id, b->id, a->len * sizeof(*a->id)) == 0);
+}
+
+static bool
+same_row(const struct am_state *a, const struct am_state *b)
+{
+	return strcmp(a->name, b->name) == 0 && a->automatic == b->automatic &&
+	    a->multi == b->multi && same_list(&a->require, &b->require) &&
+	    same_list(&a->add, &b->add) && same_list(&a->remove, &b->remove) &&
+	    same_list(&a->after, &b->after);
+}
+
+/* The first of the base states in a relation; NULL: none is. */
+static const char *
+base_in(const struct am_list *l)
+{
+	for (size_t i = 0; i < l->len; i++) {
+		if (l->id[i] < Wrk__COUNT)
+			return wrk_states.row[l->id[i]].name;
+	}
+	return NULL;
+}
+
+static int
+check_schema(const struct am_schema *s, struct am_error *err)
+{
+	const struct am_state *row;
+	const char *base;
+
+	if (am_schema_len(s) < Wrk__COUNT)
+		return node_error(err, -EINVAL,
+		    "the worker's schema has %zu states: it must begin with "
+		    "the %d of <amnode/worker.tbl.h>",
+		    am_schema_len(s), Wrk__COUNT);
+	for (am_id i = 0; i < am_schema_len(s); i++) {
+		row = am_schema_state(s, i);
+		if (i < Wrk__COUNT && !same_row(row, &wrk_states.row[i]))
+			return node_error(err, -EINVAL,
+			    "state %u of the worker's schema is not the base's "
+			    "\"%s\": it must begin with the rows of "
+			    "<amnode/worker.tbl.h>, unchanged",
+			    i, wrk_states.row[i].name);
+		if (i < Wrk__COUNT)
+			continue;
+		base = base_in(&row->add);
+		if (base == NULL)
+			base = base_in(&row->remove);
+		if (base != NULL)
+			return node_error(err, -EINVAL,
+			    "state \"%s\" adds or removes the base state "
+			    "\"%s\": own states may only require base states",
+			    row->name, base);
+	}
+	return 0;
+}
+
+static struct am_schema *
+schema_of(const struct am_worker_conf *conf, struct am_error *err)
+{
+	struct am_schema *s;
+
+	if (conf->schema != NULL)
+		s = am_schema_ref(conf->schema);
+	else
+		s = am_schema_new(conf->states != NULL ? conf->states
+						       : &wrk_states,
+		    err);
+	if (s != NULL && check_schema(s, err) < 0)
+		s = am_schema_unref(s);
+	return s;
+}
+
+/* ---- making one ---- */
+
+/* Takes the fd at *fd: it is the listener's afterwards. */
+static int
+serve(struct am_worker *w, int *fd, const struct rpc_policy *policy,
+    const char *what, struct am_error *err)
+{
+	int own = am_steal_fd(fd);
+	int flags, r;
+
+	/* listen() again: peers see the credentials of whoever called it. */
+	flags = fcntl(own, F_GETFL);
+	if (flags < 0 || fcntl(own, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    fcntl(own, F_SETFD, FD_CLOEXEC) < 0 ||
+	    listen(own, WORKER_BACKLOG) < 0) {
+		r = -errno;
+		if (own >= 0)
+			(void)close(own);
+		return node_error(err, r, "the %s socket cannot be served: %s",
+		    what, strerror(-r));
+	}
+	r = rpc_server_listen(w->server, own, policy, w);
+	if (r < 0)
+		return node_error(err, r, "the %s socket cannot be served: %s",
+		    what, strerror(-r));
+	return r;
+}
+
+static int
+bind_all(struct am_worker *w)
+{
+	int r;
+
+	mach_set_owner(w->machine, w);
+	r = am_bind(w->machine, &worker_handlers, w);
+	if (r == 0 && w->conf.handlers != NULL)
+		r = am_bind(w->machine, w->conf.handlers, w->conf.arg);
+	if (r == 0)
+		r = am_trace(w->machine, &worker_tracer, w);
+	return r;
+}
+
+static int
+set_up(struct am_worker *w, struct am_error *err)
+{
+	struct am_schema *s = schema_of(&w->conf, err);
+
+	if (s == NULL)
+		return -EINVAL;
+	w->machine = am_machine_new(s,
+	    w->env.id[0] != '\0' ? w->env.id : "worker");
+	s = am_schema_unref(s);
+	if (w->machine == NULL || bind_all(w) < 0 ||
+	    requests_init(&w->requests, w->env.window) < 0)
+		return node_error(err, -ENOMEM, "out of memory");
+	w->server = rpc_server_new(w->loop, w->machine);
+	if (w->server == NULL)
+		return node_error(err, -ENOMEM, "out of memory");
+	w->private_listener = serve(w, &w->env.private_fd,
+	    &worker_private_policy, "private", err);
+	if (w->private_listener < 0)
+		return w->private_listener;
+	w->public_listener = serve(w, &w->env.public_fd, &worker_public_policy,
+	    "public", err);
+	if (w->public_listener < 0)
+		return w->public_listener;
+	return am_timer_start(&w->start_timer, 0);
+}
+
+static void
+worker_freep(struct am_worker **w)
+{
+	*w = am_worker_free(*w);
+}
+
+struct am_worker *
+worker_new(struct am_loop *l, const struct am_worker_conf *conf,
+    const struct worker_env *env, struct am_error *err)
+{
+	am_cleanup(am_closep) int private_fd = env->private_fd;
+	am_cleanup(am_closep) int public_fd = env->public_fd;
+	am_cleanup(worker_freep) struct am_worker *w = calloc(1, sizeof(*w));
+
+	if (w == NULL) {
+		(void)node_error(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	w->magic = WORKER_MAGIC;
+	w->loop = l;
+	w->conf = *conf;
+	w->env = *env;
+	w->env.private_fd = am_steal_fd(&private_fd);
+	w->env.public_fd = am_steal_fd(&public_fd);
+	w->status = -1;
+	w->private_listener = w->public_listener = -1;
+	outbox_init(&w->outbox, env->outbox_bytes, env->outbox_len);
+	am_timer_init(&w->start_timer, l, on_start_timer, w);
+	am_timer_init(&w->deadline_timer, l, requests_on_deadline, w);
+	am_timer_init(&w->close_timer, l, lease_on_close_timer, w);
+	am_timer_init(&w->lease_timer, l, lease_on_timer, w);
+	am_timer_init(&w->orphan_timer, l, lease_on_orphan_timer, w);
+	if (set_up(w, err) < 0)
+		return NULL;
+	return am_steal(&w);
+}
+
+struct am_worker *
+am_worker_free(struct am_worker *w)
+{
+	if (w == NULL)
+		return NULL;
+	assert(w->magic == WORKER_MAGIC);
+	if (w->on_term != NULL)
+		event_free(w->on_term);
+	if (w->on_int != NULL)
+		event_free(w->on_int);
+	am_timer_done(&w->start_timer);
+	am_timer_done(&w->deadline_timer);
+	am_timer_done(&w->close_timer);
+	am_timer_done(&w->lease_timer);
+	am_timer_done(&w->orphan_timer);
+	w->server = rpc_server_free(w->server);
+	if (w->machine != NULL)
+		am_untrace(w->machine, &worker_tracer, w);
+	w->machine = am_machine_free(w->machine);
+	requests_done(&w->requests);
+	outbox_clear(&w->outbox);
+	am_closep(&w->env.private_fd);
+	am_closep(&w->env.public_fd);
+	node_wipe(&w->lease, sizeof(w->lease));
+	w->magic = 0;
+	free(w);
+	return NULL;
+}
+
+/* ---- for the program ---- */
+
+struct am_machine *
+am_worker_machine(const struct am_worker *w)
+{
+	return w->machine;
+}
+
+struct am_worker *
+am_worker_of(const struct am_machine *m)
+{
+	struct am_worker *w = mach_owner(m);
+
+	assert(w != NULL && w->magic == WORKER_MAGIC);
+	return w;
+}
+
+struct am_loop *
+am_worker_loop(const struct am_worker *w)
+{
+	return w->loop;
+}
+
+int
+worker_status(const struct am_worker *w)
+{
+	return w->exiting ? w->status : -1;
+}
+
+size_t
+worker_n_open(const struct am_worker *w)
+{
+	return w->requests.n_open;
+}
+
+const struct worker_env *
+worker_env(const struct am_worker *w)
+{
+	return &w->env;
+}
+
+void
+am_worker_ready(struct am_worker *w)
+{
+	w->said_ready = true;
+	if (am_is1(w->machine, Wrk_RpcReady))
+		(void)am_add1(w->machine, Wrk_Ready, AM_NONE);
+}
+
+void
+am_worker_alive(struct am_worker *w)
+{
+	if (am_is1(w->machine, Wrk_Healthcheck))
+		(void)am_remove1(w->machine, Wrk_Healthcheck, AM_NONE);
+}
+
+void
+am_worker_exit(struct am_worker *w, int status)
+{
+	if (!w->exiting) {
+		w->exiting = true;
+		w->status = status;
+	}
+	am_loop_stop(w->loop);
+}
+
+void
+worker_stop(struct am_worker *w, const char *reason)
+{
+	if (w->conf.on_stop != NULL)
+		w->conf.on_stop(w, reason, w->conf.arg);
+	else
+		am_worker_exit(w, 0);
+}

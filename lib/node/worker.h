@@ -1,0 +1,46 @@
+/* worker.h - a worker for programs of this tree: without a process around it
+ * (tests), or with more to say to the supervisor (amnode-exec). */
+#ifndef LIB_NODE_WORKER_H
+#define LIB_NODE_WORKER_H
+
+#include "lib/amnode.h"
+
+enum {
+	WORKER_WINDOW_MAX = 1024,
+	WORKER_SESSIONS_MAX = 16, /* connections of one lease */
+};
+
+/* What the supervisor tells a worker process by its environment. */
+struct worker_env {
+	int private_fd;             /* listening; -1: none */
+	int public_fd;              /* likewise */
+	char id[40];                /* AM_WORKER_ID */
+	char kind[64];              /* AM_KIND */
+	char instance[40];          /* AM_INSTANCE */
+	char address[256];          /* AM_PUBLIC_ADDR, for info */
+	unsigned window;            /* AM_WINDOW: requests open at once */
+	int64_t request_timeout_ms; /* AM_REQUEST_TIMEOUT_MS; 0: none */
+	int64_t orphan_ttl_ms;      /* AM_ORPHAN_TTL_MS; 0: stays for ever */
+	/* Not of the environment: a request that does not end so long after
+	 * its deadline makes the worker stuck. */
+	int64_t hard_ms;
+	size_t outbox_bytes;
+	size_t outbox_len;
+};
+
+void worker_env_init(struct worker_env *e); /* the defaults, no sockets */
+/* Reads the process's environment. -ENOENT: not started by amnoded; -EINVAL: a
+ * bad value; with a message in err. */
+int worker_env_get(struct worker_env *ret, struct am_error *err);
+
+/* As am_worker_new(), but with this environment and without signal handlers.
+ * Takes both fds, also on failure. Borrows l; copies conf. */
+struct am_worker *worker_new(struct am_loop *l,
+    const struct am_worker_conf *conf, const struct worker_env *env,
+    struct am_error *err);
+/* The status given to am_worker_exit(); -1: not called yet. */
+int worker_status(const struct am_worker *w);
+size_t worker_n_open(const struct am_worker *w); /* requests */
+const struct worker_env *worker_env(const struct am_worker *w);
+
+#endif

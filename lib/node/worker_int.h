@@ -1,0 +1,144 @@
+/* worker_int.h - the inside of a worker: its parts, one file each. */
+#ifndef LIB_NODE_WORKER_INT_H
+#define LIB_NODE_WORKER_INT_H
+
+#include <event2/event.h>
+
+#include "lib/node/common.h"
+#include "lib/node/outbox.h"
+#include "lib/node/worker.h"
+#include "lib/rpc/server.h"
+#include "proto/worker.h"
+
+enum { WORKER_MAGIC = 0x776b7201 };
+
+/* An open request (flow rules 7, 8, 12). */
+struct request {
+	am_req handle; /* 0: this slot is free */
+	uint64_t client_id;
+	uint32_t id;         /* the client's number of it */
+	bool late;           /* its deadline passed, the program was told */
+	int64_t deadline_ns; /* 0: none */
+};
+
+struct requests {
+	struct request *slot; /* [window], owned */
+	unsigned window;
+	unsigned n_open;
+	am_req last;   /* the handle given last */
+	am_req taking; /* whose WorkRequested is being handled; 0: none */
+	uint64_t n_taken;
+};
+
+/* A connection of the lease. */
+struct lease_session {
+	struct rpc_session *session; /* NULL: free */
+	struct am_worker *worker;
+	uint64_t sent; /* the last payload that was put into it */
+	bool behind;   /* more of them wait for room in its buffer */
+};
+
+struct lease {
+	char id[40]; /* empty: none */
+	char client[64];
+	uint8_t token[ARPC_TOKEN_LEN];
+	int64_t ttl_ms; /* 0: none; runs while nothing is connected or open */
+	int64_t max_ms; /* 0: none */
+	int64_t begun_ns;
+	int64_t quiet_ns; /* since when ttl runs; 0: it does not */
+	char end_reason[64];
+	bool closing;    /* the bye was sent */
+	bool reset_done; /* the program has forgotten it */
+	/* What the timers were set for: see lease_watch(). */
+	unsigned watched;
+};
+
+struct am_worker {
+	unsigned magic;
+	struct am_loop *loop; /* borrowed */
+	struct am_worker_conf conf;
+	struct worker_env env;
+	struct am_machine *machine;
+	struct rpc_server *server;
+	int private_listener;
+	int public_listener;
+	struct am_timer start_timer;
+	struct event *on_term; /* NULL in tests */
+	struct event *on_int;
+	bool said_ready;
+	bool exiting;
+	int status;
+
+	struct requests requests;
+	struct am_timer deadline_timer; /* the next deadline of all requests */
+	/* No more work is taken: an answer is missing, or the program lied.
+	 * Ends with the process. */
+	bool broken;
+	char broken_code[64];
+	char broken_message[256];
+
+	struct outbox outbox;
+	bool wants_room;     /* an answer got -EAGAIN */
+	bool work_ready_due; /* the queue had no room for WorkReady */
+
+	const struct arpc_lease *offer; /* during lease_begin only */
+	struct lease lease;
+	struct lease_session session[WORKER_SESSIONS_MAX];
+	unsigned n_sessions;
+	unsigned n_supers;            /* private connections */
+	struct am_timer close_timer;  /* answers are out: bye and reset */
+	struct am_timer lease_timer;  /* ttl, max while nobody else looks */
+	struct am_timer orphan_timer; /* idle without a supervisor */
+};
+
+/* worker.c */
+void worker_stop(struct am_worker *w, const char *reason);
+
+/* request.c */
+int requests_init(struct requests *r, unsigned window);
+void requests_done(struct requests *r);
+void requests_cancel_all(struct am_worker *w, const char *reason);
+void requests_on_deadline(void *arg); /* arg is the worker */
+bool work_requested_enter(struct am_event *ev);
+bool work_requested_self(struct am_event *ev);
+void work_requested_state(struct am_event *ev);
+bool cancel_work_enter(struct am_event *ev);
+void cancel_work_state(struct am_event *ev);
+void exception_state(struct am_event *ev);
+
+/* public.c */
+extern const struct rpc_policy worker_public_policy;
+bool client_send_payload_enter(struct am_event *ev);
+bool client_send_payload_self(struct am_event *ev);
+void client_send_payload_state(struct am_event *ev);
+void payload_deliver(struct am_worker *w, uint64_t seq);
+/* Room was made: tells the program if it waits for it. */
+void outbox_has_shrunk(struct am_worker *w);
+int worker_info(struct rpc_session *s, const char *topic, struct am_val params,
+    struct am_buf *out, struct am_error *err, void *arg);
+
+/* private.c */
+extern const struct rpc_policy worker_private_policy;
+void worker_report(struct am_worker *w, const char *code, const char *message,
+    bool stuck);
+bool super_send_payload_self(struct am_event *ev);
+void super_send_payload_state(struct am_event *ev);
+
+/* lease.c */
+am_result lease_begin(struct rpc_session *s, const struct arpc_lease *l,
+    void *arg);
+bool serve_client_enter(struct am_event *ev);
+void serve_client_state(struct am_event *ev);
+void leased_state(struct am_event *ev);
+void leased_end(struct am_event *ev);
+bool lease_ending_enter(struct am_event *ev);
+void lease_ending_state(struct am_event *ev);
+void lease_on_close_timer(void *arg);
+void lease_on_timer(void *arg);
+void lease_on_orphan_timer(void *arg);
+/* Sets the timers for what is the case now; called after each drain. */
+void lease_watch(struct am_worker *w);
+/* A connection of the lease is gone, or the program was reset. */
+void lease_finish(struct am_worker *w);
+
+#endif
