@@ -1,0 +1,60 @@
+/* config.tbl.h - every key of amnoded.conf: section, key, type, field of
+ * struct config, bounds (of a number in the type's unit, of a text in bytes),
+ * choices of a choice (in the order of its enum), default, help. Rows of a
+ * section stand together. */
+
+CONF(Supervisor, Kind, text, kind, 1, 64, NULL, "square",
+	"what the workers are called in logs and answers")
+CONF(Supervisor, Listen, text, listen, 0, 200, NULL, "",
+	"where clients connect: a path or HOST:PORT; empty: sock in the runtime directory")
+CONF(Supervisor, RuntimeDir, text, runtime_dir, 0, 200, NULL, "",
+	"runtime directory; empty: $RUNTIME_DIRECTORY, /run/amnode/INSTANCE or $XDG_RUNTIME_DIR/amnode/INSTANCE")
+CONF(Supervisor, StopTimeout, duration, stop_timeout_ms, 0, 3600000, NULL, "20s",
+	"how long running requests may go on after SIGTERM")
+
+CONF(Pool, Min, count, pool_min, 1, 1000, NULL, "2",
+	"the pool is ready with this many workers")
+CONF(Pool, Warm, count, pool_warm, 0, 1000, NULL, "5",
+	"workers to keep beyond those that are leased")
+CONF(Pool, Max, count, pool_max, 1, 1000, NULL, "10", "never more workers")
+CONF(Pool, QueueMax, count, queue_max, 0, 10000, NULL, "64",
+	"clients that may wait for a worker")
+CONF(Pool, IdleTTL, duration, idle_ttl_ms, 100, 2678400000, NULL, "60s",
+	"an idle worker over Min+Warm is stopped after this time")
+CONF(Pool, StartParallel, count, start_parallel, 1, 64, NULL, "4",
+	"workers that may be starting at a time")
+
+CONF(Worker, Exec, words, exec, 1, 65536, NULL,
+	"/usr/libexec/amnode/amnode-exec -- /usr/lib/amnode/square.py",
+	"the worker program and its arguments, split like a shell splits words")
+CONF(Worker, StartTimeout, duration, start_timeout_ms, 10, 3600000, NULL, "30s",
+	"from start to ready")
+CONF(Worker, RequestTimeout, duration, request_timeout_ms, 1, 2678400000, NULL, "60s",
+	"for requests without a deadline of their own")
+CONF(Worker, Window, count, window, 1, 65536, NULL, "64",
+	"requests that may be open on a worker")
+CONF(Worker, StopGrace, duration, stop_grace_ms, 0, 3600000, NULL, "5s",
+	"between the request to stop and SIGTERM, and between SIGTERM and SIGKILL")
+CONF(Worker, OrphanTTL, duration, orphan_ttl_ms, 100, 2678400000, NULL, "60s",
+	"an idle worker without a daemon leaves after this time")
+CONF(Worker, OnRelease, choice, on_release, 0, 0, "keep|reset|recycle", "reset",
+	"what happens to a worker when its lease ends: keep, reset or recycle")
+
+CONF(Lease, TTL, duration, lease_ttl_ms, 100, 2678400000, NULL, "60s",
+	"a lease ends when nobody was connected to its worker for this time")
+CONF(Lease, Max, duration, lease_max_ms, 100, 2678400000, NULL, "1h",
+	"a lease ends after this time")
+CONF(Lease, PerUser, count, per_user, 0, 100000, NULL, "0",
+	"leases that one user may hold and wait for; 0: no limit")
+
+CONF(Health, Heartbeat, duration, heartbeat_ms, 100, 86400000, NULL, "1m",
+	"how often idle workers are asked whether they live")
+CONF(Health, ErrorTTL, duration, error_ttl_ms, 0, 2678400000, NULL, "10m",
+	"how long an error of a worker counts")
+CONF(Health, ErrorRecent, duration, error_recent_ms, 0, 2678400000, NULL, "1m",
+	"a worker with an error this young is not lent")
+CONF(Health, ErrorKill, count, error_kill, 0, 15, NULL, "3",
+	"a worker with more errors than this is replaced")
+
+CONF(Log, Workers, choice, log_workers, 0, 0, "daemon", "daemon",
+	"where the standard output and error of workers go")
