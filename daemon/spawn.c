@@ -1,0 +1,136 @@
+#include "daemon/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/cleanup.h"
+
+static int
+actions(posix_spawn_file_actions_t *a, const struct spawn *sp, int priv,
+    int pub)
+{
+	int r = posix_spawn_file_actions_addopen(a, STDIN_FILENO, "/dev/null",
+	    O_RDONLY, 0);
+
+	/* Read-write: the FIFO then survives a dead reader. */
+	if (r == 0)
+		r = posix_spawn_file_actions_addopen(a, STDOUT_FILENO, sp->out,
+		    O_RDWR, 0);
+	if (r == 0)
+		r = posix_spawn_file_actions_addopen(a, STDERR_FILENO, sp->err,
+		    O_RDWR, 0);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(a, priv, SPAWN_PRIVATE_FD);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(a, pub, SPAWN_PUBLIC_FD);
+	if (r == 0)
+		r = posix_spawn_file_actions_addclosefrom_np(a,
+		    SPAWN_PUBLIC_FD + 1);
+	return r;
+}
+
+static int
+attributes(posix_spawnattr_t *attr)
+{
+	sigset_t all, none;
+	int r;
+
+	(void)sigfillset(&all);
+	(void)sigemptyset(&none);
+	r = posix_spawnattr_setflags(attr,
+	    POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
+		POSIX_SPAWN_SETSIGMASK);
+	if (r == 0)
+		r = posix_spawnattr_setpgroup(attr, 0);
+	if (r == 0)
+		r = posix_spawnattr_setsigdefault(attr, &all);
+	if (r == 0)
+		r = posix_spawnattr_setsigmask(attr, &none);
+	return r;
+}
+
+int
+spawn_process(const struct spawn *sp, pid_t *ret_pid)
+{
+	/* Out of the way of 3 and 4, so that neither dup2() hits the other. */
+	am_cleanup(
+	    am_closep) int priv = fcntl(sp->private_fd, F_DUPFD_CLOEXEC, 10);
+	am_cleanup(
+	    am_closep) int pub = fcntl(sp->public_fd, F_DUPFD_CLOEXEC, 10);
+	posix_spawn_file_actions_t a;
+	posix_spawnattr_t attr;
+	int r;
+
+	if (priv < 0 || pub < 0)
+		return -errno;
+	r = posix_spawn_file_actions_init(&a);
+	if (r != 0)
+		return -r;
+	r = posix_spawnattr_init(&attr);
+	if (r != 0) {
+		(void)posix_spawn_file_actions_destroy(&a);
+		return -r;
+	}
+	r = actions(&a, sp, priv, pub);
+	if (r == 0)
+		r = attributes(&attr);
+	if (r == 0)
+		r = posix_spawnp(ret_pid, sp->argv[0], &a, &attr, sp->argv,
+		    sp->env);
+	(void)posix_spawnattr_destroy(&attr);
+	(void)posix_spawn_file_actions_destroy(&a);
+	return -r;
+}
+
+static bool
+is_private(const char *var)
+{
+	static const char *const prefixes[] = { "LISTEN_",
+		"NOTIFY_SOCKET=", "WATCHDOG_", "JOURNAL_STREAM=", "AM_" };
+
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		if (strncmp(var, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	return false;
+}
+
+char **
+spawn_env(char *const *own, const char *const *add)
+{
+	size_t n = 0, k = 0;
+	char **env;
+
+	for (char *const *p = own; *p != NULL; p++)
+		n++;
+	for (const char *const *p = add; *p != NULL; p++)
+		n++;
+	env = calloc(n + 1, sizeof(*env));
+	if (env == NULL)
+		return NULL;
+	for (char *const *p = own; *p != NULL; p++)
+		if (!is_private(*p) && (env[k] = strdup(*p)) != NULL)
+			k++;
+	for (const char *const *p = add; *p != NULL; p++) {
+		env[k] = strdup(*p);
+		if (env[k] == NULL) {
+			spawn_env_free(env);
+			return NULL;
+		}
+		k++;
+	}
+	return env;
+}
+
+void
+spawn_env_free(char **env)
+{
+	for (char **p = env; p != NULL && *p != NULL; p++)
+		free(*p);
+	free(env);
+}

@@ -1,0 +1,29 @@
+/* spawn.h - posix_spawn of a worker. */
+#ifndef DAEMON_SPAWN_H
+#define DAEMON_SPAWN_H
+
+#include <sys/types.h>
+
+/* All borrowed. fds are passed as 3 (private) and 4 (public). */
+struct spawn {
+	char *const *argv;
+	char *const *env; /* of spawn_env() */
+	int private_fd;
+	int public_fd;
+	const char *out; /* FIFOs, opened read-write by the child */
+	const char *err;
+};
+
+enum { SPAWN_PRIVATE_FD = 3, SPAWN_PUBLIC_FD = 4 };
+
+/* Own process group, default signals and mask, nothing open but 0 to 4.
+ * Returns -errno, exec's included. */
+int spawn_process(const struct spawn *sp, pid_t *ret_pid);
+
+/* Our environment without what belongs to us alone (LISTEN_*, NOTIFY_SOCKET,
+ * WATCHDOG_*, JOURNAL_STREAM, AM_*), and with these "K=V" (NULL-terminated).
+ * Returns new, one block for spawn_env_free(); NULL: no memory. */
+char **spawn_env(char *const *own, const char *const *add);
+void spawn_env_free(char **env);
+
+#endif
