@@ -1,0 +1,227 @@
+/* The public socket: who may come in, and what they may do (flows.md rule 22). */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/world.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/log.h"
+#include "lib/rpc/addr.h"
+#include "lib/rpc/server.h"
+
+enum { SESSIONS_MAX = 1024 };
+
+static const am_id client_states[] = { Sup_LeaseRequested, Sup_ProvideWorker,
+	Sup_ReleaseWorker, Sup_WorkerIssues, Sup_ListWorkers };
+
+/* ---- the policy ---- */
+
+static int
+on_hello(struct rpc_session *ss, const struct arpc_hello *h,
+    struct am_error *err, void *arg)
+{
+	const struct conn_peer *peer = rpc_session_peer(ss);
+	struct client *c = calloc(1, sizeof(*c));
+
+	(void)arg;
+	if (c == NULL) {
+		(void)snprintf(err->text, sizeof(err->text), "no memory");
+		return ARPC_E_internal;
+	}
+	c->id = rpc_session_id(ss);
+	c->uid = peer->uid;
+	c->admin = peer->uid == 0 || peer->uid == geteuid();
+	c->session = ss;
+	/* A token is proof for this lease only; an old one makes no difference,
+	 * so that its holder can still ask what became of the lease. */
+	c->has_token = h->has_token;
+	memcpy(c->token, h->token, sizeof(c->token));
+	(void)snprintf(c->name, sizeof(c->name), "%s", h->name);
+	rpc_session_set_data(ss, c);
+	return 0;
+}
+
+static void
+on_up(struct rpc_session *ss, void *arg)
+{
+	struct world *w = arg;
+	struct client *c = rpc_session_data(ss);
+
+	log_debug("client: connected client=c%" PRIu64 " uid=%d name=\"%s\"",
+	    c->id, (int)c->uid, c->name);
+	super_client_add(w->super, c);
+}
+
+static void
+on_closed(struct rpc_session *ss, const char *why, void *arg)
+{
+	struct world *w = arg;
+	struct client *c = rpc_session_data(ss);
+
+	if (c == NULL)
+		return;
+	rpc_session_set_data(ss, NULL);
+	log_debug("client: gone client=c%" PRIu64 ": %s", c->id, why);
+	if (super_client(w->super, c->id) == c)
+		super_client_gone(w->super, c);
+	explicit_bzero(c->token, sizeof(c->token));
+	free(c);
+}
+
+static bool
+may_add(const struct client *c, am_id state)
+{
+	if (state == Sup_KillWorker)
+		return c->admin;
+	for (size_t i = 0; i < sizeof(client_states) / sizeof(client_states[0]);
+	     i++)
+		if (client_states[i] == state)
+			return true;
+	return false;
+}
+
+static bool
+on_may(struct rpc_session *ss, enum am_op op, const am_id *states, size_t n,
+    struct am_error *err, void *arg)
+{
+	const struct client *c = rpc_session_data(ss);
+
+	(void)arg;
+	for (size_t i = 0; i < n; i++) {
+		if ((op == AM_ADD || op == AM_CAN_ADD) && may_add(c, states[i]))
+			continue;
+		(void)snprintf(err->text, sizeof(err->text),
+		    "%s of %s is not for clients of the supervisor",
+		    op == AM_ADD || op == AM_CAN_ADD ? "add" : "a change",
+		    sup_states.row[states[i]].name);
+		return false;
+	}
+	/* set of nothing would clear everything. */
+	if (op != AM_ADD && op != AM_CAN_ADD) {
+		(void)snprintf(err->text, sizeof(err->text),
+		    "only add is for clients of the supervisor");
+		return false;
+	}
+	return true;
+}
+
+static int
+on_info(struct rpc_session *ss, const char *topic, struct am_val params,
+    struct am_buf *out, struct am_error *err, void *arg)
+{
+	const struct world *w = arg;
+
+	(void)ss;
+	return info_get(w->super, topic, params, out, err);
+}
+
+static const struct rpc_policy policy = {
+	.hello = on_hello,
+	.up = on_up,
+	.may = on_may,
+	.info = on_info,
+	.closed = on_closed,
+	.max_sessions = SESSIONS_MAX,
+};
+
+/* ---- the socket ---- */
+
+/* Removes a socket that nobody serves. */
+static int
+clear_path(const char *path, struct am_error *err)
+{
+	switch (runtime_try(path)) {
+	case RUNTIME_SOCKET_NONE:
+		return 0;
+	case RUNTIME_SOCKET_STALE:
+		(void)unlink(path);
+		return 0;
+	case RUNTIME_SOCKET_LIVE:
+		break;
+	}
+	(void)snprintf(err->text, sizeof(err->text),
+	    "%s is served by another process, or is no socket: choose another "
+	    "one with "
+	    "Supervisor.Listen",
+	    path);
+	return -EADDRINUSE;
+}
+
+int
+access_bind(struct world *w, struct am_error *err)
+{
+	char path[RUNTIME_PATH_MAX];
+	const char *text = w->config->listen;
+	const char *colon;
+	struct addr a;
+
+	if (text[0] == '\0') {
+		if (runtime_path(w->runtime, "sock", path, sizeof(path)) < 0)
+			return -ENAMETOOLONG;
+		text = path;
+	}
+	if (addr_parse(text, &a, err) < 0)
+		return -EINVAL;
+	if (a.sa.ss_family == AF_UNIX) {
+		/* The lock of the runtime directory is ours: what lies in it is
+		 * of a dead one. Elsewhere this is not known. */
+		if (clear_path(text, err) < 0)
+			return -EADDRINUSE;
+	} else {
+		colon = strrchr(text, ':');
+		(void)snprintf(w->tcp_host, sizeof(w->tcp_host), "%.*s",
+		    (int)(colon - text), text);
+	}
+	w->listen_fd = addr_listen(&a, 0660);
+	if (w->listen_fd < 0) {
+		(void)snprintf(err->text, sizeof(err->text),
+		    "cannot listen on %s: %s", text, strerror(-w->listen_fd));
+		return w->listen_fd;
+	}
+	if (a.sa.ss_family == AF_UNIX)
+		(void)snprintf(w->listen_path, sizeof(w->listen_path), "%s",
+		    text);
+	return 0;
+}
+
+int
+access_listen(struct super *s, struct am_error *err)
+{
+	struct world *w = s->world;
+	int r = rpc_server_listen(w->server, am_steal_fd(&w->listen_fd),
+	    &policy, w);
+
+	if (r < 0) {
+		(void)snprintf(err->text, sizeof(err->text),
+		    "cannot accept clients: %s", strerror(-r));
+		return r;
+	}
+	log_info("amnoded: listening address=%s instance=%s kind=%s",
+	    w->listen_path[0] != '\0' ? w->listen_path : s->config->listen,
+	    w->instance, s->config->kind);
+	return 0;
+}
+
+int
+access_tell(struct super *s, struct client *c, uint32_t req, const char *name,
+    struct am_val data)
+{
+	(void)s;
+	return rpc_session_payload(c->session, 0, req, ARPC_P_EVENT, name,
+	    data);
+}
+
+struct client *
+access_client(struct super *s, const void *source, uint32_t *ret_id)
+{
+	const struct rpc_source *src = source;
+
+	(void)s;
+	if (src == NULL)
+		return NULL;
+	*ret_id = src->id;
+	return rpc_session_data(src->session);
+}

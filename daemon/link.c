@@ -1,0 +1,182 @@
+/* The private connections to workers. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/world.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/rpc/addr.h"
+#include "lib/rpc/netmach.h"
+#include "proto/worker.h"
+
+/* A worker's own table begins with ours, or its states mean something else. */
+static bool
+is_worker_schema(const struct am_machine *mirror)
+{
+	const struct am_schema *schema = am_machine_schema(mirror);
+
+	if (am_schema_len(schema) < Wrk__COUNT)
+		return false;
+	for (am_id i = 0; i < Wrk__COUNT; i++)
+		if (strcmp(am_schema_name(schema, i), wrk_states.row[i].name) !=
+		    0)
+			return false;
+	return true;
+}
+
+static void
+on_ready(struct netmach *nm, void *arg)
+{
+	struct worker *w = arg;
+
+	if (!is_worker_schema(netmach_mirror(nm))) {
+		(void)snprintf(w->fault, sizeof(w->fault),
+		    "its states do not begin with those of a worker: is it "
+		    "built with "
+		    "another libamnode?");
+		netmach_close(nm, "bad_proto: no worker's schema");
+		return;
+	}
+	w->mirror = netmach_mirror(nm);
+	worker_on_hello(w);
+	worker_on_push(w);
+}
+
+static void
+on_update(struct netmach *nm, void *arg)
+{
+	(void)nm;
+	worker_on_push(arg);
+}
+
+/* SuperSendPayload {name: Error, err, message, stuck}. */
+static void
+on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
+{
+	struct am_error text = { "" };
+	char err[WORKER_WHY_MAX] = "errors";
+	struct worker *w = arg;
+	bool stuck = false;
+
+	if (p->seq != 0)
+		netmach_ack(nm, p->seq);
+	(void)am_get_bool(p->data, "stuck", &stuck);
+	(void)am_get_text(p->data, "err", err, sizeof(err));
+	if (am_get_text(p->data, "message", text.text, sizeof(text.text)) ==
+		0 &&
+	    text.text[0] != '\0')
+		log_warn("worker: says id=%s err=%s: %.300s", w->id, err,
+		    text.text);
+	worker_on_error(w, err, stuck);
+}
+
+static void
+on_close(struct netmach *nm, int code, const char *why, void *arg)
+{
+	(void)nm;
+	(void)code;
+	worker_on_gone(arg, why);
+}
+
+static const struct netmach_ops ops = {
+	.on_ready = on_ready,
+	.on_update = on_update,
+	.on_payload = on_payload,
+	.on_close = on_close,
+};
+
+int
+link_connect(struct super *s, struct worker *w)
+{
+	const struct world *world = s->world;
+	struct netmach_conf conf = {
+		.name = world->instance,
+		/* A little later than our own timer, which says it better. */
+		.timeout_ms = s->config->start_timeout_ms + 1000,
+	};
+	char name[32], path[RUNTIME_PATH_MAX];
+	struct am_error err;
+	struct addr a;
+	int r;
+
+	(void)snprintf(name, sizeof(name), "%s.priv", w->id);
+	r = runtime_path(world->runtime, name, path, sizeof(path));
+	if (r == 0)
+		r = addr_parse(path, &a, &err);
+	if (r < 0)
+		return r;
+	w->net = netmach_new(s->loop, &conf, &ops, w);
+	return w->net == NULL ? -ENOMEM : netmach_connect(w->net, &a);
+}
+
+static void
+on_served(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
+    void *arg)
+{
+	(void)nm;
+	(void)id;
+	if (r->status == NETMACH_LOST)
+		return; /* WorkerGone follows */
+	if (r->status == NETMACH_ERROR)
+		worker_on_served(arg, false, r->text);
+	else
+		worker_on_served(arg, r->result == AM_EXECUTED, r->why);
+}
+
+int
+link_serve(struct super *s, struct worker *w, const struct arpc_lease *l)
+{
+	(void)s;
+	if (w->net == NULL || netmach_lease_begin(w->net, l, on_served, w) == 0)
+		return -ENOTCONN;
+	return 0;
+}
+
+/* Refused only if the lease is over there already; then a push says so. */
+static void
+on_told(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
+    void *arg)
+{
+	const struct worker *w = arg;
+
+	(void)nm;
+	(void)id;
+	if (r->status == NETMACH_ERROR)
+		log_warn("worker: answers id=%s: %.200s", w->id, r->text);
+}
+
+int
+link_end_lease(struct super *s, struct worker *w, const struct lease *l)
+{
+	static const am_id state = Wrk_LeaseEnding;
+	struct am_buf b = AM_BUF_INIT;
+	uint32_t id = 0;
+
+	am_put_map(&b, 3);
+	am_put_str(&b, "lease");
+	am_put_str(&b, l->id);
+	am_put_str(&b, "reason");
+	am_put_str(&b, l->reason);
+	am_put_str(&b, "keep");
+	am_put_bool(&b,
+	    s->config->on_release == ON_RELEASE_KEEP && !l->discard);
+	if (w->net != NULL)
+		id = netmach_mutate(w->net, AM_ADD, &state, 1, am_buf_val(&b),
+		    -1, on_told, w);
+	am_buf_done(&b);
+	return id == 0 ? -ENOTCONN : 0;
+}
+
+int
+link_ask(struct super *s, struct worker *w)
+{
+	static const am_id state = Wrk_Healthcheck;
+
+	(void)s;
+	if (w->net == NULL ||
+	    netmach_mutate(w->net, AM_ADD, &state, 1, AM_NONE, -1, on_told,
+		w) == 0)
+		return -ENOTCONN;
+	return 0;
+}

@@ -1,0 +1,263 @@
+/* amnoded - keeps warm worker processes, and lends them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/config.h"
+#include "daemon/notify.h"
+#include "daemon/runtime.h"
+#include "daemon/signals.h"
+#include "daemon/world.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/log.h"
+
+enum {
+	EXIT_CANNOT_START = 1,
+	EXIT_BAD_USAGE = 2,
+	SETS_MAX = 128,
+};
+
+enum mode {
+	MODE_RUN,
+	MODE_CHECK,
+	MODE_PRINT,
+};
+
+struct options {
+	const char *file;
+	const char *instance;
+	const char *set[SETS_MAX];
+	size_t n_set;
+	enum mode mode;
+	bool debug;
+};
+
+static const char usage[] =
+    "usage: amnoded [-c FILE] [-i INSTANCE] [--set Section.Key=VALUE]...\n"
+    "       amnoded --check | --print-config | --version | --help\n"
+    "\n"
+    "Keeps a pool of warm worker processes, and lends them to clients.\n"
+    "\n"
+    "  -c, --config FILE     configuration (default "
+    "/etc/amnode/INSTANCE.conf)\n"
+    "  -i, --instance NAME   name of this amnoded (default \"default\")\n"
+    "      --set S.K=VALUE   override a key of the configuration; may be "
+    "repeated\n"
+    "      --check           check the configuration and exit\n"
+    "      --print-config    print the configuration in force and exit\n"
+    "      --debug           log more\n"
+    "      --version         print the version and exit\n"
+    "  -h, --help            print this and exit\n"
+    "\n"
+    "See amnoded(8) and amnoded.conf(5).\n";
+
+enum {
+	OPT_SET = 256,
+	OPT_CHECK,
+	OPT_PRINT,
+	OPT_VERSION,
+	OPT_DEBUG,
+};
+
+static const struct option long_options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "instance", required_argument, NULL, 'i' },
+	{ "set", required_argument, NULL, OPT_SET },
+	{ "check", no_argument, NULL, OPT_CHECK },
+	{ "print-config", no_argument, NULL, OPT_PRINT },
+	{ "debug", no_argument, NULL, OPT_DEBUG },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* -1: go on; else the exit status. */
+static int
+parse_options(int argc, char **argv, struct options *ret)
+{
+	int opt;
+
+	*ret = (struct options){ .instance = "default" };
+	while ((opt = getopt_long(argc, argv, "c:i:h", long_options, NULL)) !=
+	    -1) {
+		switch (opt) {
+		case 'c':
+			ret->file = optarg;
+			break;
+		case 'i':
+			ret->instance = optarg;
+			break;
+		case OPT_SET:
+			if (ret->n_set == SETS_MAX) {
+				(void)fprintf(stderr,
+				    "amnoded: more than %d --set\n", SETS_MAX);
+				return EXIT_BAD_USAGE;
+			}
+			ret->set[ret->n_set++] = optarg;
+			break;
+		case OPT_CHECK:
+			ret->mode = MODE_CHECK;
+			break;
+		case OPT_PRINT:
+			ret->mode = MODE_PRINT;
+			break;
+		case OPT_DEBUG:
+			ret->debug = true;
+			break;
+		case OPT_VERSION:
+			(void)printf("amnoded %s\n", AM_VERSION);
+			return EXIT_SUCCESS;
+		case 'h':
+			(void)fputs(usage, stdout);
+			return EXIT_SUCCESS;
+		default:
+			(void)fputs("amnoded: try \"amnoded --help\"\n",
+			    stderr);
+			return EXIT_BAD_USAGE;
+		}
+	}
+	if (optind < argc) {
+		(void)fprintf(stderr,
+		    "amnoded: unexpected argument \"%s\"; try \"amnoded "
+		    "--help\"\n",
+		    argv[optind]);
+		return EXIT_BAD_USAGE;
+	}
+	if (!config_instance_ok(ret->instance)) {
+		(void)fprintf(stderr,
+		    "amnoded: instance \"%s\": a name is 1 to %d of a-z, 0-9 "
+		    "and -, the first not -\n",
+		    ret->instance, CONFIG_INSTANCE_MAX);
+		return EXIT_BAD_USAGE;
+	}
+	return -1;
+}
+
+static int
+load_config(const struct options *o, struct config *ret)
+{
+	struct config_errors errors = { .n = 0 };
+	char path[128];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "/etc/amnode/%s.conf", o->instance);
+	r = config_load(ret,
+	    &(struct config_source){
+		.file = o->file != NULL ? o->file : path,
+		.must_exist = o->file != NULL,
+		.set = o->set,
+		.n_set = o->n_set,
+	    },
+	    &errors);
+	for (size_t i = 0; i < errors.n; i++)
+		(void)fprintf(stderr, "amnoded: %s\n", errors.line[i]);
+	if (errors.lost > 0)
+		(void)fprintf(stderr, "amnoded: and %zu more errors\n",
+		    errors.lost);
+	config_errors_done(&errors);
+	return r;
+}
+
+/* Descriptors 0 to 2 must not become sockets. */
+static void
+open_std_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		(void)close(fd);
+}
+
+/* From here on everything has been made; returns when Start has left. */
+static int
+serve(struct am_loop *loop, struct super *s, struct world *w,
+    struct am_error *err)
+{
+	struct notify notify = { .super = NULL };
+	struct signals signals = { .super = NULL };
+	int r = world_serve(w, s, err);
+
+	if (r == 0)
+		r = notify_start(&notify, s);
+	if (r == 0)
+		r = signals_start(&signals, s, &notify);
+	if (r == 0) {
+		super_start(s);
+		r = w->stopped ? 0 : am_loop_run(loop);
+	}
+	signals_done(&signals);
+	notify_done(&notify);
+	return r;
+}
+
+static int
+run(const struct options *o, const struct config *config)
+{
+	struct am_error err = { "no memory" };
+	struct super super = { .loop = NULL };
+	struct world world = { .listen_fd = -1 };
+	struct runtime rt;
+	struct am_loop *loop;
+	int r;
+
+	r = runtime_open(&rt, config->runtime_dir, o->instance, &err);
+	if (r < 0) {
+		log_error("amnoded: %s", err.text);
+		return EXIT_CANNOT_START;
+	}
+	loop = am_loop_new();
+	r = loop == NULL
+	    ? -ENOMEM
+	    : world_init(&world, loop, config, &rt, o->instance, &err);
+	if (r == 0)
+		r = super_init(&super, loop, config, o->instance, &world_io,
+		    &world, &err);
+	if (r == 0)
+		r = serve(loop, &super, &world, &err);
+	if (r < 0)
+		log_error("amnoded: cannot start: %s", err.text);
+	else
+		log_info("amnoded: stopped");
+	world_close_clients(&world, "drain");
+	if (loop != NULL)
+		(void)am_loop_step(loop, 0);
+	world_done(&world);
+	if (super.loop != NULL)
+		super_done(&super);
+	(void)am_loop_free(loop);
+	r = r < 0 || super.failed ? EXIT_CANNOT_START : EXIT_SUCCESS;
+	runtime_close(&rt);
+	return r;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options;
+	struct config config;
+	int r;
+
+	open_std_fds();
+	r = parse_options(argc, argv, &options);
+	if (r >= 0)
+		return r;
+	log_init(options.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+	    LOG_MODE_AUTO);
+	r = load_config(&options, &config);
+	if (r < 0)
+		r = EXIT_BAD_USAGE;
+	else if (options.mode == MODE_PRINT)
+		config_print(&config, stdout);
+	else if (options.mode == MODE_RUN)
+		r = run(&options, &config);
+	config_done(&config);
+	return r;
+}

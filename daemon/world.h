@@ -1,0 +1,69 @@
+/* world.h - what the supervisor's handlers reach in a real amnoded: processes
+ * (process.c), private connections (link.c), the public socket (access.c). */
+#ifndef DAEMON_WORLD_H
+#define DAEMON_WORLD_H
+
+#include "daemon/runtime.h"
+#include "daemon/super.h"
+
+struct rpc_server;
+struct event;
+
+/* A seam for tests: spawn_process() or what takes its place. */
+struct spawn;
+typedef int (*spawn_fn)(const struct spawn *sp, pid_t *ret_pid);
+
+struct world {
+	struct super *super;         /* borrowed */
+	struct am_loop *loop;        /* borrowed */
+	const struct config *config; /* borrowed */
+	struct runtime *runtime;     /* borrowed */
+	const char *instance;        /* borrowed */
+	spawn_fn spawn;
+	int listen_fd; /* bound and listening; -1 when the server has it */
+	char listen_path
+	    [RUNTIME_PATH_MAX];    /* to remove at the end; may be empty */
+	char tcp_host[128];        /* of Listen=HOST:PORT; empty: Unix */
+	struct rpc_server *server; /* owned */
+	struct event *sigchld;     /* owned */
+	bool stopped;
+};
+
+extern const struct super_io world_io;
+
+/* Binds the public socket and prepares the rest; super is initialised with
+ * world_io and this world afterwards, then world_serve() is called. 0 or -errno
+ * with a sentence in err. */
+int world_init(struct world *w, struct am_loop *l, const struct config *config,
+    struct runtime *rt, const char *instance, struct am_error *err);
+int world_serve(struct world *w, struct super *s, struct am_error *err);
+/* Sends the clients their bye. */
+void world_close_clients(struct world *w, const char *reason);
+void world_done(struct world *w); /* idempotent */
+
+/* process.c */
+int process_init(struct world *w);
+int process_spawn(struct super *s, struct worker *w, struct am_error *err);
+void process_signal(struct super *s, struct worker *w, int sig);
+void process_forget(struct super *s, struct worker *w);
+
+/* link.c */
+int link_connect(struct super *s, struct worker *w);
+int link_serve(struct super *s, struct worker *w, const struct arpc_lease *l);
+int link_end_lease(struct super *s, struct worker *w, const struct lease *l);
+int link_ask(struct super *s, struct worker *w);
+
+/* access.c */
+int access_bind(struct world *w, struct am_error *err);
+int access_listen(struct super *s, struct am_error *err);
+int access_tell(struct super *s, struct client *c, uint32_t req,
+    const char *name, struct am_val data);
+struct client *access_client(struct super *s, const void *source,
+    uint32_t *ret_id);
+
+/* info.c: the result of info [topic, ...]; 0 or an enum arpc_error with a text
+ * in err. */
+int info_get(const struct super *s, const char *topic, struct am_val params,
+    struct am_buf *out, struct am_error *err);
+
+#endif
