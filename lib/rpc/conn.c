@@ -496,21 +496,18 @@ check_backlog(struct conn *c)
 static void
 conn_up(struct conn *c)
 {
-	socklen_t len = sizeof(int);
 	struct ucred cred;
-	int domain = AF_UNIX;
+	socklen_t len = sizeof(cred);
 	int on = 1;
 
 	c->phase = CONN_UP;
-	(void)getsockopt(c->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
-	if (domain != AF_UNIX) {
+	/* Only a Unix socket knows its peer; the others are TCP. */
+	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
+	    cred.uid != (uid_t)-1)
+		c->peer = (struct conn_peer){ cred.pid, cred.uid, cred.gid };
+	else
 		(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on,
 		    sizeof(on));
-		return;
-	}
-	len = sizeof(cred);
-	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
-		c->peer = (struct conn_peer){ cred.pid, cred.uid, cred.gid };
 }
 
 static void
@@ -521,14 +518,14 @@ check_connected(struct conn *c)
 	socklen_t len = sizeof(int);
 	int error = 0;
 
-	(void)getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len);
-	if (error == 0 &&
-	    getpeername(c->fd, (struct sockaddr *)&sa, &sa_len) == 0) {
+	if (getpeername(c->fd, (struct sockaddr *)&sa, &sa_len) == 0) {
 		conn_up(c);
 		if (c->paused == 0 && event_add(&c->rd, NULL) < 0)
 			error = ENOMEM;
-	} else if (error == 0 && event_add(&c->wr, NULL) < 0) {
-		error = ENOMEM;
+	} else {
+		(void)getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+		if (error == 0 && event_add(&c->wr, NULL) < 0)
+			error = ENOMEM;
 	}
 	if (error != 0) {
 		c->error = error;
