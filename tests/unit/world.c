@@ -173,24 +173,39 @@ world_disconnect(struct world *w, struct world_peer *p)
 	p->ready = false;
 }
 
+static am_result
+mutate(struct world *w, struct world_peer *p, enum am_op op, am_id state,
+    struct am_val args, int64_t deadline_ms)
+{
+	p->replied = false;
+	ck_assert_uint_ne(netmach_mutate(p->nm, op, &state, 1, args,
+			      deadline_ms, peer_on_reply, p),
+	    0);
+	world_until(w, &p->replied);
+	return p->result;
+}
+
+am_result
+world_mutate(struct world *w, struct world_peer *p, enum am_op op, am_id state)
+{
+	return mutate(w, p, op, state, AM_NONE, -1);
+}
+
 am_result
 world_add_deadline(struct world *w, struct world_peer *p, am_id state,
     const char *json, int64_t deadline_ms)
 {
 	struct am_buf args = AM_BUF_INIT;
 	struct am_error err;
+	am_result r;
 
 	if (json != NULL)
 		ck_assert_msg(am_json_decode(json, strlen(json), &args, &err) ==
 			0,
 		    "%s", err.text);
-	p->replied = false;
-	ck_assert_uint_ne(netmach_mutate(p->nm, AM_ADD, &state, 1,
-			      am_buf_val(&args), deadline_ms, peer_on_reply, p),
-	    0);
+	r = mutate(w, p, AM_ADD, state, am_buf_val(&args), deadline_ms);
 	am_buf_done(&args);
-	world_until(w, &p->replied);
-	return p->result;
+	return r;
 }
 
 am_result
@@ -265,6 +280,10 @@ program_work_state(struct am_event *ev)
 		am_fail(ev, "crash");
 		return;
 	}
+	if (w->adds_twice) {
+		w->adds_twice = false;
+		(void)am_add1(ev->machine, Wrk_WorkRequested, AM_NONE);
+	}
 	ck_assert_uint_lt(w->n_reqs, WORLD_REQS);
 	w->req[w->n_reqs++] = req;
 	if (am_get_bool(ev->args, "sync", &sync) == 0)
@@ -280,7 +299,17 @@ program_cancel_state(struct am_event *ev)
 	w->n_cancels++;
 }
 
+static void
+program_leased_end(struct am_event *ev)
+{
+	const struct world *w = ev->arg;
+
+	if (w->fails)
+		am_fail(ev, "cannot forget");
+}
+
 static const struct am_handler program[Wrk__COUNT] = {
+	[Wrk_Leased] = { .end = program_leased_end },
 	[Wrk_WorkRequested] = { .enter = program_work_enter,
 	    .state = program_work_state },
 	[Wrk_CancelWork] = { .state = program_cancel_state },
@@ -347,6 +376,12 @@ void
 world_cut(struct world *w)
 {
 	rpc_server_close(w->worker->server, w->worker->public_listener, "cut");
+}
+
+size_t
+world_outbox_len(const struct world *w)
+{
+	return w->worker->outbox.len;
 }
 
 static int
@@ -523,10 +558,11 @@ static int
 super_hello(struct rpc_session *s, const struct arpc_hello *h,
     struct am_error *err, void *arg)
 {
+	struct world *w = arg;
+
 	(void)s;
-	(void)h;
 	(void)err;
-	(void)arg;
+	w->hello_had_token = h->has_token;
 	return 0;
 }
 
@@ -676,11 +712,17 @@ on_lost(struct am_client *c, const char *code, const char *reason, void *arg)
 void
 world_client(struct world *w)
 {
-	const char *const supervisors[] = { w->super_path };
+	world_client_of(w, w->super_path, NULL);
+}
+
+void
+world_client_of(struct world *w, const char *first, const char *second)
+{
+	const char *const supervisors[] = { first, second };
 	const struct am_client_conf conf = {
 		.name = "c1",
 		.supervisors = supervisors,
-		.n_supervisors = 1,
+		.n_supervisors = second != NULL ? 2 : 1,
 		.arg = w,
 		.on_payload = on_payload,
 		.on_ready = on_ready,

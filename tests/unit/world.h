@@ -70,6 +70,8 @@ struct world {
 	unsigned n_resets;
 	unsigned n_rooms;
 	bool manual_reset;
+	bool fails;      /* LeasedEnd does */
+	bool adds_twice; /* one more WorkRequested from its handler */
 	char stopped[64];
 
 	struct world_peer super; /* private connection */
@@ -90,6 +92,7 @@ struct world {
 	char released[64]; /* reason of the last ReleaseWorker */
 	uint64_t released_request;
 	unsigned n_leases_given;
+	bool hello_had_token; /* the last one */
 
 	struct am_client *c;
 	struct am_machine *cm; /* its machine */
@@ -134,16 +137,21 @@ am_result world_add(struct world *w, struct world_peer *p, am_id state,
     const char *json);
 am_result world_add_deadline(struct world *w, struct world_peer *p, am_id state,
     const char *json, int64_t deadline_ms);
+am_result world_mutate(struct world *w, struct world_peer *p, enum am_op op,
+    am_id state);
 void world_info(struct world *w, struct world_peer *p, const char *topic);
 void world_end_lease(struct world *w, const char *id, const char *reason);
 void world_answer(struct world *w, size_t i, int64_t output);
 /* Cuts the connections of the lease; the worker lives on. */
 void world_cut(struct world *w);
+size_t world_outbox_len(const struct world *w);
 
 /* The supervisor of clients, and a client of it. */
 void world_supervisor(struct world *w);
 void world_supervisor_gone(struct world *w);
 void world_client(struct world *w);
+void world_client_of(struct world *w, const char *first,
+    const char *second);           /* second may be NULL */
 void world_grant(struct world *w); /* the worker to who asked last */
 void world_refuse(struct world *w, const char *code, const char *message);
 
