@@ -39,6 +39,8 @@ MODES = {
     "states",            # own states: Fetching around each request
     "big-number",        # an integer that JSON in C cannot carry
     "base-state",        # adds a state that is not its own
+    "big",               # N: the answer has N bytes
+    "report",            # answers with what it was given by its host
     "concurrency",       # N: takes N at a time, answers the last one first
 }
 
@@ -64,6 +66,7 @@ class Worker:
         self.answers = os.fdopen(4, "w", buffering=1)
         self.leaked = []
         self.held = []
+        self.heard = []  # messages that were no requests
 
     def raw(self, text):
         print(text, file=self.answers)
@@ -146,10 +149,24 @@ class Worker:
             self.say(req=req, error={"code": "bad_luck", "message": "it did not work out"})
         elif "refuse" in m:
             self.say(req=req, accept=False, reason="not today")
+        elif "big" in m:
+            self.say(req=req, payload="x" * m["big"])
+        elif "report" in m:
+            self.say(req=req, payload=self.report())
         elif "big-number" in m:
             self.say(req=req, payload={"output": 2**60 + 1})
         else:
             self.good_answer(req, args)
+
+    def report(self):
+        return {
+            "env": {k: v for k, v in os.environ.items() if k.startswith("AM_")},
+            # One of them is that of the directory that is being read.
+            "fds": sorted(int(fd) for fd in os.listdir("/proc/self/fd"))[:-1],
+            "stdin": os.readlink("/proc/self/fd/0"),
+            "blocked": bool(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+            "heard": self.heard,
+        }
 
     def good_answer(self, req, args):
         m = self.modes
@@ -171,6 +188,8 @@ class Worker:
 
     def message(self, message):
         m = self.modes
+        if "req" not in message:
+            self.heard.append(message)
         if "req" in message:
             self.request(message["req"], message["args"])
         elif "ping" in message and "no-pong" not in m:

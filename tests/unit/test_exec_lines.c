@@ -1,0 +1,327 @@
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/exec/lines.h"
+#include "lib/base/buf.h"
+#include "tests/unit/unit.h"
+
+/* Parses; the message's values live in buf. */
+static struct line_msg
+parsed(struct am_buf *buf, const char *line)
+{
+	struct am_error err = { "" };
+	struct line_msg m;
+
+	ck_assert_msg(line_parse(line, strlen(line), buf, &m, &err) == 0,
+	    "%s: %s", line, err.text);
+	return m;
+}
+
+static void
+assert_json(struct am_val v, const char *want)
+{
+	struct am_buf text = AM_BUF_INIT;
+
+	ck_assert_int_eq(am_json_encode(v, &text, NULL), 0);
+	ck_assert_str_eq(buf_text(&text), want);
+	am_buf_done(&text);
+}
+
+START_TEST(each_kind_of_line_is_told_from_the_others)
+{
+	static const struct {
+		const char *line;
+		enum line_kind kind;
+		uint64_t req;
+	} good[] = {
+		{ "{\"ready\":1}", LINE_READY, 0 },
+		{ "{\"req\":17,\"payload\":{\"a\":1}}", LINE_ANSWER, 17 },
+		{ "{\"payload\":null,\"req\":17}", LINE_ANSWER, 17 },
+		{ "{\"req\":17,\"error\":{}}", LINE_ERROR, 17 },
+		{ "{\"req\":17,\"accept\":false}", LINE_REFUSAL, 17 },
+		{ "{\"req\":17,\"accept\":true}", LINE_NOTHING, 0 },
+		{ "{\"req\":17,\"progress\":[3,10]}", LINE_PROGRESS, 17 },
+		{ "{\"req\":17,\"chunk\":\"x\"}", LINE_CHUNK, 17 },
+		{ "{\"add\":[\"Fetching\"],\"args\":{}}", LINE_ADD, 0 },
+		{ "{\"remove\":[\"Fetching\"]}", LINE_REMOVE, 0 },
+		{ "{\"pong\":1}", LINE_PONG, 0 },
+		{ "{\"idle\":1}\r", LINE_IDLE, 0 },
+		{ "{}", LINE_NOTHING, 0 },
+		{ "{\"req\":17,\"result\":1}", LINE_NOTHING, 0 },
+		{ "{\"pong\":1,\"more\":{\"payload\":1}}", LINE_PONG, 0 },
+	};
+	struct am_buf buf = AM_BUF_INIT;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct line_msg m = parsed(&buf, good[i].line);
+
+		ck_assert_msg(m.kind == good[i].kind, "%s: kind %d",
+		    good[i].line, (int)m.kind);
+		ck_assert_uint_eq(m.req, good[i].req);
+	}
+	am_buf_done(&buf);
+}
+END_TEST
+
+START_TEST(what_an_answer_holds_is_passed_on)
+{
+	struct am_buf buf = AM_BUF_INIT;
+	struct line_msg m;
+
+	m = parsed(&buf, "{\"req\":1,\"payload\":{\"b\":[1,2.5,\"x\"]}}");
+	assert_json(m.data, "{\"b\":[1,2.5,\"x\"]}");
+	m = parsed(&buf,
+	    "{\"req\":1,\"error\":{\"code\":\"lost\",\"message\":\"why\"}}");
+	ck_assert_str_eq(m.code, "lost");
+	ck_assert_str_eq(m.text, "why");
+	m = parsed(&buf, "{\"req\":1,\"error\":\"why\"}");
+	ck_assert_str_eq(m.code, "failed");
+	ck_assert_str_eq(m.text, "why");
+	m = parsed(&buf, "{\"req\":1,\"error\":{\"code\":7}}");
+	ck_assert_str_eq(m.code, "failed");
+	ck_assert_str_eq(m.text, "the program gave no message");
+	m = parsed(&buf, "{\"req\":1,\"accept\":false,\"reason\":\"busy\"}");
+	ck_assert_str_eq(m.text, "busy");
+	m = parsed(&buf, "{\"add\":[\"A\",\"B\"],\"args\":{\"n\":1}}");
+	assert_json(m.names, "[\"A\",\"B\"]");
+	assert_json(m.data, "{\"n\":1}");
+	am_buf_done(&buf);
+}
+END_TEST
+
+START_TEST(a_long_text_is_cut_between_characters)
+{
+	struct am_buf buf = AM_BUF_INIT, line = AM_BUF_INIT;
+	struct line_msg m;
+
+	buf_puts(&line, "{\"req\":1,\"error\":{\"message\":\"x");
+	for (int i = 0; i < LINE_TEXT_MAX; i++)
+		buf_puts(&line, "\xc3\xbc");
+	buf_puts(&line, "\"}}");
+	m = parsed(&buf, buf_text(&line));
+	ck_assert_uint_eq(strlen(m.text), LINE_TEXT_MAX - 1);
+	ck_assert_str_eq(m.text + LINE_TEXT_MAX - 3, "\xc3\xbc");
+	am_buf_done(&buf);
+	am_buf_done(&line);
+}
+END_TEST
+
+START_TEST(a_broken_line_is_a_protocol_error)
+{
+	static const struct {
+		const char *line;
+		const char *why;
+	} broken[] = {
+		{ "hello", "" },
+		{ "", "" },
+		{ "{\"req\":1,\"payload\":", "" },
+		{ "[1]", "not a JSON object" },
+		{ "17", "not a JSON object" },
+		{ "{\"payload\":1}", "\"payload\" without the \"req\"" },
+		{ "{\"req\":\"1\",\"payload\":1}", "without the \"req\"" },
+		{ "{\"req\":-1,\"payload\":1}", "without the \"req\"" },
+		{ "{\"req\":1.5,\"payload\":1}", "without the \"req\"" },
+		{ "{\"req\":1,\"payload\":1,\"error\":{}}",
+		    "both \"payload\" and \"error\"" },
+		{ "{\"req\":1,\"req\":2,\"pong\":1}", "twice" },
+	};
+	struct am_buf buf = AM_BUF_INIT;
+
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		const char *line = broken[i].line;
+		struct am_error err = { "" };
+		struct line_msg m;
+
+		ck_assert_msg(line_parse(line, strlen(line), &buf, &m, &err) ==
+			-EBADMSG,
+		    "%s", line);
+		ck_assert_msg(strstr(err.text, broken[i].why) != NULL,
+		    "%s: \"%s\" is not in: %s", line, broken[i].why, err.text);
+		ck_assert_str_ne(err.text, "");
+	}
+	am_buf_done(&buf);
+}
+END_TEST
+
+START_TEST(an_answer_that_cannot_be_carried_fails_its_request_only)
+{
+	struct am_buf buf = AM_BUF_INIT;
+	struct line_msg m;
+
+	m = parsed(&buf, "{\"req\":5,\"payload\":{\"n\":9007199254740993}}");
+	ck_assert_int_eq(m.kind, LINE_ERROR);
+	ck_assert_uint_eq(m.req, 5);
+	ck_assert_str_eq(m.code, "bad_payload");
+	ck_assert_ptr_nonnull(strstr(m.text, "9007199254740993"));
+	m = parsed(&buf, "{\"req\":5,\"payload\":{\"a\":1,\"a\":2}}");
+	ck_assert_int_eq(m.kind, LINE_ERROR);
+	m = parsed(&buf, "{\"req\":5,\"progress\":9007199254740993}");
+	ck_assert_int_eq(m.kind, LINE_NOTHING);
+	am_buf_done(&buf);
+}
+END_TEST
+
+START_TEST(ready_says_what_the_program_can)
+{
+	struct am_buf buf = AM_BUF_INIT;
+	struct am_error err = { "" };
+	struct line_ready r;
+
+	(void)parsed(&buf, "{\"ready\":1}");
+	ck_assert_int_eq(line_parse_ready(am_buf_val(&buf), &r, &err), 0);
+	ck_assert(!r.can_ping && !r.can_reset && !r.can_cancel);
+	ck_assert_uint_eq(r.concurrency, 1);
+	ck_assert_ptr_null(r.states.data);
+	(void)parsed(&buf,
+	    "{\"ready\":1,\"can\":[\"ping\",\"fly\",\"cancel\"],"
+	    "\"concurrency\":4,\"states\":[{\"name\":\"A\"}]}");
+	ck_assert_int_eq(line_parse_ready(am_buf_val(&buf), &r, &err), 0);
+	ck_assert(r.can_ping && !r.can_reset && r.can_cancel);
+	ck_assert_uint_eq(r.concurrency, 4);
+	assert_json(r.states, "[{\"name\":\"A\"}]");
+	am_buf_done(&buf);
+}
+END_TEST
+
+START_TEST(a_bad_ready_is_refused)
+{
+	static const char *const bad[] = { "{\"ready\":2}", "{\"ready\":true}",
+		"{\"ready\":1,\"can\":\"ping\"}", "{\"ready\":1,\"can\":[1]}",
+		"{\"ready\":1,\"concurrency\":0}",
+		"{\"ready\":1,\"concurrency\":1025}",
+		"{\"ready\":1,\"concurrency\":\"4\"}" };
+	struct am_buf buf = AM_BUF_INIT;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct am_error err = { "" };
+		struct line_ready r;
+
+		(void)parsed(&buf, bad[i]);
+		ck_assert_msg(line_parse_ready(am_buf_val(&buf), &r, &err) ==
+			-EBADMSG,
+		    "%s", bad[i]);
+		ck_assert_str_ne(err.text, "");
+	}
+	am_buf_done(&buf);
+}
+END_TEST
+
+START_TEST(the_hosts_lines_are_those_of_the_manual)
+{
+	struct am_buf b = AM_BUF_INIT;
+
+	line_put_request(&b, 17, "{\"input\":3}", 11, 4980);
+	line_put_request(&b, 18, NULL, 0, -1);
+	line_put_cancel(&b, 17);
+	line_put_ping(&b);
+	line_put_lease_begin(&b, "a \"b\"\n");
+	line_put_lease_end(&b);
+	line_put_stop(&b, "reload");
+	ck_assert_str_eq(buf_text(&b),
+	    "{\"req\":17,\"add\":[\"WorkRequested\"],\"args\":{\"input\":3},"
+	    "\"deadline_ms\":4980}\n"
+	    "{\"req\":18,\"add\":[\"WorkRequested\"],\"args\":{}}\n"
+	    "{\"cancel\":17}\n"
+	    "{\"ping\":1}\n"
+	    "{\"lease\":\"begin\",\"client\":\"a \\\"b\\\"\\n\"}\n"
+	    "{\"lease\":\"end\"}\n"
+	    "{\"stop\":\"reload\"}\n");
+	am_buf_done(&b);
+}
+END_TEST
+
+START_TEST(the_frame_of_a_request_fits_its_bound)
+{
+	struct am_buf b = AM_BUF_INIT;
+
+	line_put_request(&b, UINT64_MAX, "{}", 2, INT64_MAX);
+	ck_assert_uint_le(b.len - 2, LINE_REQUEST_FRAME);
+	am_buf_done(&b);
+}
+END_TEST
+
+static void
+feed(struct line_in *in, const char *bytes, size_t len)
+{
+	while (len > 0) {
+		char *to;
+		size_t room;
+
+		ck_assert_int_eq(line_in_room(in, &to, &room), 0);
+		ck_assert_uint_ge(room, LINE_READ);
+		room = room < len ? room : len;
+		memcpy(to, bytes, room);
+		line_in_put(in, room);
+		bytes += room;
+		len -= room;
+	}
+}
+
+START_TEST(lines_come_whole_wherever_reads_end)
+{
+	static const char text[] = "one\ntwo three\n\nfour\nrest";
+	static const char *const want[] = { "one", "two three", "", "four" };
+
+	for (size_t step = 1; step < sizeof(text); step++) {
+		struct line_in in = { 0 };
+		size_t got = 0;
+
+		for (size_t at = 0; at < sizeof(text) - 1; at += step) {
+			size_t left = sizeof(text) - 1 - at;
+			const char *line;
+			size_t len;
+
+			feed(&in, text + at, left < step ? left : step);
+			while (line_in_next(&in, &line, &len) == 1) {
+				const char *again;
+
+				ck_assert_uint_lt(got, 4);
+				ck_assert_uint_eq(len, strlen(want[got]));
+				ck_assert_mem_eq(line, want[got], len);
+				ck_assert_int_eq(line_in_next(&in, &again,
+						     &len),
+				    1);
+				ck_assert_ptr_eq(again, line);
+				line_in_drop(&in);
+				got++;
+			}
+		}
+		ck_assert_uint_eq(got, 4);
+		line_in_done(&in);
+	}
+}
+END_TEST
+
+START_TEST(a_line_of_1_mib_passes_and_a_longer_one_does_not)
+{
+	static char big[LINE_BYTES_MAX + 2];
+	struct line_in in = { 0 };
+	const char *line;
+	size_t len;
+
+	memset(big, 'x', sizeof(big));
+	feed(&in, big, LINE_BYTES_MAX);
+	ck_assert_int_eq(line_in_next(&in, &line, &len), 0);
+	feed(&in, "\nx\n", 3);
+	ck_assert_int_eq(line_in_next(&in, &line, &len), 1);
+	ck_assert_uint_eq(len, LINE_BYTES_MAX);
+	line_in_drop(&in);
+	ck_assert_int_eq(line_in_next(&in, &line, &len), 1);
+	ck_assert_uint_eq(len, 1);
+	line_in_drop(&in);
+	feed(&in, big, LINE_BYTES_MAX + 1);
+	ck_assert_int_eq(line_in_next(&in, &line, &len), -EMSGSIZE);
+	ck_assert_int_eq(line[0], 'x');
+	line_in_done(&in);
+	line_in_done(&in);
+}
+END_TEST
+
+UNIT_MAIN("exec_lines", each_kind_of_line_is_told_from_the_others,
+    what_an_answer_holds_is_passed_on, a_long_text_is_cut_between_characters,
+    a_broken_line_is_a_protocol_error,
+    an_answer_that_cannot_be_carried_fails_its_request_only,
+    ready_says_what_the_program_can, a_bad_ready_is_refused,
+    the_hosts_lines_are_those_of_the_manual,
+    the_frame_of_a_request_fits_its_bound, lines_come_whole_wherever_reads_end,
+    a_line_of_1_mib_passes_and_a_longer_one_does_not)
