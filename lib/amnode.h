@@ -373,7 +373,8 @@ AM_API am_req am_worker_req(const struct am_worker *w,
 /* The request's time left in ms, 0 if it is over. */
 AM_API int64_t am_worker_req_left_ms(const struct am_worker *w, am_req req);
 /* Exactly one of these four ends a request. -ENOENT: it has ended already;
- * -EAGAIN: the outbox is full, try again at on_room. */
+ * -EAGAIN: the outbox is full, try again at on_room; -E2BIG: the data does not
+ * fit in a frame (16 MiB), answer something else. */
 AM_API int am_worker_answer(struct am_worker *w, am_req req,
     struct am_val data);
 AM_API int am_worker_fail(struct am_worker *w, am_req req, const char *code,
@@ -441,7 +442,8 @@ struct am_client_conf {
 /* Returns new; copies conf's strings. Connects when the loop runs. */
 AM_API struct am_client *am_client_new(struct am_loop *l,
     const struct am_client_conf *conf, struct am_error *err);
-/* Releases what is held, as far as that works without waiting. */
+/* Releases what is held, as far as that works without waiting. Not from within
+ * the client's own callbacks: stop the loop there. */
 AM_API struct am_client *am_client_free(struct am_client *c);
 /* borrowed */
 AM_API struct am_machine *am_client_machine(const struct am_client *c);

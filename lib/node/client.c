@@ -167,8 +167,10 @@ am_client_free(struct am_client *c)
 	if (c == NULL)
 		return NULL;
 	assert(c->magic == CLIENT_MAGIC);
-	if (client_lease(c) != NULL && !c->attached)
+	if (client_lease(c) != NULL && !c->attached && super_is_ready(c)) {
 		lease_release(c);
+		netmach_flush(c->super);
+	}
 	am_timer_done(&c->super_timer);
 	am_timer_done(&c->wish_timer);
 	am_timer_done(&c->worker_timer);

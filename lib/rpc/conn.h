@@ -66,6 +66,9 @@ int conn_error(const struct conn *c);
 struct am_buf *conn_out(struct conn *c);
 /* on_flush is wanted at the end of this turn. */
 void conn_dirty(struct conn *c);
+/* Writes now what the kernel takes, for an owner that drops it before the turn
+ * ends. */
+void conn_flush(struct conn *c);
 /* Bytes put and not yet taken by the kernel. */
 size_t conn_backlog(const struct conn *c);
 /* Stops and resumes reading (back-pressure); counted, so calls must pair. */

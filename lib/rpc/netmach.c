@@ -473,6 +473,13 @@ netmach_free(struct netmach *nm)
 	return NULL;
 }
 
+void
+netmach_flush(struct netmach *nm)
+{
+	if (is_ready(nm))
+		conn_flush(nm->conn);
+}
+
 int
 netmach_connect(struct netmach *nm, const struct addr *a)
 {

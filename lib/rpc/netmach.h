@@ -65,6 +65,9 @@ struct netmach *netmach_new(struct am_loop *l, const struct netmach_conf *conf,
 /* Drops the connection; no callback comes any more, not even for open calls.
  * May be called from within a callback. NULL is fine. */
 struct netmach *netmach_free(struct netmach *nm);
+/* Writes what was sent so far, as far as that works without waiting: for an
+ * owner that frees it before the turn ends. */
+void netmach_flush(struct netmach *nm);
 /* 0, or -errno if it fails at once (then on_close is not called); -EALREADY if
  * it is not idle. May be called again after on_close, also from within it. */
 int netmach_connect(struct netmach *nm, const struct addr *a);

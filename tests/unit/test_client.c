@@ -427,6 +427,19 @@ START_TEST(event_is_told_and_acked)
 }
 END_TEST
 
+START_TEST(client_that_goes_releases)
+{
+	struct world *w = leased();
+
+	flow_log_detach(&w->clog);
+	w->clog.machine = NULL;
+	w->c = am_client_free(w->c);
+	world_until_true(w, strcmp(w->released, "released") == 0);
+	world_until_state(w, w->w, Wrk_Leased, false);
+	world_free(w);
+}
+END_TEST
+
 /* ---- another process's lease ---- */
 
 /* A lease that is not ours: the worker holds it, we know its token. */
@@ -517,5 +530,5 @@ UNIT_MAIN("client", supervisors_are_tried_in_order, supervisor_may_come_later,
     death_of_the_worker_leaves_the_outcome_unknown,
     request_that_never_arrived_is_unknown, answer_is_told_once,
     work_goes_on_without_a_supervisor, release_waits_for_the_supervisor,
-    event_is_told_and_acked, attached_client_works_and_leaves,
+    event_is_told_and_acked, client_that_goes_releases, attached_client_works_and_leaves,
     attached_client_may_release, attach_to_a_lease_that_is_over)
