@@ -120,14 +120,18 @@ run_list(struct turn_list *list)
 	}
 }
 
-/* What an item does may queue others, of both kinds. */
-static void
+/* What an item does may queue others, of both kinds. True: something died. */
+static bool
 finish(struct am_loop *l)
 {
+	bool died = false;
+
 	while (l->flush.len > 0 || l->reap.len > 0) {
 		run_list(&l->flush);
+		died |= l->reap.len > 0;
 		run_list(&l->reap);
 	}
+	return died;
 }
 
 static void
@@ -174,8 +178,10 @@ turn(struct am_loop *l, int flags)
 	size_t n_next;
 	int r;
 
-	/* What was done outside of the loop must not wait for an event. */
-	finish(l);
+	/* What was done outside of the loop must not wait for an event; and if
+	 * a connection ended by it, somebody who steps waits for just that. */
+	if (finish(l))
+		flags |= EVLOOP_NONBLOCK;
 	l->now_ns = 0;
 	/* What is queued from now on is for the turn after this one. */
 	n_next = l->next.len;
@@ -183,7 +189,7 @@ turn(struct am_loop *l, int flags)
 		flags |= EVLOOP_NONBLOCK;
 	r = event_base_loop(l->base, EVLOOP_ONCE | flags);
 	run_next(l, n_next);
-	finish(l);
+	(void)finish(l);
 	l->now_ns = 0;
 	return r < 0 ? -EIO : 0;
 }

@@ -56,6 +56,17 @@ START_TEST(flush_comes_before_reap_and_next_after_a_turn)
 }
 END_TEST
 
+START_TEST(a_step_that_begins_with_an_end_does_not_wait)
+{
+	setup();
+	/* As of a connection whose write failed before the step. */
+	loop_at_reap(l, &b);
+	ck_assert_int_eq(am_loop_step(l, -1), 0);
+	ck_assert_str_eq(seen, "b");
+	teardown();
+}
+END_TEST
+
 START_TEST(an_item_is_in_the_last_list_only)
 {
 	setup();
@@ -182,6 +193,7 @@ START_TEST(posts_of_a_thread_run_here_in_order)
 END_TEST
 
 UNIT_MAIN("loop", flush_comes_before_reap_and_next_after_a_turn,
+    a_step_that_begins_with_an_end_does_not_wait,
     an_item_is_in_the_last_list_only, what_next_queues_waits_for_another_turn,
     a_timer_fires_once_and_never_early, a_timer_moves_and_stops,
     a_step_waits_no_longer_than_told, posts_of_a_thread_run_here_in_order)
