@@ -1,0 +1,254 @@
+#include "cli/output.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/exitcodes.h"
+#include "lib/base/buf.h"
+#include "proto/mp.h"
+
+const struct out_view out_bare = { .n_cols = 0 };
+
+void
+out_init(struct out *o, enum out_format format, const char *field, bool quiet)
+{
+	*o = (struct out){
+		.ops = format == OUT_JSON || format == OUT_NDJSON
+		    ? &out_json_ops
+		    : &out_text_ops,
+		.format = format,
+		.field = field,
+		.quiet = quiet,
+	};
+	if (format == OUT_TABLE) {
+		const char *no_color = getenv("NO_COLOR");
+
+		o->bold = (no_color == NULL || *no_color == '\0') &&
+		    isatty(STDOUT_FILENO) == 1;
+	}
+}
+
+void
+out_done(struct out *o)
+{
+	am_buf_done(&o->buf);
+}
+
+int
+out_format_parse(const char *name, enum out_format *ret)
+{
+	static const char *const names[] = {
+		[OUT_TABLE] = "table",
+		[OUT_JSON] = "json",
+		[OUT_NDJSON] = "ndjson",
+		[OUT_RAW] = "raw",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (strcmp(name, names[i]) == 0) {
+			*ret = (enum out_format)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+void
+out_put_time(struct am_buf *b, double seconds)
+{
+	static const struct {
+		char unit;
+		long len;
+	} units[] = { { 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
+	long left = (long)seconds;
+	int shown = 0;
+
+	if (seconds < 0) {
+		buf_puts(b, "-");
+		return;
+	}
+	if (seconds < 10) {
+		buf_printf(b, "%.1fs", seconds);
+		return;
+	}
+	/* The two biggest units that are not 0. */
+	for (size_t i = 0; i < 4 && shown < 2; i++) {
+		long n = left / units[i].len;
+
+		left %= units[i].len;
+		if (n == 0)
+			continue;
+		buf_printf(b, "%ld%c", n, units[i].unit);
+		shown++;
+	}
+}
+
+void
+out_put(struct am_buf *b, struct am_val v, bool bare)
+{
+	struct mp c = mp_of(v);
+	const char *s = NULL;
+	size_t len = 0;
+	struct am_error err;
+
+	if (v.data == NULL) {
+		buf_puts(b, "null");
+		return;
+	}
+	if (bare && mp_get_str(&c, &s, &len) == 0) {
+		buf_append(b, s, len);
+		return;
+	}
+	/* What JSON cannot carry is said, never changed. */
+	if (am_json_encode(v, b, &err) < 0)
+		buf_printf(b, "{\"unprintable\":\"%s\"}", err.text);
+}
+
+/* One step of a path: a key of a map or an index of an array. */
+static int
+path_step(struct am_val v, const char *key, size_t len, struct am_val *ret)
+{
+	struct mp c = mp_of(v);
+	uint32_t n = 0;
+	char name[256];
+	unsigned long at;
+	char *end = NULL;
+
+	if (len == 0 || len >= sizeof(name))
+		return -ENOENT;
+	memcpy(name, key, len);
+	name[len] = '\0';
+	if (mp_get_array(&c, &n) < 0)
+		return am_get(v, name, ret) == 0 ? 0 : -ENOENT;
+	at = strtoul(name, &end, 10);
+	if (*end != '\0' || at >= n)
+		return -ENOENT;
+	while (at-- > 0)
+		(void)mp_skip(&c);
+	return mp_get_val(&c, ret) == 0 ? 0 : -ENOENT;
+}
+
+int
+out_path(struct am_val v, const char *path, struct am_val *ret)
+{
+	for (const char *p = path;; p++) {
+		size_t len = strcspn(p, ".");
+		int rc = path_step(v, p, len, &v);
+
+		if (rc < 0)
+			return rc;
+		p += len;
+		if (*p == '\0')
+			break;
+	}
+	*ret = v;
+	return 0;
+}
+
+static void
+put_field(struct out *o, struct am_val v)
+{
+	out_put(&o->buf, v, o->ops == &out_text_ops);
+	buf_puts(&o->buf, "\n");
+}
+
+/* The field of plain; of an array the field of each element. */
+static int
+print_field(struct out *o, struct am_val plain)
+{
+	struct mp c = mp_of(plain);
+	struct am_val v;
+	uint32_t n = 0;
+
+	if (out_path(plain, o->field, &v) == 0) {
+		if (!o->quiet)
+			put_field(o, v);
+		return 0;
+	}
+	if (mp_get_array(&c, &n) < 0)
+		return EX_MISSING;
+	for (uint32_t i = 0; i < n; i++) {
+		struct am_val e;
+
+		if (mp_get_val(&c, &e) < 0 || out_path(e, o->field, &v) < 0)
+			return EX_MISSING;
+		if (!o->quiet)
+			put_field(o, v);
+	}
+	return 0;
+}
+
+int
+out_doc(struct out *o, struct am_val doc, struct am_val plain,
+    const struct out_view *view)
+{
+	o->said = true;
+	if (o->field != NULL)
+		return print_field(o, plain);
+	if (!o->quiet)
+		o->ops->doc(o, doc, plain, view);
+	return 0;
+}
+
+int
+out_item(struct out *o, struct am_val doc, struct am_val plain)
+{
+	o->said = true;
+	if (o->field != NULL)
+		return print_field(o, plain);
+	if (!o->quiet)
+		o->ops->item(o, doc, plain);
+	return 0;
+}
+
+void
+out_fail(struct out *o, const char *status, const char *code,
+    const char *message)
+{
+	if (o->said)
+		return;
+	o->said = true;
+	o->ops->fail(o, status, code, message);
+}
+
+int
+out_line(struct out *o, const char *key, const char *text)
+{
+	struct am_buf b = AM_BUF_INIT;
+	struct am_val doc;
+	struct am_val plain = AM_NONE;
+	int rc;
+
+	am_put_map(&b, 1);
+	am_put_str(&b, key);
+	am_put_str(&b, text);
+	doc = am_buf_val(&b);
+	(void)am_get(doc, key, &plain);
+	rc = out_doc(o, doc, o->field == NULL ? plain : doc, &out_bare);
+	am_buf_done(&b);
+	return rc;
+}
+
+int
+out_flush(struct out *o)
+{
+	size_t at = 0;
+
+	if (o->buf.failed)
+		return -ENOMEM;
+	while (at < o->buf.len) {
+		ssize_t n = write(STDOUT_FILENO, o->buf.data + at,
+		    o->buf.len - at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		at += (size_t)n;
+	}
+	am_buf_reset(&o->buf);
+	return 0;
+}

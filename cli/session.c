@@ -1,0 +1,374 @@
+#include "cli/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/target.h"
+#include "lib/base/buf.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
+
+enum { CONNECT_MS = 5000, CLOSE_MS = 1000 };
+
+static void
+on_ready(struct netmach *nm, void *arg)
+{
+	struct session *s = (struct session *)arg;
+
+	(void)nm;
+	s->up = true;
+}
+
+static void
+on_update(struct netmach *nm, void *arg)
+{
+	struct session *s = (struct session *)arg;
+
+	(void)nm;
+	s->updates++;
+}
+
+static void
+on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
+{
+	struct session *s = (struct session *)arg;
+
+	(void)nm;
+	if (s->on_payload != NULL)
+		s->on_payload(s, p, s->arg);
+}
+
+static void
+on_close(struct netmach *nm, int code, const char *why, void *arg)
+{
+	struct session *s = (struct session *)arg;
+
+	(void)nm;
+	s->up = false;
+	s->down = true;
+	s->code = code;
+	(void)snprintf(s->why, sizeof(s->why), "%s", why);
+	if (s->on_down != NULL)
+		s->on_down(s, s->arg);
+}
+
+static const struct netmach_ops ops = {
+	.on_ready = on_ready,
+	.on_update = on_update,
+	.on_payload = on_payload,
+	.on_close = on_close,
+};
+
+static void
+on_reply(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
+    void *arg)
+{
+	struct session *s = (struct session *)arg;
+	struct call *call = &s->call;
+
+	(void)nm;
+	if (id != call->id)
+		return; /* its time was over */
+	call->done = true;
+	call->status = r->status;
+	call->result = r->result;
+	call->error = r->error;
+	(void)snprintf(call->text, sizeof(call->text), "%s",
+	    r->status == NETMACH_OK ? (r->why == NULL ? "" : r->why) : r->text);
+	am_buf_reset(&call->value);
+	if (r->status == NETMACH_OK && r->value.data != NULL)
+		am_put_val(&call->value, r->value);
+}
+
+int
+session_until(struct cli *c, bool (*done)(void *arg), void *arg,
+    int64_t deadline_ns)
+{
+	while (!done(arg)) {
+		int64_t left = -1;
+		int rc;
+
+		if (c->interrupted)
+			return -EINTR;
+		if (deadline_ns != INT64_MAX) {
+			left = deadline_ns - clock_ns();
+			if (left <= 0)
+				return -ETIMEDOUT;
+			left = (left + NS_PER_MS - 1) / NS_PER_MS;
+			if (left > 3600 * 1000)
+				left = 3600 * 1000;
+		}
+		rc = am_loop_step(c->loop, (int)left);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int
+session_start(struct session *s, struct cli *c, const char *address,
+    const struct addr *a, const uint8_t *token)
+{
+	struct netmach_conf conf = { .name = "amctl",
+		.token = token,
+		.timeout_ms = CONNECT_MS };
+	char name[64];
+
+	s->cli = c;
+	s->up = false;
+	s->down = false;
+	(void)snprintf(s->address, sizeof(s->address), "%s", address);
+	if (cli_loop(c) == NULL)
+		return -ENOMEM;
+	if (c->cmd != NULL) {
+		(void)snprintf(name, sizeof(name), "amctl %s", c->cmd->name);
+		conf.name = name;
+	}
+	s->nm = netmach_free(s->nm);
+	s->nm = netmach_new(c->loop, &conf, &ops, s);
+	if (s->nm == NULL)
+		return -ENOMEM;
+	return netmach_connect(s->nm, a);
+}
+
+static bool
+is_open_or_down(void *arg)
+{
+	const struct session *s = (const struct session *)arg;
+
+	return s->up || s->down;
+}
+
+int
+session_open(struct session *s, struct cli *c, const char *address,
+    const struct addr *a, const uint8_t *token)
+{
+	int rc = session_start(s, c, address, a, token);
+
+	if (rc == 0)
+		rc = session_until(c, is_open_or_down, s, cli_io_deadline(c));
+	if (rc < 0)
+		return rc;
+	if (s->up)
+		return 0;
+	if (s->code < 0)
+		return s->code;
+	return s->code > 0 ? -EPERM : -ECONNRESET;
+}
+
+static void
+call_begin(struct session *s)
+{
+	s->call.id = 0;
+	s->call.done = false;
+	s->call.text[0] = '\0';
+}
+
+static bool
+is_answered(void *arg)
+{
+	const struct session *s = (const struct session *)arg;
+
+	return s->call.done;
+}
+
+static int
+call_wait(struct session *s, uint32_t id, int64_t deadline_ns)
+{
+	int rc;
+
+	if (id == 0)
+		return -ECONNRESET;
+	s->call.id = id;
+	rc = session_until(s->cli, is_answered, s, deadline_ns);
+	if (rc < 0)
+		return rc;
+	return s->call.status == NETMACH_LOST ? -ECONNRESET : 0;
+}
+
+int
+session_send(struct session *s, enum am_op op, const am_id *states, size_t n,
+    struct am_val args, int64_t request_ms)
+{
+	call_begin(s);
+	if (s->nm == NULL)
+		return -ECONNRESET;
+	s->call.id = netmach_mutate(s->nm, op, states, n, args, request_ms,
+	    on_reply, s);
+	return s->call.id == 0 ? -ECONNRESET : 0;
+}
+
+int
+session_mutate(struct session *s, enum am_op op, const am_id *states, size_t n,
+    struct am_val args, int64_t request_ms, int64_t deadline_ns)
+{
+	int rc = session_send(s, op, states, n, args, request_ms);
+
+	return rc < 0 ? rc : call_wait(s, s->call.id, deadline_ns);
+}
+
+int
+session_info(struct session *s, const char *topic, struct am_val param,
+    int64_t deadline_ns)
+{
+	am_cleanup(buf_donep) struct am_buf b = AM_BUF_INIT;
+
+	am_put_array(&b, param.data == NULL ? 1 : 2);
+	am_put_str(&b, topic);
+	if (param.data != NULL)
+		am_put_val(&b, param);
+	call_begin(s);
+	if (s->nm == NULL)
+		return -ECONNRESET;
+	return call_wait(s, netmach_info(s->nm, am_buf_val(&b), on_reply, s),
+	    deadline_ns);
+}
+
+int
+session_sync(struct session *s, int64_t deadline_ns)
+{
+	call_begin(s);
+	return call_wait(s, netmach_sync(s->nm, on_reply, s), deadline_ns);
+}
+
+struct update_wait {
+	const struct session *s;
+	unsigned updates;
+};
+
+static bool
+is_updated(void *arg)
+{
+	const struct update_wait *w = (const struct update_wait *)arg;
+
+	return w->s->updates != w->updates || w->s->down;
+}
+
+int
+session_wait_update(struct session *s, unsigned updates, int64_t deadline_ns)
+{
+	struct update_wait w = { s, updates };
+	int rc = session_until(s->cli, is_updated, &w, deadline_ns);
+
+	if (rc < 0)
+		return rc;
+	return s->down ? -ECONNRESET : 0;
+}
+
+static bool
+is_down(void *arg)
+{
+	const struct session *s = (const struct session *)arg;
+
+	return s->down;
+}
+
+void
+session_close(struct session *s)
+{
+	if (s->nm == NULL || !s->up)
+		return;
+	s->on_down = NULL;
+	s->on_payload = NULL;
+	netmach_close(s->nm, "done");
+	/* Whether the bye arrives is of no matter; what was put before it is. */
+	(void)session_until(s->cli, is_down, s,
+	    clock_ns() + CLOSE_MS * NS_PER_MS);
+	s->up = false;
+}
+
+void
+session_done(struct session *s)
+{
+	session_close(s);
+	s->nm = netmach_free(s->nm);
+	am_buf_done(&s->call.value);
+}
+
+/* ---- the supervisor ---- */
+
+static int
+super_unreachable(struct cli *c, const struct session *s, int rc)
+{
+	if (rc == -EACCES)
+		return cli_fail(c, EX_DENIED, "not_permitted",
+		    "%s: %s: are you in the group of the socket?", s->address,
+		    strerror(-rc));
+	if (rc == -ETIMEDOUT && cli_left_ms(c) == 0 && !c->no_wait)
+		return cli_fail(c, EX_TIMEOUT, "timeout",
+		    "%s: amnoded did not answer in time", s->address);
+	if (rc == -EPERM)
+		return cli_fail(c,
+		    s->code == ARPC_E_not_permitted + 1 ? EX_DENIED
+							: EX_UNREACHABLE,
+		    "unreachable", "%s: amnoded refused the connection: %s",
+		    s->address, s->why);
+	if (rc == -ECONNRESET && s->code == 0)
+		return cli_fail(c, EX_UNREACHABLE, "unreachable",
+		    "%s: amnoded closed the connection: %s", s->address,
+		    s->why);
+	return cli_fail(c, EX_UNREACHABLE, "unreachable",
+	    "cannot connect to %s: %s; is amnoded running?", s->address,
+	    strerror(-rc));
+}
+
+int
+super_open(struct cli *c, struct session *s)
+{
+	struct target t;
+	int rc = target_find(c, &t);
+
+	if (rc != EX_OK)
+		return rc;
+	rc = session_open(s, c, t.text, &t.addr, NULL);
+	return rc < 0 ? super_unreachable(c, s, rc) : EX_OK;
+}
+
+int
+super_open_quiet(struct cli *c, struct session *s, const char *address,
+    const uint8_t *token)
+{
+	struct addr a;
+	int rc = addr_parse(address, &a, NULL);
+
+	return rc < 0 ? rc : session_open(s, c, address, &a, token);
+}
+
+int
+super_open_at(struct cli *c, struct session *s, const char *address,
+    const uint8_t *token)
+{
+	int rc = super_open_quiet(c, s, address, token);
+
+	return rc < 0 ? super_unreachable(c, s, rc) : EX_OK;
+}
+
+int
+session_fail(struct cli *c, struct session *s, int rc)
+{
+	const struct call *call = &s->call;
+	enum exit_code code;
+
+	if (rc == -ETIMEDOUT)
+		return cli_fail(c, EX_TIMEOUT, "timeout",
+		    "%s: no answer in time", s->address);
+	if (rc < 0)
+		return cli_fail(c, EX_UNREACHABLE, "unreachable",
+		    "%s: the connection was lost: %s", s->address,
+		    s->down ? s->why : strerror(-rc));
+	code = cli_code_of((int)call->error);
+	return cli_fail(c, code, arpc_error_name(call->error), "%s%s",
+	    code == EX_DENIED ? "not permitted: " : "", call->text);
+}
+
+int
+super_info(struct cli *c, struct session *s, const char *topic,
+    struct am_val param)
+{
+	int rc = session_info(s, topic, param, cli_io_deadline(c));
+
+	if (rc < 0 || s->call.status != NETMACH_OK)
+		return session_fail(c, s, rc);
+	return EX_OK;
+}
