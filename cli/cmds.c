@@ -34,6 +34,8 @@ const struct cmd cmds[] = {
 	{ "stream", 0, 0, "",
 	    "requests from stdin, a line each, answers to stdout",
 	    OPT_BIT(WINDOW) | OPT_BIT(RAW) | OPT_BIT(ORDERED), cmd_stream },
+	{ "run", 1, CMD_ANY, "[--] CMD [ARG...]", "run CMD with a lease",
+	    LEASES | CMD_STOP | CMD_NO_TIMEOUT, cmd_run },
 	{ "payloads", 0, 0, "", "payloads that wait at the worker",
 	    OPT_BIT(SINCE) | OPT_BIT(FOLLOW), cmd_payloads },
 	{ "is", 1, CMD_ANY, "STATE...", "are all of them active?", 0, cmd_is },

@@ -18,6 +18,7 @@ int cmd_can_add(struct cli *c);
 int cmd_can_remove(struct cli *c);
 int cmd_request(struct cli *c);
 int cmd_stream(struct cli *c);
+int cmd_run(struct cli *c);
 int cmd_payloads(struct cli *c);
 int cmd_is(struct cli *c);
 int cmd_not(struct cli *c);

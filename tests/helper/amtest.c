@@ -163,53 +163,30 @@ put_bytes(struct peer *p, const void *data, size_t len)
 	}
 }
 
-/* The answer to hello without its schema, in whose names each TEXT would be
- * found. False: it is another frame. */
-static bool
-read_welcome(struct peer *p, struct am_val frame, struct am_buf *ret)
-{
-	struct mp c = mp_of(frame);
-	struct am_val error, schema, key, val;
-	uint64_t type, id;
-	uint32_t n;
-
-	if (mp_get_array(&c, &n) < 0 || n != 4 ||
-	    mp_get_uint(&c, 2, &type) < 0 || type != 1 ||
-	    mp_get_uint(&c, UINT32_MAX, &id) < 0 || id != HELLO_ID ||
-	    mp_get_val(&c, &error) < 0 ||
-	    am_get((struct am_val){ c.p, (size_t)(c.end - c.p) }, "schema",
-		&schema) < 0 ||
-	    mp_get_map(&c, &n) < 0)
-		return false;
-	am_put_val(&p->schema, schema);
-	am_put_map(ret, n - 1);
-	while (n-- > 0) {
-		if (mp_get_val(&c, &key) < 0 || mp_get_val(&c, &val) < 0)
-			return false;
-		if (val.data == schema.data)
-			continue;
-		am_put_val(ret, key);
-		am_put_val(ret, val);
-	}
-	return true;
-}
-
 static void
 note_frame(struct peer *p, struct am_val frame)
 {
-	am_cleanup(buf_donep) struct am_buf welcome = AM_BUF_INIT;
-	am_cleanup(buf_donep) struct am_buf text = AM_BUF_INIT;
+	struct mp c = mp_of(frame);
+	struct am_val error, result, schema;
+	struct am_buf text = AM_BUF_INIT;
+	uint64_t type = 0, id = 0;
+	uint32_t n;
 
 	if (p->n_frames == FRAMES_MAX)
 		die(1, "over %d frames came", FRAMES_MAX);
-	if (read_welcome(p, frame, &welcome))
-		frame = am_buf_val(&welcome);
+	if (mp_get_array(&c, &n) == 0 && n == 4 &&
+	    mp_get_uint(&c, 2, &type) == 0 && type == 1 &&
+	    mp_get_uint(&c, UINT32_MAX, &id) == 0 && id == HELLO_ID &&
+	    mp_get_val(&c, &error) == 0 && mp_get_val(&c, &result) == 0 &&
+	    am_get(result, "schema", &schema) == 0)
+		am_put_val(&p->schema, schema);
 	if (am_json_encode(frame, &text, NULL) < 0)
 		buf_puts(&text, "(a frame that is no JSON)");
 	p->frame[p->n_frames] = strdup(buf_text(&text));
 	if (p->frame[p->n_frames] == NULL)
 		die(1, "no memory");
 	p->n_frames++;
+	am_buf_done(&text);
 }
 
 /* Reads once and files the frames. False: the deadline is over, or EOF. */
