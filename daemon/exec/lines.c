@@ -2,7 +2,6 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -187,8 +186,8 @@ read_uncarried(const char *line, size_t len, const char *why,
 	bool extra = cJSON_HasObjectItem(root, "progress") ||
 	    cJSON_HasObjectItem(root, "chunk");
 	double n = cJSON_IsNumber(req) ? req->valuedouble : -1;
-	bool usable = n >= 1 && n <= 9007199254740992.0 && n == floor(n) &&
-	    (final || extra);
+	bool usable = n >= 1 && n <= 9007199254740992.0 &&
+	    n == (double)(uint64_t)n && (final || extra);
 
 	cJSON_Delete(root);
 	if (!usable)
