@@ -148,6 +148,8 @@ tap-unit: $(unit) $(fuzz)
 tap-conformance: $(conformance)
 	$(run) --count $(conformance) $(conformance_cases)
 	$(run) --count $(conformance) --sparse $(conformance_cases)
+	$(run) --count $(conformance) --untraced $(conformance_cases)
+	$(run) --count $(conformance) --sparse --untraced $(conformance_cases)
 tap-t: tests
 	$(run) $(wildcard tests/t/*.t)
 tap-slow: tests
@@ -172,6 +174,7 @@ check: deps
 	-@$(inner) SANITIZE=address,undefined tap-quick tap-slow
 	$(run) --step build-clang $(inner) CC=clang tests
 	-@$(inner) CC=clang tap-unit tap-conformance
+	-@$(inner) BUILD=build-slow CPPFLAGS=-DMACHINE_FAST=0 tap-conformance
 	$(run) --step lint $(inner) lint
 	-@$(inner) tap-systemd
 	@tests/run --sum $(tally)

@@ -131,6 +131,8 @@ am_bind(struct am_machine *m, const struct am_handlers *h, void *arg)
 	if (t == NULL)
 		return -ENOMEM;
 	t->refs++;
+	if (h->n_pairs > 0 || bits_any(table_set(t, H_SELF, s->nw), s->nw))
+		m->self_or_pair = true;
 	grown[m->n_bindings++] = (struct binding){ .table = t, .arg = arg };
 	return 0;
 }

@@ -373,9 +373,23 @@ ask_pairs(struct tx *tx)
 	return true;
 }
 
+/* With one state only, which has no self and no pair handlers. */
+static bool
+negotiate_one(struct tx *tx)
+{
+	if (tx->fast == FAST_EXIT && !ask_state(tx, H_EXIT, tx->ev.called[0]))
+		return false;
+	if ((tx->fast == FAST_ENTER || tx->fast == FAST_REENTER) &&
+	    !ask_state(tx, H_ENTER, tx->ev.called[0]))
+		return false;
+	return ask_any(tx);
+}
+
 bool
 negotiate(struct tx *tx)
 {
+	if (tx->fast != FAST_NO)
+		return negotiate_one(tx);
 	if (!ask_exits(tx) || !ask_enters(tx) || !ask_selves(tx) ||
 	    !ask_pairs(tx))
 		return false;
@@ -421,11 +435,11 @@ run_finals(struct tx *tx, size_t *ret_failed)
 	const struct am_machine *m = tx->m;
 
 	*ret_failed = SIZE_MAX;
-	if (any_bound(m, H_END, tx->exits.w))
+	if (tx->n_exits > 0 && any_bound(m, H_END, tx->exits.w))
 		for (size_t i = 0; i < tx->n_exits; i++)
 			if (!tell_state(tx, H_END, tx->exit_list[i]))
 				return false;
-	if (!any_bound(m, H_STATE, tx->enters.w))
+	if (tx->fast == FAST_NO && !any_bound(m, H_STATE, tx->enters.w))
 		return true;
 	for (size_t i = 0; i < tx->n_target; i++) {
 		if (bits_test(tx->enters.w, tx->target[i]) &&

@@ -90,6 +90,10 @@ struct subs;
 struct tx;
 struct call;
 
+/* Is the active list its own resolution, in sorted order, without a pair of
+ * After? Then a mutation of one state needs no general resolution. */
+enum steady { STEADY_UNKNOWN, STEADY_NO, STEADY_YES };
+
 struct am_machine {
 	struct am_schema *schema;
 	char *id;
@@ -102,19 +106,33 @@ struct am_machine {
 	bool draining;
 	bool dying; /* freed inside a callback */
 	bool mirror;
-	uint32_t pins;    /* callers on the stack that still need the memory */
-	uint32_t pending; /* appended mutations that wait */
+	bool self_or_pair; /* such handlers are bound */
+	uint8_t steady;    /* enum steady */
+	uint32_t pins;     /* callers on the stack that still need the memory */
+	uint32_t pending;  /* appended mutations that wait */
 	uint64_t queue_tick;
 	uint64_t machine_tick;
 	struct queue queue;
 	struct binding *binding;
 	struct tracer *tracer;
-	struct subs *subs;  /* NULL until the first one */
-	struct tx *tx;      /* the transition that runs */
-	int64_t handler_ns; /* when the last handler ended; 0: not known */
-	char *why;          /* owned, may be NULL */
-	char *last_error;   /* likewise */
-	void *owner;        /* of whoever made it */
+	struct subs *subs;     /* NULL until the first one */
+	const uint64_t *watch; /* of subs: states that concern one */
+	struct tx *tx;         /* the transition that runs */
+	int64_t handler_ns;    /* when the last handler ended; 0: not known */
+	char *why;             /* owned, may be NULL */
+	char *last_error;      /* likewise */
+	void *owner;           /* of whoever made it */
+};
+
+/* What becomes of the one called state, where that is all that happens. */
+enum fast {
+	FAST_UNKNOWN, /* not asked yet */
+	FAST_NO,      /* more may happen: resolve */
+	FAST_STAY,    /* it is active already, and is not multi */
+	FAST_ENTER,
+	FAST_REENTER,
+	FAST_EXIT,
+	FAST_NONE, /* remove of an inactive one */
 };
 
 /* What runs: a transition and its scratch, on the stack of the drain. */
@@ -129,12 +147,12 @@ struct tx {
 	bool refused;   /* some auto state is left out */
 	bool ticked;    /* clocks of enters and exits have ticked */
 	bool may_auto;  /* an auto transition may have to follow */
+	enum fast fast; /* what is done instead of the general resolution */
 	size_t n_target;
 	size_t n_exits;
 	uint64_t *time_after; /* owned; NULL: the clocks as they are */
 	struct set called;
-	struct set
-	    target_set; /* an auto transition takes rejected states out */
+	struct set target_set; /* auto: rejected states are taken out */
 	struct set enters;
 	struct set exits;
 	am_id target[AM_STATES_MAX];
@@ -150,6 +168,7 @@ struct request {
 	enum am_op op; /* AM_ADD, AM_REMOVE, AM_SET */
 	bool automatic;
 	bool check;
+	enum fast fast;
 	const am_id *called; /* unique */
 	size_t n_called;
 	struct am_val args;
@@ -161,6 +180,11 @@ struct request {
 void resolve(struct tx *tx, const am_id *list, size_t n);
 void sort_states(const struct am_schema *s, am_id *list, size_t n,
     const uint64_t *set);
+
+/* fast.c: the outcome for one called state, without resolution; FAST_NO if
+ * that does not suffice. fast_apply() ticks its clock and mends the order. */
+enum fast fast_plan(struct am_machine *m, enum am_op op, am_id id);
+void fast_apply(struct am_machine *m, enum fast plan, am_id id);
 
 /* transition.c: one transition from resolution to its end. tx is scratch,
  * tx->called_buf apart, in which rq->called may lie. */

@@ -72,6 +72,8 @@ am_machine_free(struct am_machine *m)
 static void
 set_why(struct am_machine *m, const char *text)
 {
+	if (m->why == NULL && text == NULL)
+		return;
 	free(m->why);
 	m->why = text != NULL ? strdup(text) : NULL;
 }
@@ -104,6 +106,8 @@ run_auto(struct am_machine *m, struct tx *tx)
 	};
 	struct set candidates;
 
+	if (s->n_auto == 0)
+		return;
 	for (size_t i = 0; i < s->nw; i++)
 		candidates.w[i] = s->automatic[i] & ~m->active[i];
 	for (SET_EACH(id, candidates.w, s->nw))
@@ -339,10 +343,11 @@ not_mutable(const struct am_machine *m)
 	return m->dying ? "the machine is being freed" : NULL;
 }
 
-am_result
-am_mutate(struct am_machine *m, const struct am_mutation *mut)
+static am_result
+mutate_heard(struct am_machine *m, const struct am_mutation *mut,
+    enum fast plan)
 {
-	struct request rq = { .source = mut->source };
+	struct request rq = { .fast = plan, .source = mut->source };
 	const char *why = not_mutable(m);
 	struct tx tx;
 
@@ -358,6 +363,74 @@ am_mutate(struct am_machine *m, const struct am_mutation *mut)
 	if (!rq.check)
 		m->queue_tick++;
 	return drain(m, &rq, &tx);
+}
+
+/* Is there a handler for what becomes of this state? */
+static bool
+has_handler(const struct am_machine *m, enum fast plan, am_id id)
+{
+	enum handler_set before = plan == FAST_EXIT ? H_EXIT : H_ENTER;
+	enum handler_set after = plan == FAST_EXIT ? H_END : H_STATE;
+	size_t nw = m->schema->nw;
+
+	for (size_t i = 0; i < m->n_bindings; i++) {
+		const struct handler_table *t = m->binding[i].table;
+
+		if (t->h->any_enter != NULL || t->h->any_state != NULL)
+			return true;
+		if (plan != FAST_STAY && plan != FAST_NONE &&
+		    (bits_test(table_set(t, before, nw), id) ||
+			bits_test(table_set(t, after, nw), id)))
+			return true;
+	}
+	return m->self_or_pair;
+}
+
+/* May it lead to an auto transition? */
+static bool
+has_auto(const struct am_machine *m, am_id id)
+{
+	const struct am_schema *s = m->schema;
+
+	if (s->n_auto == 0)
+		return false;
+	for (size_t i = 0; i < s->nw; i++)
+		if ((s->automatic[i] & ~m->active[i]) != 0)
+			return true;
+	return bits_test(s->automatic, id);
+}
+
+/* Does a mutation of one state concern nobody: no handler, no tracer, no
+ * subscription, nothing that waits, no auto state? *ret_plan is set if it was
+ * looked at. */
+static bool
+unheard(struct am_machine *m, const struct am_mutation *mut,
+    enum fast *ret_plan)
+{
+	am_id id = mut->states[0];
+
+	assert(id < m->schema->len);
+	if (m->draining || m->mirror || m->dying || m->n_tracers > 0 ||
+	    m->queue.len > 0 || has_auto(m, id) ||
+	    (m->watch != NULL && bits_test(m->watch, id)))
+		return false;
+	*ret_plan = fast_plan(m, mut->op, id);
+	return *ret_plan != FAST_NO &&
+	    (m->n_bindings == 0 || !has_handler(m, *ret_plan, id));
+}
+
+am_result
+am_mutate(struct am_machine *m, const struct am_mutation *mut)
+{
+	enum fast plan = FAST_UNKNOWN;
+
+	if (mut->n_states != 1 || mut->op > AM_REMOVE ||
+	    !unheard(m, mut, &plan))
+		return mutate_heard(m, mut, plan);
+	m->queue_tick++;
+	fast_apply(m, plan, mut->states[0]);
+	set_why(m, NULL);
+	return AM_EXECUTED;
 }
 
 int

@@ -215,8 +215,11 @@ invert(struct am_schema *s, size_t id)
 
 	for (SET_EACH(r, rel(s, id, F_REQ), s->nw))
 		bits_set(rel(s, r, F_REQBY), id);
-	for (SET_EACH(r, rel(s, id, F_REM), s->nw))
+	for (SET_EACH(r, rel(s, id, F_REM), s->nw)) {
 		bits_set(rel(s, r, F_REMBY), id);
+		bits_set(rel(s, r, F_CONF), id);
+		bits_set(rel(s, id, F_CONF), r);
+	}
 	if (s->row[id].multi)
 		for (SET_EACH(a, rel(s, id, F_ADD), s->nw))
 			bits_set(rel(s, a, F_MADDBY), id);
@@ -250,8 +253,10 @@ classify(struct am_schema *s, size_t id)
 
 	if (row->multi)
 		bits_set(s->multi, id);
-	if (row->automatic)
+	if (row->automatic) {
 		bits_set(s->automatic, id);
+		s->n_auto++;
+	}
 	if (row->add.len > 0)
 		bits_set(s->has_add, id);
 	if (row->require.len > 0)

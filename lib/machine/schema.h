@@ -21,16 +21,16 @@ struct set {
 	id < (size_t)(nw)*64;                                                  \
 	id = bits_next(s, nw, id + 1)
 
-/* One row a state, nw words a field, in the order in which the resolver
- * looks at them. */
+/* One row a state, nw words a field; the fast path reads the first ones. */
 enum schema_field {
 	F_REQ,    /* requires */
-	F_REM,    /* removes */
-	F_REMBY,  /* is removed by */
 	F_ADD,    /* adds */
+	F_CONF,   /* removes or is removed by */
+	F_AFTX,   /* after, either way */
 	F_REQBY,  /* is required by */
 	F_MADDBY, /* is added by these multi states */
-	F_AFTX,   /* after, either way */
+	F_REM,    /* removes */
+	F_REMBY,  /* is removed by */
 	F_LESS,   /* sorts before: after-by without after */
 	F__COUNT
 };
@@ -41,6 +41,7 @@ struct am_schema {
 	int refs;
 	uint16_t len;
 	uint16_t nw; /* words of a set */
+	uint16_t n_auto;
 	am_id exception;
 	int handler_timeout; /* id of ErrHandlerTimeout or -1 */
 	uint64_t hash;

@@ -297,10 +297,12 @@ subscribe(struct am_machine *m, enum sub_kind kind, const am_id *ids,
 		mach_unpin(m);
 		return 0;
 	}
-	if (m->subs == NULL)
+	if (m->subs == NULL) {
 		m->subs = subs_new(m->schema->len, m->schema->nw);
-	if (m->subs == NULL)
-		return AM_SUB_FAILED;
+		if (m->subs == NULL)
+			return AM_SUB_FAILED;
+		m->watch = m->subs->watch;
+	}
 	i = slot_take(m->subs);
 	if (i == NONE)
 		return AM_SUB_FAILED;

@@ -20,6 +20,7 @@ tx_init(struct tx *tx, struct am_machine *m, const struct request *rq)
 	tx->accepted = true;
 	tx->completed = tx->failing = tx->refused = false;
 	tx->ticked = tx->may_auto = false;
+	tx->fast = rq->fast;
 	tx->n_exits = 0;
 	tx->time_after = NULL;
 	tx->why_len = 0;
@@ -113,6 +114,35 @@ resolve_auto_again(struct tx *tx)
 	exits_and_enters(tx);
 }
 
+/* Handlers see the one called state only: it is all of the lists. */
+static bool
+resolve_fast(struct tx *tx)
+{
+	am_id id = tx->ev.called[0];
+
+	if (tx->fast == FAST_UNKNOWN)
+		tx->fast = fast_plan(tx->m, tx->ev.op, id);
+	tx->n_target = 0;
+	switch (tx->fast) {
+	case FAST_UNKNOWN:
+	case FAST_NO:
+		return false;
+	case FAST_STAY:
+	case FAST_NONE:
+		break;
+	case FAST_ENTER:
+	case FAST_REENTER:
+		bits_set(tx->enters.w, id);
+		tx->target[tx->n_target++] = id;
+		break;
+	case FAST_EXIT:
+		bits_set(tx->exits.w, id);
+		tx->exit_list[tx->n_exits++] = id;
+		break;
+	}
+	return true;
+}
+
 /* semantics.md 13. */
 static void
 apply(struct tx *tx)
@@ -120,11 +150,16 @@ apply(struct tx *tx)
 	struct am_machine *m = tx->m;
 	size_t nw = m->schema->nw;
 
+	tx->ticked = bits_any(tx->enters.w, nw) || bits_any(tx->exits.w, nw);
+	if (tx->fast != FAST_NO) {
+		fast_apply(m, tx->fast, tx->ev.called[0]);
+		return;
+	}
 	for (SET_EACH(id, tx->enters.w, nw))
 		m->clock[id] += bits_test(m->active, id) ? 2 : 1;
 	for (SET_EACH(id, tx->exits.w, nw))
 		m->clock[id]++;
-	tx->ticked = bits_any(tx->enters.w, nw) || bits_any(tx->exits.w, nw);
+	m->steady = STEADY_UNKNOWN;
 	bits_copy(m->active, tx->target_set.w, nw);
 	memcpy(m->order, tx->target, tx->n_target * sizeof(*m->order));
 	m->n_active = (uint16_t)tx->n_target;
@@ -154,6 +189,7 @@ rollback(struct tx *tx, size_t from)
 	const struct am_schema *s = m->schema;
 	size_t n = 0;
 
+	m->steady = STEADY_UNKNOWN;
 	keep_time(tx);
 	for (size_t i = from; i < tx->n_target; i++) {
 		am_id id = tx->target[i];
@@ -241,18 +277,32 @@ trace_end(struct tx *tx)
 	m->handler_ns = 0;
 }
 
+/* Steps 1 to 4. */
+static bool
+plan(struct tx *tx)
+{
+	if (tx->ev.n_called != 1 || tx->ev.op == AM_SET || tx->ev.automatic ||
+	    tx->ev.check || tx->m->self_or_pair)
+		tx->fast = FAST_NO;
+	else if (resolve_fast(tx))
+		return true;
+	resolve(tx, tx->target, states_to_set(tx));
+	if (relations_accept(tx)) {
+		exits_and_enters(tx);
+		return true;
+	}
+	if (!tx->ev.automatic || tx->m->n_tracers > 0)
+		why_relations(tx);
+	return false;
+}
+
 static bool
 transition_steps(struct tx *tx)
 {
 	const struct am_machine *m = tx->m;
 
-	resolve(tx, tx->target, states_to_set(tx));
-	if (!relations_accept(tx)) {
-		if (!tx->ev.automatic || m->n_tracers > 0)
-			why_relations(tx);
+	if (!plan(tx))
 		return false;
-	}
-	exits_and_enters(tx);
 	if (m->n_bindings > 0 && (!negotiate(tx) || m->dying))
 		return false;
 	if (tx->ev.check)

@@ -33,7 +33,7 @@ struct run {
 	struct am_handler *of;
 	struct am_pair_handler *pair;
 	struct am_handlers handlers;
-	bool sparse;
+	struct case_mode mode;
 	bool any_enter;      /* bound in sparse mode too */
 	struct am_buf calls; /* of the running transition, one a line */
 	const cJSON *want;   /* the transition that has to come next */
@@ -391,7 +391,7 @@ bound(const struct run *r, enum kind kind, am_id state, am_id other)
 		if (r->act[i].kind == kind && r->act[i].state == state &&
 		    r->act[i].other == other)
 			return true;
-	return !r->sparse;
+	return !r->mode.sparse;
 }
 
 static int
@@ -518,7 +518,7 @@ check_step(struct run *r, const cJSON *step, am_result result)
 
 	if (strcmp(have, get(step, "result")->valuestring) != 0)
 		differ(r, "result: %s", have);
-	if (r->want != NULL)
+	if (r->want != NULL && !r->mode.untraced)
 		differ(r, "transitions are missing");
 	if (n != (size_t)cJSON_GetArraySize(list))
 		differ(r, "%zu active states", n);
@@ -554,7 +554,7 @@ run_steps(struct run *r)
 	r->machine = am_machine_new(r->schema, "case");
 	if (r->machine == NULL)
 		return -ENOMEM;
-	e = am_trace(r->machine, &tracer, r);
+	e = r->mode.untraced ? 0 : am_trace(r->machine, &tracer, r);
 	if (e == 0 && !flag(r->doc, "no_handlers"))
 		e = bind_handlers(r);
 	if (e < 0)
@@ -577,10 +577,11 @@ run_steps(struct run *r)
 }
 
 int
-case_run(const char *line, bool sparse, bool *ret_passed, char **ret_id)
+case_run(const char *line, struct case_mode mode, bool *ret_passed,
+    char **ret_id)
 {
 	cJSON *doc = cJSON_Parse(line);
-	struct run r = { .doc = doc, .sparse = sparse };
+	struct run r = { .doc = doc, .mode = mode };
 	int e = -EINVAL;
 
 	if (doc != NULL && cJSON_IsString(get(doc, "id")) &&

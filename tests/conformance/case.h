@@ -4,10 +4,15 @@
 
 #include <stdbool.h>
 
-/* Runs the case of one line of NDJSON on a machine; true if every step came
- * out as recorded. In sparse mode only the handlers that the case names are
- * bound. Otherwise says on stderr what differs first. -EINVAL: the line is no
- * case. *ret_id is the case's id, owned by the caller. */
-int case_run(const char *line, bool sparse, bool *ret_passed, char **ret_id);
+struct case_mode {
+	bool sparse;   /* only the handlers that the case names are bound */
+	bool untraced; /* steps are compared, transitions and calls are not */
+};
+
+/* Runs the case of one line of NDJSON on a machine; *ret_passed if every step
+ * came out as recorded, otherwise stderr says what differs first. -EINVAL: the
+ * line is no case. *ret_id is the case's id, owned by the caller. */
+int case_run(const char *line, struct case_mode mode, bool *ret_passed,
+    char **ret_id);
 
 #endif

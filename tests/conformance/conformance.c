@@ -1,4 +1,4 @@
-/* conformance [--class r,l] [--sparse] FILE... - runs recorded cases of the
+/* conformance [--class r,l] [--sparse] [--untraced] FILE... - runs recorded cases of the
  * reference (NDJSON, plain or .gz) on lib/machine. Failed ids go to stdout,
  * then `N passed, M failed`; what differs goes to stderr. */
 #include <errno.h>
@@ -67,7 +67,8 @@ wanted(const char *classes, const char *line)
 }
 
 static int
-run_file(const char *path, const char *classes, bool sparse, struct totals *t)
+run_file(const char *path, const char *classes, struct case_mode mode,
+    struct totals *t)
 {
 	am_cleanup(gz_closep) gzFile f = gzopen(path, "rb");
 	am_cleanup(buf_donep) struct am_buf line = AM_BUF_INIT;
@@ -85,7 +86,7 @@ run_file(const char *path, const char *classes, bool sparse, struct totals *t)
 		no++;
 		if (line.len == 0 || !wanted(classes, buf_text(&line)))
 			continue;
-		r = case_run(buf_text(&line), sparse, &passed, &id);
+		r = case_run(buf_text(&line), mode, &passed, &id);
 		if (r < 0)
 			break;
 		if (!passed)
@@ -105,11 +106,12 @@ main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "class", required_argument, NULL, 'c' },
 		{ "sparse", no_argument, NULL, 's' },
+		{ "untraced", no_argument, NULL, 'u' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct totals t = { 0, 0 };
 	const char *classes = NULL;
-	bool sparse = false;
+	struct case_mode mode = { false, false };
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -117,16 +119,19 @@ main(int argc, char **argv)
 			return 2;
 		if (c == 'c')
 			classes = optarg;
+		else if (c == 's')
+			mode.sparse = true;
 		else
-			sparse = true;
+			mode.untraced = true;
 	}
 	if (optind == argc) {
 		fprintf(stderr,
-		    "usage: conformance [--class r,l] [--sparse] FILE...\n");
+		    "usage: conformance [--class r,l] [--sparse] "
+		    "[--untraced] FILE...\n");
 		return 2;
 	}
 	for (; optind < argc; optind++)
-		if (run_file(argv[optind], classes, sparse, &t) < 0)
+		if (run_file(argv[optind], classes, mode, &t) < 0)
 			return 2;
 	printf("%zu passed, %zu failed\n", t.passed, t.failed);
 	return t.failed > 0;
