@@ -32,10 +32,11 @@ am_client_lease(struct am_client *c, int64_t timeout_ms)
 	c->no_wait = timeout_ms == 0;
 	c->wish_deadline_ns = 0;
 	if (timeout_ms > 0)
-		c->wish_deadline_ns = clock_ns() + timeout_ms * NS_PER_MS;
+		c->wish_deadline_ns = clock_ns() + node_ns(timeout_ms);
 	if (timeout_ms >= 0)
 		(void)am_timer_start(&c->wish_timer,
-		    timeout_ms > 0 ? timeout_ms : NO_WAIT_MS);
+		    timeout_ms > 0 ? node_ns(timeout_ms) / NS_PER_MS
+				   : NO_WAIT_MS);
 	client_put_change(c, AM_ADD, Cli_WorkerWanted, Cli_WorkerWanted);
 	if (!super_is_ready(c))
 		super_connect(c);
@@ -249,19 +250,27 @@ read_lease(struct am_val data, struct client_lease *ret)
 	return 0;
 }
 
+/* Is it the answer to what is waited for? */
+static bool
+is_awaited(const struct am_client *c, struct am_val data)
+{
+	int64_t request;
+
+	return am_get_int(data, "request", &request) == 0 && c->request != 0 &&
+	    (uint64_t)request == c->request;
+}
+
 /* In the drain of ServerPayload: the lease is taken, or given back at once. */
 static void
 take_lease(struct am_client *c, struct am_val data)
 {
 	struct am_buf args = AM_BUF_INIT;
 	struct client_lease l;
-	int64_t request;
 
 	if (read_lease(data, &l) < 0)
 		return;
-	if (am_get_int(data, "request", &request) < 0 || c->request == 0 ||
-	    (uint64_t)request != c->request ||
-	    !am_is1(c->machine, Cli_WorkerRequested) || worker_set(c, &l) < 0) {
+	if (!is_awaited(c, data) || !am_is1(c->machine, Cli_WorkerRequested) ||
+	    worker_set(c, &l) < 0) {
 		release_lease(c, l.lease, "unwanted", NULL);
 	} else {
 		c->request = 0;
@@ -288,10 +297,8 @@ static void
 refused(struct am_client *c, struct am_val data, struct am_val error)
 {
 	char code[64], message[512];
-	int64_t request;
 
-	if (am_get_int(data, "request", &request) < 0 || c->request == 0 ||
-	    (uint64_t)request != c->request)
+	if (!is_awaited(c, data))
 		return;
 	c->request = 0;
 	node_get_text(error, "code", code, sizeof(code));
@@ -324,6 +331,11 @@ provide_worker(struct am_client *c, struct am_val data)
 	} else if (!held && client_lease(c) != NULL) {
 		am_timer_stop(&c->wish_timer);
 		worker_connect(c);
+	} else if (is_awaited(c, data)) {
+		c->request = 0;
+		wish_end(c, "", "bad_answer",
+		    "the supervisor's answer names no worker that can be "
+		    "reached");
 	}
 }
 
@@ -417,8 +429,10 @@ am_client_release(struct am_client *c)
 	}
 	if (client_lease(c) == NULL)
 		return -ENOENT;
+	if (c->n_supervisors == 0)
+		return -EDESTADDRREQ;
 	client_put_change(c, AM_ADD, Cli_Releasing, Cli_Releasing);
-	if (!super_is_ready(c) && c->n_supervisors > 0)
+	if (!super_is_ready(c))
 		super_connect(c);
 	return 0;
 }

@@ -209,8 +209,8 @@ am_client_request(struct am_client *c, struct am_val args, int64_t timeout_ms)
 	p->req = ++c->last_req;
 	p->connection = c->connection;
 	if (timeout_ms >= 0)
-		p->deadline_ns = clock_ns() +
-		    (timeout_ms + GUARD_MS) * NS_PER_MS;
+		p->deadline_ns = clock_ns() + node_ns(timeout_ms) +
+		    GUARD_MS * NS_PER_MS;
 	LIST_INSERT_HEAD(bucket_of(c, p->id), p, link);
 	c->n_pending++;
 	watch_guard(c, p->deadline_ns);

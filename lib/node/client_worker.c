@@ -39,7 +39,7 @@ search_again(struct am_client *c, const char *why)
 
 	if (c->worker_lost_ns == 0)
 		c->worker_lost_ns = now;
-	if (now - c->worker_lost_ns >= ttl_ms * NS_PER_MS) {
+	if (now - c->worker_lost_ns >= node_ns(ttl_ms)) {
 		lease_over(c, "worker-died", why);
 		return;
 	}
@@ -74,6 +74,8 @@ on_close(struct netmach *nm, int code, const char *why, void *arg)
 		    why);
 	else if (code == -ECONNREFUSED || code == -ENOENT)
 		lease_over(c, "worker-died", "the worker is gone");
+	else if (code == -EACCES || code == -EPERM)
+		lease_over(c, "not_permitted", strerror(-code));
 	else if (code == 0 && is_end_of_lease(why))
 		lease_over(c, why, why);
 	else

@@ -64,6 +64,14 @@ node_secret_equal(const void *a, const void *b, size_t len)
 	return diff == 0;
 }
 
+int64_t
+node_ns(int64_t ms)
+{
+	const int64_t year_ms = INT64_C(366) * 24 * 3600 * 1000;
+
+	return (ms < year_ms ? ms : year_ms) * NS_PER_MS;
+}
+
 void
 node_wipe(void *p, size_t len)
 {

@@ -18,6 +18,9 @@ uint64_t node_random(void);
 /* In a time that does not depend on where they differ. */
 bool node_secret_equal(const void *a, const void *b, size_t len);
 
+/* Milliseconds of a peer or user as nanoseconds, cut to a year. */
+int64_t node_ns(int64_t ms);
+
 /* Overwrites a secret, for certain. */
 void node_wipe(void *p, size_t len);
 

@@ -198,12 +198,12 @@ lease_due(const struct lease *l, unsigned f, const char **ret_reason)
 	int64_t due = 0;
 
 	if (l->max_ms > 0 && (f & WATCH_OPEN) == 0) {
-		due = l->begun_ns + l->max_ms * NS_PER_MS;
+		due = l->begun_ns + node_ns(l->max_ms);
 		*ret_reason = "max";
 	}
 	if (l->ttl_ms > 0 && l->quiet_ns != 0 &&
-	    (due == 0 || l->quiet_ns + l->ttl_ms * NS_PER_MS < due)) {
-		due = l->quiet_ns + l->ttl_ms * NS_PER_MS;
+	    (due == 0 || l->quiet_ns + node_ns(l->ttl_ms) < due)) {
+		due = l->quiet_ns + node_ns(l->ttl_ms);
 		*ret_reason = "ttl";
 	}
 	return due;

@@ -373,7 +373,7 @@ work_requested_state(struct am_event *ev)
 		q->id = src->id;
 	}
 	if (deadline_ms > 0)
-		q->deadline_ns = clock_ns() + deadline_ms * NS_PER_MS;
+		q->deadline_ns = clock_ns() + node_ns(deadline_ms);
 	w->requests.taking = q->handle;
 	(void)am_add1(ev->machine, Wrk_Working, AM_NONE);
 	watch_deadline(w, q);
@@ -444,7 +444,7 @@ deadline_soft(struct am_worker *w, struct request *q)
 	struct am_buf args = AM_BUF_INIT;
 
 	q->late = true;
-	q->deadline_ns = clock_ns() + w->env.hard_ms * NS_PER_MS;
+	q->deadline_ns = clock_ns() + node_ns(w->env.hard_ms);
 	am_put_map(&args, 3);
 	node_put_uint(&args, "req", q->id);
 	node_put_str(&args, "reason", "deadline");

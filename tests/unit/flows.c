@@ -37,8 +37,7 @@ base_of(char actor)
 static bool
 is_pulse(const struct am_state *row)
 {
-	static const char *const more[] = { "Exception", "Heartbeat",
-		"Healthcheck" };
+	static const char *const more[] = { "Exception", "Heartbeat" };
 
 	if (row->doc != NULL && strncmp(row->doc, "pulse:", 6) == 0)
 		return true;

@@ -208,6 +208,22 @@ START_TEST(grant_that_comes_too_late_goes_back)
 }
 END_TEST
 
+START_TEST(answer_without_a_worker_ends_the_wish)
+{
+	struct world *w = connected();
+
+	ck_assert_int_eq(am_client_lease(w->c, -1), 0);
+	world_until_true(w, w->n_asked == 1);
+	(void)snprintf(w->public_path, sizeof(w->public_path), "nowhere");
+	world_grant(w);
+	world_until_true(w, w->n_lost == 1);
+	ck_assert_str_eq(w->lost_code, "bad_answer");
+	ck_assert(!am_is1(w->cm, Cli_WorkerRequested));
+	world_until_true(w, strcmp(w->released, "unwanted") == 0);
+	world_free(w);
+}
+END_TEST
+
 START_TEST(wish_is_bound_to_the_own_process)
 {
 	struct world *w = connected();
@@ -524,11 +540,12 @@ UNIT_MAIN("client", supervisors_are_tried_in_order, supervisor_may_come_later,
     no_supervisor_and_no_wait_fails_at_once, wish_survives_the_supervisor,
     bad_address_is_refused_by_name, refusal_tells_code_and_reason,
     refusal_of_a_waiter_comes_as_payload, grant_that_comes_too_late_goes_back,
-    wish_is_bound_to_the_own_process, each_end_has_its_status,
-    deadline_is_a_timeout, cancel_ends_the_request,
+    answer_without_a_worker_ends_the_wish, wish_is_bound_to_the_own_process,
+    each_end_has_its_status, deadline_is_a_timeout, cancel_ends_the_request,
     many_requests_are_answered_in_any_order, nothing_is_asked_without_a_worker,
     death_of_the_worker_leaves_the_outcome_unknown,
     request_that_never_arrived_is_unknown, answer_is_told_once,
     work_goes_on_without_a_supervisor, release_waits_for_the_supervisor,
-    event_is_told_and_acked, client_that_goes_releases, attached_client_works_and_leaves,
-    attached_client_may_release, attach_to_a_lease_that_is_over)
+    event_is_told_and_acked, client_that_goes_releases,
+    attached_client_works_and_leaves, attached_client_may_release,
+    attach_to_a_lease_that_is_over)

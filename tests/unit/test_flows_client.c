@@ -171,6 +171,21 @@ START_TEST(flow_10_connection_lost_in_a_request)
 }
 END_TEST
 
+START_TEST(flow_14_supervisor_goes_in_a_request)
+{
+	struct world *w = leased();
+	const char *const again[] = { "-SuperDisconnected", "+SuperConnecting",
+		NULL };
+
+	(void)request(w);
+	world_supervisor_gone(w);
+	world_until_state(w, w->cm, Cli_SuperDisconnected, true);
+	check_flow(w, "14", again);
+	world_free(w);
+}
+END_TEST
+
 UNIT_MAIN("flows_client", flow_3_client_start, flow_4_lease,
     flow_5b_waiting_client_gives_up, flow_6_one_request, flow_9_release,
-    flow_9b_owner_dies_in_a_request, flow_10_connection_lost_in_a_request)
+    flow_9b_owner_dies_in_a_request, flow_10_connection_lost_in_a_request,
+    flow_14_supervisor_goes_in_a_request)

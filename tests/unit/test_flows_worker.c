@@ -233,8 +233,44 @@ START_TEST(flow_10_connection_lost_in_a_request)
 }
 END_TEST
 
+static void
+on_ping(struct am_worker *worker, void *arg)
+{
+	(void)worker;
+	(void)arg;
+}
+
+START_TEST(flow_12_healthcheck)
+{
+	struct world *w = world_new();
+
+	w->conf.on_ping = on_ping;
+	world_worker(w);
+	(void)world_add(w, &w->super, Wrk_Healthcheck, NULL);
+	am_worker_alive(w->worker);
+	check_flow(w, "12", NULL);
+	world_free(w);
+}
+END_TEST
+
+START_TEST(flow_14_supervisor_comes_back_in_a_request)
+{
+	struct world *w = leased();
+
+	request(w, NULL, AM_EXECUTED);
+	flow_log_clear(&w->wlog);
+	world_disconnect(w, &w->super);
+	world_until_state(w, w->w, Wrk_SuperConnected, false);
+	world_connect_super(w);
+	world_until_true(w, w->super.n_got == 1);
+	check_flow(w, "14", NULL);
+	world_free(w);
+}
+END_TEST
+
 UNIT_MAIN("flows_worker", flow_2_worker_start, flow_4_lease_with_an_idle_worker,
     flow_4b_no_hello_in_time, flow_4c_worker_refuses_serve_client,
     flow_6_one_request, flow_6b_window_of_two, flow_8_refused_failed_crashed,
     flow_8b_deadline_soft_then_hard, flow_9_release,
-    flow_9b_owner_dies_in_a_request, flow_10_connection_lost_in_a_request)
+    flow_9b_owner_dies_in_a_request, flow_10_connection_lost_in_a_request,
+    flow_12_healthcheck, flow_14_supervisor_comes_back_in_a_request)

@@ -337,6 +337,21 @@ START_TEST(deadline_that_is_over_is_refused)
 }
 END_TEST
 
+START_TEST(deadline_may_be_far_away)
+{
+	struct world *w = leased();
+
+	ck_assert_uint_eq(world_add_deadline(w, &w->client, Wrk_WorkRequested,
+			      NULL, INT64_MAX),
+	    AM_EXECUTED);
+	ck_assert_int_gt(am_worker_req_left_ms(w->worker, w->req[0]),
+	    INT64_C(364) * 24 * 3600 * 1000);
+	world_answer(w, 0, 1);
+	got(w, 1);
+	world_free(w);
+}
+END_TEST
+
 START_TEST(program_that_stops_at_the_deadline_is_not_stuck)
 {
 	struct world *w = world_new();
@@ -786,8 +801,9 @@ UNIT_MAIN("worker", schema_must_begin_with_the_base_rows,
     supervisor_may_not_take_a_lease_apart, handler_may_answer_at_once,
     second_answer_finds_no_request, progress_and_chunks_come_before_the_end,
     program_may_refuse, deadline_that_is_over_is_refused,
-    program_that_stops_at_the_deadline_is_not_stuck, stuck_worker_takes_no_more,
-    client_cancels_its_request, handler_that_fails_elsewhere_is_reported,
+    deadline_may_be_far_away, program_that_stops_at_the_deadline_is_not_stuck,
+    stuck_worker_takes_no_more, client_cancels_its_request,
+    handler_that_fails_elsewhere_is_reported,
     two_requests_in_one_drain_are_not_mixed,
     result_waits_for_the_client_that_asked, unacked_payload_comes_again,
     event_goes_to_the_lease, full_outbox_holds_the_program_back,
