@@ -114,7 +114,8 @@ $(filter $(BUILD)/tests/unit/test_exec_%,$(unit)): $(filter-out %/main.o,$(exec_
 $(filter $(BUILD)/tests/unit/test_cli_%,$(unit)): $(filter-out %/main.o,$(cli_o))
 node_tests := $(filter %/test_worker %/test_client %/test_flows_worker \
 	%/test_flows_client,$(unit))
-$(node_tests): $(obj)/tests/unit/flows.o $(obj)/tests/unit/world.o
+$(node_tests): $(obj)/tests/unit/flows.o $(obj)/tests/unit/world.o \
+	$(obj)/tests/unit/world_client.o
 $(fuzz): $(obj)/tests/fuzz/replay.o
 $(unit) $(helper) $(fuzz): $(BUILD)/%: $(obj)/%.o $(lib)
 	@mkdir -p $(@D)

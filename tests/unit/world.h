@@ -146,6 +146,11 @@ void world_answer(struct world *w, size_t i, int64_t output);
 void world_cut(struct world *w);
 size_t world_outbox_len(const struct world *w);
 
+/* Between the files of the world. */
+int world_listen(const char *path);
+void world_on_reply(struct netmach *nm, uint32_t id,
+    const struct netmach_reply *r, void *arg);
+
 /* The supervisor of clients, and a client of it. */
 void world_supervisor(struct world *w);
 void world_supervisor_gone(struct world *w);
