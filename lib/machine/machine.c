@@ -434,10 +434,10 @@ am_mutate(struct am_machine *m, const struct am_mutation *mut)
 }
 
 int
-am_pulse(struct am_machine *m, const am_id *states, size_t n,
-    struct am_val args)
+mach_pulse(struct am_machine *m, const am_id *add, size_t n_add,
+    const am_id *remove, size_t n_remove, struct am_val args)
 {
-	struct am_mutation mut = { .states = states, .n_states = n };
+	struct am_mutation mut = { .states = add, .n_states = n_add };
 	struct request rq = { .op = AM_ADD, .args = real_args(args) };
 	struct tx tx;
 
@@ -449,6 +449,9 @@ am_pulse(struct am_machine *m, const am_id *states, size_t n,
 	if (enqueue(m, &rq, Q_APPENDED | Q_DISTINCT) < 0)
 		return -EBUSY;
 	rq.op = AM_REMOVE;
+	mut.states = remove;
+	mut.n_states = n_remove;
+	set_called(m, &rq, &mut, tx.called_buf);
 	if (enqueue(m, &rq, Q_APPENDED | Q_DISTINCT) < 0) {
 		queue_drop_last(&m->queue);
 		m->pending--;
@@ -457,6 +460,13 @@ am_pulse(struct am_machine *m, const am_id *states, size_t n,
 	if (!m->draining)
 		(void)drain(m, NULL, &tx);
 	return 0;
+}
+
+int
+am_pulse(struct am_machine *m, const am_id *states, size_t n,
+    struct am_val args)
+{
+	return mach_pulse(m, states, n, states, n, args);
 }
 
 static am_result

@@ -20,4 +20,9 @@ void mach_mirror_set(struct am_machine *m, const uint64_t *ticks,
 void mach_set_owner(struct am_machine *m, void *owner);
 void *mach_owner(const struct am_machine *m);
 
+/* am_pulse() whose second half removes other states than the first one added:
+ * an error pulse leaves Exception to the error state that still holds it. */
+int mach_pulse(struct am_machine *m, const am_id *add, size_t n_add,
+    const am_id *remove, size_t n_remove, struct am_val args);
+
 #endif
