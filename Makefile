@@ -109,7 +109,8 @@ $(examples): $(BUILD)/%: $(obj)/%.o $(lib)
 	@mkdir -p $(@D)
 	$(link) -pie $(lib_libs)
 
-$(filter $(BUILD)/tests/unit/test_daemon_%,$(unit)): $(filter-out %/main.o,$(daemon_o))
+$(filter $(BUILD)/tests/unit/test_daemon_%,$(unit)): $(filter-out %/main.o,$(daemon_o)) \
+	$(obj)/tests/unit/super_rig.o $(obj)/tests/unit/flows.o
 $(filter $(BUILD)/tests/unit/test_exec_%,$(unit)): $(filter-out %/main.o,$(exec_o))
 $(filter $(BUILD)/tests/unit/test_cli_%,$(unit)): $(filter-out %/main.o,$(cli_o))
 node_tests := $(filter %/test_worker %/test_client %/test_flows_worker \

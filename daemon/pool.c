@@ -224,14 +224,12 @@ pool_worker_died(struct super *s, struct worker *w, int64_t now_ns)
 
 	if (now_ns - w->ready_ns < POOL_HEALTHY_MS * NS_PER_MS)
 		fails += w->fails;
-	if (fails == 1)
-		return;
 	pause_ms = backoff_ms(fails);
 	retry_add(&s->pool, fails, now_ns + pause_ms * NS_PER_MS);
-	log_warn(
-	    "pool: worker died young id=%s deaths_in_a_row=%u retry_in=%" PRId64
-	    "ms",
-	    w->id, fails, pause_ms);
+	if (fails > 1)
+		log_warn("pool: worker died young id=%s deaths_in_a_row=%u "
+			 "retry_in=%" PRId64 "ms",
+		    w->id, fails, pause_ms);
 }
 
 static void

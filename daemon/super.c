@@ -10,6 +10,8 @@
 #include "daemon/handlers.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/machine/machine.h"
+#include "lib/node/common.h"
 #include "proto/worker.h"
 
 static void on_boot(void *arg);
@@ -21,15 +23,13 @@ on_pool_timer(void *arg)
 	pool_on_timer(arg);
 }
 
-#ifdef AM_DEBUG
-/* No pulse outlives its drain: the rows say which states are pulses. */
+#ifdef AM_CHECK
+/* No pulse outlives its drain. */
 static void
 assert_no_pulse(struct am_machine *m, void *arg)
 {
 	(void)arg;
-	for (am_id i = 0; i < Sup__COUNT; i++)
-		assert(strncmp(sup_states.row[i].doc, "pulse:", 6) != 0 ||
-		    !am_is1(m, i));
+	assert(node_pulse_left(m) == NULL);
 }
 static const struct am_tracer pulse_tracer = { .drain_end = assert_no_pulse };
 #endif
@@ -67,7 +67,7 @@ super_init(struct super *s, struct am_loop *loop, const struct config *config,
 	if (s->machine == NULL || am_bind(s->machine, &super_handlers, s) < 0 ||
 	    am_bind(s->machine, &super_lease_handlers, s) < 0)
 		return -ENOMEM;
-#ifdef AM_DEBUG
+#ifdef AM_CHECK
 	if (am_trace(s->machine, &pulse_tracer, s) < 0)
 		return -ENOMEM;
 #endif
@@ -222,10 +222,9 @@ super_err_worker(struct super *s, const char *id, const char *text, bool stuck)
 	am_put_str(&b, text);
 	am_put_str(&b, "stuck");
 	am_put_bool(&b, stuck);
-	/* While ErrPool holds Exception it must stay (rule 28): active already,
-	 * it need not be added either. */
-	(void)am_pulse(s->machine, states, s->pool.broken ? 1 : 2,
-	    am_buf_val(&b));
+	/* While ErrPool holds Exception it must stay (rule 28). */
+	(void)mach_pulse(s->machine, states, 2, states,
+	    s->pool.broken ? 1 : 2, am_buf_val(&b));
 	am_buf_done(&b);
 }
 

@@ -111,7 +111,8 @@ waiter_check(struct super *s, const struct client *c, struct am_val args,
 		return refuse(err, "queue full (%" PRId64 ")",
 		    s->config->queue_max);
 	if (s->pool.broken)
-		return refuse(err, "pool broken: %s", s->pool.reason);
+		return refuse(err, "pool broken%s%s",
+		    s->pool.reason[0] != '\0' ? ": " : "", s->pool.reason);
 	if (c == NULL)
 		return 0;
 	if (waiter_find(s, c->id, (uint64_t)wish.request) != NULL ||

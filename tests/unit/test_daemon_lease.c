@@ -1,0 +1,438 @@
+/* Waiting, granting, and every end of a lease. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "tests/unit/super_rig.h"
+#include "tests/unit/unit.h"
+
+#define ASK "{\"request\":1,\"timeout_ms\":30000}"
+
+static const char *
+ended(struct rig *r, const char *id)
+{
+	const struct lease_end *end = lease_ended(&r->super, id);
+
+	return end != NULL ? end->reason : "not ended";
+}
+
+START_TEST(without_waiting_none_free_is_told_at_once)
+{
+	struct rig *r = rig_up(1, 0, 1);
+
+	(void)rig_lease(r, &r->c1, ASK);
+	(void)rig_add(r, &r->c2, Sup_LeaseRequested,
+	    "{\"request\":5,\"timeout_ms\":0}");
+	ck_assert_str_eq(r->told_code, "no_worker");
+	ck_assert_uint_eq(r->told_client, 2);
+	ck_assert_uint_eq(r->super.waiters.n, 0);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(a_waiter_is_told_when_its_time_is_over)
+{
+	struct rig *r = rig_up(1, 0, 1);
+
+	(void)rig_lease(r, &r->c1, ASK);
+	(void)rig_add(r, &r->c2, Sup_LeaseRequested, ASK);
+	rig_fire(&TAILQ_FIRST(&r->super.waiters.list)->timer);
+	ck_assert_str_eq(r->told_code, "timeout");
+	ck_assert(!super_is(&r->super, Sup_ClientsWaiting));
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(priority_goes_first_then_arrival)
+{
+	static const char *const asks[] = {
+		"{\"request\":1,\"timeout_ms\":-1}",
+		"{\"request\":2,\"timeout_ms\":-1,\"priority\":5}",
+		"{\"request\":3,\"timeout_ms\":-1}",
+		"{\"request\":4,\"timeout_ms\":-1,\"priority\":5}",
+		"{\"request\":5,\"timeout_ms\":-1,\"priority\":-1}",
+	};
+	static const uint64_t order[] = { 2, 4, 1, 3, 5 };
+	struct rig *r = rig_up(1, 0, 1);
+	const struct waiter *w;
+	size_t i = 0;
+
+	(void)rig_lease(r, &r->c1, "{\"request\":9}");
+	for (i = 0; i < 5; i++)
+		ck_assert_uint_eq(rig_add(r, &r->c2, Sup_LeaseRequested,
+				      asks[i]),
+		    AM_EXECUTED);
+	i = 0;
+	TAILQ_FOREACH(w, &r->super.waiters.list, link)
+		ck_assert_uint_eq(w->request, order[i++]);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(the_queue_is_bounded)
+{
+	static const char *const set[] = { "Pool.QueueMax=1" };
+	struct rig *r = rig_new(1, 0, 1, set, 1);
+
+	super_start(&r->super);
+	super_client_add(&r->super, &r->c1);
+	ck_assert_uint_eq(rig_add(r, &r->c1, Sup_LeaseRequested, ASK),
+	    AM_EXECUTED);
+	ck_assert_uint_eq(rig_add(r, &r->c1, Sup_LeaseRequested,
+			      "{\"request\":2}"),
+	    AM_CANCELED);
+	ck_assert_str_eq(am_why(r->super.machine),
+	    "LeaseRequestedEnter: queue full (1)");
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(bad_wishes_are_refused_with_a_reason)
+{
+	static const char *const bad[] = { NULL, "{}", "{\"request\":-1}",
+		"{\"request\":\"1\"}", "{\"request\":1,\"timeout_ms\":-2}",
+		"{\"request\":1,\"priority\":101}",
+		"{\"request\":1,\"ttl_ms\":0}",
+		"{\"request\":1,\"max_ms\":3600001}",
+		"{\"request\":1,\"pid\":0}",
+		"{\"request\":1,\"pid\":2147483647}" };
+	struct rig *r = rig_up(1, 0, 1);
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		ck_assert_msg(rig_add(r, &r->c1, Sup_LeaseRequested, bad[i]) ==
+			AM_CANCELED,
+		    "%s", bad[i]);
+		ck_assert(strncmp(am_why(r->super.machine),
+			      "LeaseRequestedEnter: ", 21) == 0);
+	}
+	ck_assert_uint_eq(r->n_served, 0);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(a_user_gets_no_more_than_his_share)
+{
+	static const char *const set[] = { "Lease.PerUser=1" };
+	struct rig *r = rig_new(2, 0, 2, set, 1);
+	struct worker *w;
+
+	super_start(&r->super);
+	super_local_ready(&r->super);
+	super_public_ready(&r->super);
+	TAILQ_FOREACH(w, &r->super.pool.workers, link) {
+		rig_hello(w);
+		rig_push(w);
+	}
+	super_client_add(&r->super, &r->c1);
+	super_client_add(&r->super, &r->c2);
+	(void)rig_lease(r, &r->c1, ASK);
+	ck_assert_uint_eq(rig_add(r, &r->c1, Sup_LeaseRequested,
+			      "{\"request\":2}"),
+	    AM_CANCELED);
+	ck_assert_ptr_nonnull(strstr(am_why(r->super.machine), "limit"));
+	(void)rig_lease(r, &r->c2, ASK);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(a_client_gone_before_the_hello_gives_the_worker_back)
+{
+	struct rig *r = rig_up(1, 0, 1);
+	struct worker *w = rig_worker(r, "w1");
+
+	(void)rig_add(r, &r->c1, Sup_LeaseRequested, ASK);
+	rig_accept(w);
+	super_client_gone(&r->super, &r->c1);
+	ck_assert_uint_eq(r->n_ended, 1);
+	rig_end(w);
+	ck_assert_str_eq(ended(r, "L1"), "client-gone");
+	ck_assert(super_is(&r->super, Sup_WorkersAvailable));
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(a_client_gone_while_the_worker_is_asked_gets_no_grant)
+{
+	struct rig *r = rig_up(1, 0, 1);
+	struct worker *w = rig_worker(r, "w1");
+
+	(void)rig_add(r, &r->c1, Sup_LeaseRequested, ASK);
+	super_client_gone(&r->super, &r->c1);
+	rig_accept(w);
+	ck_assert_uint_eq(r->n_told, 0);
+	rig_end(w);
+	ck_assert_str_eq(ended(r, "L1"), "client-gone");
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(a_grant_that_cannot_be_told_is_taken_back)
+{
+	struct rig *r = rig_up(1, 0, 1);
+
+	r->tell_error = -EAGAIN;
+	(void)rig_add(r, &r->c1, Sup_LeaseRequested, ASK);
+	rig_accept(rig_worker(r, "w1"));
+	ck_assert_uint_eq(r->n_ended, 1);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(a_confirmed_lease_outlives_the_asking_connection)
+{
+	struct rig *r = rig_up(1, 0, 1);
+	struct worker *w = rig_lease(r, &r->c1, ASK);
+
+	super_client_gone(&r->super, &r->c1);
+	ck_assert_ptr_nonnull(w->lease);
+	ck_assert_int_eq(w->lease->phase, LEASE_CONFIRMED);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(ttl_runs_only_without_connection_and_request)
+{
+	struct rig *r = rig_up(1, 0, 1);
+	struct worker *w = rig_lease(r, &r->c1, ASK);
+
+	ck_assert_int_eq(w->lease->timer.deadline_ns, 0);
+	rig_mirror_add(w, Wrk_Working);
+	rig_mirror_remove(w, Wrk_ClientConnected);
+	rig_push(w);
+	ck_assert_int_eq(w->lease->timer.deadline_ns, 0);
+	rig_mirror_remove(w, Wrk_Working);
+	rig_push(w);
+	ck_assert_int_ne(w->lease->timer.deadline_ns, 0);
+	rig_mirror_add(w, Wrk_ClientConnected);
+	rig_push(w);
+	ck_assert_int_eq(w->lease->timer.deadline_ns, 0);
+	rig_mirror_remove(w, Wrk_ClientConnected);
+	rig_push(w);
+	rig_fire(&w->lease->timer);
+	rig_end(w);
+	ck_assert_str_eq(ended(r, "L1"), "ttl");
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(max_waits_for_the_running_request)
+{
+	struct rig *r = rig_up(1, 0, 1);
+	struct worker *w = rig_lease(r, &r->c1, ASK);
+
+	rig_mirror_add(w, Wrk_Working);
+	rig_push(w);
+	rig_fire(&w->lease->max_timer);
+	ck_assert_int_eq(w->lease->phase, LEASE_CONFIRMED);
+	rig_mirror_remove(w, Wrk_Working);
+	rig_push(w);
+	ck_assert_int_eq(w->lease->phase, LEASE_ENDING);
+	rig_end(w);
+	ck_assert_str_eq(ended(r, "L1"), "max");
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(the_owners_exit_ends_the_lease)
+{
+	struct rig *r = rig_up(1, 0, 1);
+	pid_t pid = fork();
+	struct worker *w;
+	char json[96];
+
+	if (pid == 0) {
+		(void)pause();
+		_exit(0);
+	}
+	r->c1.uid = getuid();
+	(void)snprintf(json, sizeof(json),
+	    "{\"request\":1,\"timeout_ms\":100,\"pid\":%d}", (int)pid);
+	w = rig_lease(r, &r->c1, json);
+	/* Bound, it has no ttl. */
+	rig_mirror_remove(w, Wrk_ClientConnected);
+	rig_push(w);
+	ck_assert_int_eq(w->lease->timer.deadline_ns, 0);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	while (w->lease->phase == LEASE_CONFIRMED)
+		ck_assert_int_eq(am_loop_step(r->loop, 1000), 0);
+	rig_end(w);
+	ck_assert_str_eq(ended(r, "L1"), "owner-died");
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(another_start_time_is_another_process)
+{
+	struct rig *r = rig_up(1, 0, 1);
+	char json[96];
+
+	r->c1.uid = getuid();
+	(void)snprintf(json, sizeof(json),
+	    "{\"request\":1,\"pid\":%d,\"pid_start\":1}", (int)getpid());
+	ck_assert_uint_eq(rig_add(r, &r->c1, Sup_LeaseRequested, json),
+	    AM_CANCELED);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(only_its_holder_may_end_a_lease)
+{
+	static const char release[] = "{\"lease\":\"L1\"}";
+	struct rig *r = rig_up(1, 0, 1);
+	struct worker *w = rig_lease(r, &r->c1, ASK);
+
+	ck_assert_uint_eq(rig_add(r, &r->c2, Sup_ReleaseWorker, release),
+	    AM_CANCELED);
+	ck_assert_ptr_nonnull(strstr(am_why(r->super.machine), "not your"));
+	r->c2.has_token = true;
+	memcpy(r->c2.token, r->token, sizeof(r->token));
+	r->c2.token[15] ^= 1;
+	ck_assert_uint_eq(rig_add(r, &r->c2, Sup_ReleaseWorker, release),
+	    AM_CANCELED);
+	r->c2.token[15] ^= 1;
+	ck_assert_uint_eq(rig_add(r, &r->c2, Sup_ReleaseWorker, release),
+	    AM_EXECUTED);
+	ck_assert_uint_eq(rig_add(r, &r->c2, Sup_ReleaseWorker, release),
+	    AM_CANCELED);
+	rig_end(w);
+	ck_assert_uint_eq(rig_add(r, &r->c2, Sup_ReleaseWorker, release),
+	    AM_CANCELED);
+	ck_assert_ptr_nonnull(
+	    strstr(am_why(r->super.machine), "is over: released"));
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(root_may_end_any_lease_and_call_it_admin)
+{
+	static const char kill_it[] = "{\"lease\":\"L1\",\"reason\":\"admin\"}";
+	struct rig *r = rig_up(1, 0, 1);
+	struct worker *w = rig_lease(r, &r->c1, ASK);
+
+	r->c2.uid = 0;
+	r->c2.admin = true;
+	ck_assert_uint_eq(rig_add(r, &r->c2, Sup_ReleaseWorker, kill_it),
+	    AM_EXECUTED);
+	rig_end(w);
+	ck_assert_str_eq(ended(r, "L1"), "admin");
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(another_reason_than_theirs_is_not_believed)
+{
+	struct rig *r = rig_up(1, 0, 1);
+	struct worker *w = rig_lease(r, &r->c1, ASK);
+
+	(void)rig_add(r, &r->c1, Sup_ReleaseWorker,
+	    "{\"lease\":\"L1\",\"reason\":\"owner-died\"}");
+	rig_end(w);
+	ck_assert_str_eq(ended(r, "L1"), "released");
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(a_worker_that_does_not_let_go_is_killed)
+{
+	struct rig *r = rig_up(1, 0, 1);
+	struct worker *w = rig_lease(r, &r->c1, ASK);
+
+	lease_revoke(w->lease, "owner-died");
+	rig_fire(&w->lease->timer);
+	ck_assert_str_eq(w->why, "owner-died");
+	ck_assert_int_eq(r->last_signal, SIGTERM);
+	worker_on_gone(w, "eof");
+	ck_assert_str_eq(ended(r, "L1"), "owner-died");
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(a_discarded_worker_is_replaced)
+{
+	struct rig *r = rig_up(1, 0, 1);
+	struct worker *w = rig_lease(r, &r->c1, ASK);
+
+	(void)rig_add(r, &r->c1, Sup_ReleaseWorker,
+	    "{\"lease\":\"L1\",\"reason\":\"discard\"}");
+	rig_end(w);
+	ck_assert_str_eq(w->why, "recycle");
+	ck_assert(!super_is(&r->super, Sup_WorkersAvailable));
+	worker_on_exit(w, "status=0");
+	ck_assert_ptr_nonnull(worker_find(&r->super, "w2"));
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(a_release_of_a_request_that_was_granted_meanwhile_ends_its_lease)
+{
+	struct rig *r = rig_up(1, 0, 1);
+	struct worker *w = rig_worker(r, "w1");
+
+	(void)rig_add(r, &r->c1, Sup_LeaseRequested, ASK);
+	ck_assert_uint_eq(rig_add(r, &r->c1, Sup_ReleaseWorker,
+			      "{\"request\":1,\"reason\":\"unwanted\"}"),
+	    AM_EXECUTED);
+	rig_accept(w);
+	ck_assert_uint_eq(r->n_told, 0);
+	rig_end(w);
+	ck_assert_str_eq(ended(r, "L1"), "unwanted");
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(issues_count_against_the_worker_of_ones_own_lease_only)
+{
+	struct rig *r = rig_up(1, 0, 1);
+	struct worker *w = rig_lease(r, &r->c1, ASK);
+
+	ck_assert_uint_eq(rig_add(r, &r->c2, Sup_WorkerIssues,
+			      "{\"lease\":\"L1\"}"),
+	    AM_CANCELED);
+	ck_assert_uint_eq(rig_add(r, &r->c1, Sup_WorkerIssues,
+			      "{\"lease\":\"L1\"}"),
+	    AM_EXECUTED);
+	ck_assert_uint_eq(w->n_errors, 1);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(ends_are_remembered_and_the_oldest_forgotten)
+{
+	struct rig *r = rig_up(1, 0, 1);
+	struct worker *w;
+
+	for (int i = 0; i < LEASE_ENDS_MAX + 2; i++) {
+		flow_log_clear(&r->log);
+		w = rig_lease(r, &r->c1, ASK);
+		lease_revoke(w->lease, "released");
+		rig_end(w);
+	}
+	ck_assert_str_eq(ended(r, "L1"), "not ended");
+	ck_assert_str_eq(ended(r, "L2"), "not ended");
+	ck_assert_str_eq(ended(r, "L3"), "released");
+	ck_assert_str_eq(ended(r, "L1026"), "released");
+	rig_free(r);
+}
+END_TEST
+
+UNIT_MAIN("daemon leases", without_waiting_none_free_is_told_at_once,
+    a_waiter_is_told_when_its_time_is_over, priority_goes_first_then_arrival,
+    the_queue_is_bounded, bad_wishes_are_refused_with_a_reason,
+    a_user_gets_no_more_than_his_share,
+    a_client_gone_before_the_hello_gives_the_worker_back,
+    a_client_gone_while_the_worker_is_asked_gets_no_grant,
+    a_grant_that_cannot_be_told_is_taken_back,
+    a_confirmed_lease_outlives_the_asking_connection,
+    ttl_runs_only_without_connection_and_request,
+    max_waits_for_the_running_request, the_owners_exit_ends_the_lease,
+    another_start_time_is_another_process, only_its_holder_may_end_a_lease,
+    root_may_end_any_lease_and_call_it_admin,
+    another_reason_than_theirs_is_not_believed,
+    a_worker_that_does_not_let_go_is_killed, a_discarded_worker_is_replaced,
+    a_release_of_a_request_that_was_granted_meanwhile_ends_its_lease,
+    issues_count_against_the_worker_of_ones_own_lease_only,
+    ends_are_remembered_and_the_oldest_forgotten)

@@ -1,0 +1,315 @@
+/* Real processes: start, end, what escapes; the runtime directory. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/logs.h"
+#include "daemon/reap.h"
+#include "daemon/runtime.h"
+#include "daemon/spawn.h"
+#include "tests/unit/unit.h"
+
+struct run {
+	char dir[64];
+	char out[80];
+	char err[80];
+	int fd;
+};
+
+static void
+setup(struct run *r)
+{
+	*r = (struct run){ .dir = "/tmp/amproc.XXXXXX" };
+	ck_assert_ptr_nonnull(mkdtemp(r->dir));
+	(void)snprintf(r->out, sizeof(r->out), "%s/out", r->dir);
+	(void)snprintf(r->err, sizeof(r->err), "%s/err", r->dir);
+	ck_assert_int_eq(mkfifo(r->out, 0600), 0);
+	ck_assert_int_eq(mkfifo(r->err, 0600), 0);
+	r->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+}
+
+static void
+teardown(struct run *r)
+{
+	char cmd[128];
+
+	(void)close(r->fd);
+	(void)snprintf(cmd, sizeof(cmd), "rm -rf %s", r->dir);
+	ck_assert_int_eq(system(cmd), 0);
+}
+
+static int
+run_sh(const struct run *r, const char *script, pid_t *ret_pid)
+{
+	char sh[] = "/bin/sh", c[] = "-c", text[256];
+	char *argv[] = { sh, c, text, NULL };
+	char path[] = "PATH=/usr/bin:/bin";
+	char *env[] = { path, NULL };
+
+	(void)snprintf(text, sizeof(text), "%s", script);
+	return spawn_process(&(struct spawn){ .argv = argv,
+				 .env = env,
+				 .private_fd = r->fd,
+				 .public_fd = r->fd,
+				 .out = r->out,
+				 .err = r->err },
+	    ret_pid);
+}
+
+/* Blocks until it has exited; then reaps. */
+static void
+reap(pid_t pid, char *how, size_t size)
+{
+	siginfo_t info;
+
+	ck_assert_int_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	ck_assert(reap_process(pid, how, size));
+}
+
+START_TEST(an_error_of_exec_is_returned)
+{
+	char no[] = "/does/not/exist";
+	char *argv[] = { no, NULL }, *env[] = { NULL };
+	struct run r;
+	pid_t pid;
+
+	setup(&r);
+	ck_assert_int_eq(spawn_process(&(struct spawn){ .argv = argv,
+					   .env = env,
+					   .private_fd = r.fd,
+					   .public_fd = r.fd,
+					   .out = r.out,
+					   .err = r.err },
+			     &pid),
+	    -ENOENT);
+	teardown(&r);
+}
+END_TEST
+
+START_TEST(it_has_its_own_group_and_five_descriptors)
+{
+	struct run r;
+	char how[32];
+	pid_t pid;
+	int other = open("/dev/null", O_RDWR);
+
+	setup(&r);
+	ck_assert_int_eq(run_sh(&r,
+			     "test \"$(ls /proc/self/fd | tr '\\n' ' ')\" = "
+			     "'0 1 2 3 4 5 ' || exit 1; kill -STOP $$; exit 7",
+			     &pid),
+	    0);
+	ck_assert_int_eq(waitpid(pid, NULL, WUNTRACED), pid);
+	ck_assert_int_eq(getpgid(pid), pid);
+	ck_assert(!reap_process(pid, how, sizeof(how)));
+	ck_assert_int_eq(kill(pid, SIGCONT), 0);
+	reap(pid, how, sizeof(how));
+	ck_assert_str_eq(how, "status=7");
+	(void)close(other);
+	teardown(&r);
+}
+END_TEST
+
+START_TEST(its_children_die_with_it)
+{
+	struct run r;
+	char how[32];
+	pid_t pid;
+
+	setup(&r);
+	ck_assert_int_eq(reap_adopt_orphans(), 0);
+	ck_assert_int_eq(run_sh(&r, "sleep 100 & kill -9 $$", &pid), 0);
+	reap(pid, how, sizeof(how));
+	ck_assert_str_eq(how, "signal=9");
+	/* The sleeper is ours now, and dead. */
+	ck_assert_int_gt(waitpid(-pid, NULL, 0), 0);
+	ck_assert_int_eq(waitpid(-1, NULL, 0), -1);
+	ck_assert_int_eq(errno, ECHILD);
+	teardown(&r);
+}
+END_TEST
+
+static bool
+nobody(pid_t pid, void *arg)
+{
+	(void)pid;
+	(void)arg;
+	return false;
+}
+
+START_TEST(what_left_the_group_is_killed_as_our_child)
+{
+	struct run r;
+	char how[32];
+	pid_t pid;
+
+	setup(&r);
+	ck_assert_int_eq(reap_adopt_orphans(), 0);
+	ck_assert_int_eq(run_sh(&r, "setsid sleep 100 & kill -9 $$", &pid), 0);
+	reap(pid, how, sizeof(how));
+	while (waitpid(-1, NULL, WNOHANG) == 0)
+		reap_strays(nobody, NULL);
+	ck_assert_int_eq(waitpid(-1, NULL, 0), -1);
+	ck_assert_int_eq(errno, ECHILD);
+	teardown(&r);
+}
+END_TEST
+
+START_TEST(private_variables_are_not_passed_on)
+{
+	char a[] = "PATH=/bin", b[] = "LISTEN_FDS=1", c[] = "NOTIFY_SOCKET=x",
+	     d[] = "WATCHDOG_USEC=1", e[] = "JOURNAL_STREAM=1:2",
+	     f[] = "AM_KIND=old", g[] = "LISTENER=stays";
+	char *own[] = { a, b, c, d, e, f, g, NULL };
+	const char *add[] = { "AM_KIND=new", NULL };
+	char **env = spawn_env(own, add);
+
+	ck_assert_ptr_nonnull(env);
+	ck_assert_str_eq(env[0], "PATH=/bin");
+	ck_assert_str_eq(env[1], "LISTENER=stays");
+	ck_assert_str_eq(env[2], "AM_KIND=new");
+	ck_assert_ptr_null(env[3]);
+	spawn_env_free(env);
+}
+END_TEST
+
+/* ---- the runtime directory ---- */
+
+static int
+listen_at(const char *path)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	ck_assert_int_eq(listen(fd, 4), 0);
+	return fd;
+}
+
+START_TEST(a_second_one_is_refused_and_the_first_named)
+{
+	struct run r;
+	struct runtime a, b;
+	struct am_error err;
+	char dir[80], pid[32];
+
+	setup(&r);
+	(void)snprintf(dir, sizeof(dir), "%s/x/run", r.dir);
+	ck_assert_int_eq(runtime_open(&a, dir, "t", &err), 0);
+	ck_assert_int_eq(runtime_open(&b, dir, "t", &err), -EBUSY);
+	(void)snprintf(pid, sizeof(pid), "(pid %d)", (int)getpid());
+	ck_assert_ptr_nonnull(strstr(err.text, pid));
+	ck_assert_ptr_nonnull(strstr(err.text, "already"));
+	runtime_close(&a);
+	ck_assert_int_eq(access(dir, F_OK), -1);
+	ck_assert_int_eq(runtime_open(&b, dir, "t", &err), 0);
+	runtime_close(&b);
+	teardown(&r);
+}
+END_TEST
+
+START_TEST(leavings_of_the_dead_go_those_of_the_living_stay)
+{
+	struct run r;
+	struct runtime rt;
+	struct am_error err;
+	char dead[80], live[80], fifo[80];
+	int fd;
+
+	setup(&r);
+	(void)snprintf(dead, sizeof(dead), "%s/w1.priv", r.dir);
+	(void)snprintf(live, sizeof(live), "%s/w2.priv", r.dir);
+	(void)snprintf(fifo, sizeof(fifo), "%s/w1.out", r.dir);
+	(void)close(listen_at(dead));
+	fd = listen_at(live);
+	ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+	ck_assert_int_eq(runtime_open(&rt, r.dir, "t", &err), 0);
+	ck_assert_int_eq(access(dead, F_OK), -1);
+	ck_assert_int_eq(access(fifo, F_OK), -1);
+	ck_assert_int_eq(access(live, F_OK), 0);
+	ck_assert(runtime_is_live(&rt, 2));
+	ck_assert(!runtime_is_live(&rt, 1));
+	(void)close(fd);
+	runtime_close(&rt);
+	ck_assert_int_eq(access(live, F_OK), -1);
+	teardown(&r);
+}
+END_TEST
+
+START_TEST(a_bad_directory_is_refused_with_a_reason)
+{
+	struct run r;
+	struct runtime rt;
+	struct am_error err;
+	char path[256];
+
+	setup(&r);
+	(void)snprintf(path, sizeof(path), "%s/%0100d", r.dir, 0);
+	ck_assert_int_eq(runtime_open(&rt, path, "t", &err), -ENAMETOOLONG);
+	ck_assert_ptr_nonnull(strstr(err.text, "too long"));
+	ck_assert_int_eq(runtime_open(&rt, "rel/ative", "t", &err), -EINVAL);
+	ck_assert_int_eq(chmod(r.dir, 0777), 0);
+	ck_assert_int_eq(runtime_open(&rt, r.dir, "t", &err), -EPERM);
+	ck_assert_int_eq(chmod(r.dir, 0700), 0);
+	ck_assert_int_eq(runtime_open(&rt, r.out, "t", &err), -ENOTDIR);
+	teardown(&r);
+}
+END_TEST
+
+/* ---- logs ---- */
+
+START_TEST(lines_are_logged_whole_and_split_when_too_long)
+{
+	char path[80], text[LOGS_LINE_MAX + 20], line[LOGS_LINE_MAX * 2];
+	struct worker_log log;
+	struct am_loop *l = am_loop_new();
+	struct run r;
+	FILE *err;
+	int fd, n = 0;
+
+	setup(&r);
+	(void)snprintf(path, sizeof(path), "%s/w1.out", r.dir);
+	ck_assert_int_eq(logs_open(&log, l, "w1", "stdout", path), 0);
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "one\ntwo\r\n", 9);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(write(fd, text, sizeof(text)), sizeof(text));
+	err = freopen("/dev/null", "w", stderr);
+	ck_assert_ptr_nonnull(err);
+	(void)snprintf(line, sizeof(line), "%s/log", r.dir);
+	ck_assert_ptr_nonnull(freopen(line, "w+", stderr));
+	ck_assert_int_eq(am_loop_step(l, 1000), 0);
+	logs_done(&log);
+	(void)fflush(stderr);
+	rewind(stderr);
+	while (fgets(line, sizeof(line), stderr) != NULL) {
+		n++;
+		if (n == 1)
+			ck_assert_ptr_nonnull(strstr(line, "id=w1 | one\n"));
+		if (n == 2)
+			ck_assert_ptr_nonnull(strstr(line, "id=w1 | two\n"));
+	}
+	ck_assert_int_eq(n, 4);
+	ck_assert_int_eq(access(path, F_OK), -1);
+	(void)close(fd);
+	(void)am_loop_free(l);
+	teardown(&r);
+}
+END_TEST
+
+UNIT_MAIN("daemon processes", an_error_of_exec_is_returned,
+    it_has_its_own_group_and_five_descriptors, its_children_die_with_it,
+    what_left_the_group_is_killed_as_our_child,
+    private_variables_are_not_passed_on,
+    a_second_one_is_refused_and_the_first_named,
+    leavings_of_the_dead_go_those_of_the_living_stay,
+    a_bad_directory_is_refused_with_a_reason,
+    lines_are_logged_whole_and_split_when_too_long)
