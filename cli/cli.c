@@ -78,6 +78,18 @@ say(const struct cli *c, const char *text)
 		(void)fprintf(stderr, "amctl: %s\n", text);
 }
 
+void
+cli_err(const struct cli *c, const char *fmt, ...)
+{
+	char text[2 * AM_ERROR_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	say(c, text);
+}
+
 int
 cli_fail(struct cli *c, enum exit_code code, const char *name, const char *fmt,
     ...)

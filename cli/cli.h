@@ -108,6 +108,8 @@ int cli_fail(struct cli *c, enum exit_code code, const char *name,
 /* out_doc(); EX_OK or EX_MISSING after a message. */
 int cli_print(struct cli *c, struct am_val doc, struct am_val plain,
     const struct out_view *view);
+/* The message alone. */
+void cli_err(const struct cli *c, const char *fmt, ...) AM_PRINTF(2, 3);
 /* Something beside the result, on stderr; not with -q. */
 void cli_say(const struct cli *c, const char *fmt, ...) AM_PRINTF(2, 3);
 /* The word for --json: "ok", "failed", ... */

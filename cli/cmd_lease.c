@@ -64,6 +64,16 @@ wish_of(struct cli *c, struct client_wish *w)
 	return EX_OK;
 }
 
+/* Whole seconds as an integer. */
+static void
+put_seconds(struct am_buf *b, int64_t ms)
+{
+	if (ms % 1000 == 0)
+		am_put_int(b, ms / 1000);
+	else
+		am_put_double(b, (double)ms / 1000);
+}
+
 static void
 put_lease(struct am_buf *b, const struct leasefile *f)
 {
@@ -81,9 +91,9 @@ put_lease(struct am_buf *b, const struct leasefile *f)
 	am_put_str(b, "address");
 	am_put_str(b, l->address);
 	am_put_str(b, "ttl_s");
-	am_put_double(b, (double)l->ttl_ms / 1000);
+	put_seconds(b, l->ttl_ms);
 	am_put_str(b, "max_s");
-	am_put_double(b, (double)l->max_ms / 1000);
+	put_seconds(b, l->max_ms);
 }
 
 static void

@@ -11,43 +11,26 @@
 #include "lib/base/cleanup.h"
 #include "proto/mp.h"
 
-static const char *
-kind_name(uint64_t kind)
-{
-	static const char *const names[] = {
-		[ARPC_P_RESULT] = "result",
-		[ARPC_P_PROGRESS] = "progress",
-		[ARPC_P_CHUNK] = "chunk",
-		[ARPC_P_EVENT] = "event",
-	};
-
-	return kind < sizeof(names) / sizeof(*names) ? names[kind] : "unknown";
-}
-
 /* One of the array that info gave, as the document of it. 0, or -EBADMSG. */
 static int
 put_payload(struct am_val v, struct am_buf *b, uint64_t *ret_seq)
 {
-	static const char *const rest[] = { "name", "source", "data" };
+	static const char *const rest[] = { "kind", "name", "source", "data" };
 	struct mp c = mp_of(v);
 	uint32_t n = 0;
 	uint64_t seq = 0;
 	uint64_t req = 0;
-	uint64_t kind = 0;
 
 	if (mp_get_array(&c, &n) < 0 || n != 6 ||
 	    mp_get_uint(&c, UINT64_MAX, &seq) < 0 ||
-	    mp_get_uint(&c, UINT32_MAX, &req) < 0 ||
-	    mp_get_uint(&c, UINT32_MAX, &kind) < 0)
+	    mp_get_uint(&c, UINT32_MAX, &req) < 0)
 		return -EBADMSG;
 	am_put_map(b, 6);
 	am_put_str(b, "seq");
 	am_put_uint(b, seq);
 	am_put_str(b, "req");
 	am_put_uint(b, req);
-	am_put_str(b, "kind");
-	am_put_str(b, kind_name(kind));
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(rest) / sizeof(*rest); i++) {
 		struct am_val part;
 
 		if (mp_get_val(&c, &part) < 0)
@@ -88,6 +71,20 @@ fetch(struct cli *c, struct attach *a, uint64_t *since, struct am_buf *docs)
 			*since = seq;
 	}
 	return (int)n;
+}
+
+/* The worker sends as many as fit into a frame. */
+static int
+fetch_all(struct cli *c, struct attach *a, uint64_t since, struct am_buf *docs)
+{
+	int all = 0;
+	int n;
+
+	do {
+		n = fetch(c, a, &since, docs);
+		all += n > 0 ? n : 0;
+	} while (n > 0);
+	return n < 0 ? n : all;
 }
 
 /* What was written is acknowledged, and leaves the outbox. */
@@ -190,7 +187,7 @@ cmd_payloads(struct cli *c)
 		return rc;
 	if (cli_has(c, OPT_FOLLOW))
 		return follow(c, &a, since);
-	n = fetch(c, &a, &since, &docs);
+	n = fetch_all(c, &a, since, &docs);
 	if (n < 0)
 		return -n;
 	rc = print_array(c, &docs, n);

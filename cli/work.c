@@ -95,6 +95,8 @@ struct work {
 	double ms;
 	bool is_final; /* the result came */
 	struct verdict verdict;
+	const char
+	    *result; /* "executed", ...; NULL: an error answer, or none */
 	uint64_t seq;
 	struct am_buf name;
 	struct am_buf source;
@@ -227,6 +229,8 @@ put_error(const struct verdict *v, struct am_buf *b)
 static const char *
 result_word(const struct call *call)
 {
+	if (!call->done || call->status != NETMACH_OK)
+		return NULL;
 	if (call->result == AM_EXECUTED)
 		return "executed";
 	return call->result == AM_CANCELED ? "canceled" : "queued";
@@ -243,7 +247,7 @@ put_doc(struct work *w, struct am_buf *b)
 	am_put_str(b, "status");
 	am_put_str(b, v->status);
 	am_put_str(b, "result");
-	am_put_str(b, result_word(&w->s->call));
+	am_put_str(b, w->result);
 	if (!ok)
 		put_error(v, b);
 	else if (w->is_final)
@@ -263,11 +267,12 @@ say_verdict(struct work *w)
 	    w->conf->states[0]);
 
 	if (v->exit == EX_DENIED)
-		(void)fprintf(stderr, "amctl: %s: %s: not permitted: %s\n",
-		    w->cli->cmd->name, state, v->message);
+		cli_err(w->cli, "%s: not permitted: %s", state, v->message);
+	else if (strcmp(v->code, "canceled") == 0 ||
+	    strcmp(v->code, v->status) == 0)
+		cli_err(w->cli, "%s: %s: %s", state, v->code, v->message);
 	else
-		(void)fprintf(stderr, "amctl: %s: %s: %s: %s%s%s\n",
-		    w->cli->cmd->name, state, v->status, v->code,
+		cli_err(w->cli, "%s: %s: %s%s%s", state, v->status, v->code,
 		    v->message[0] != '\0' ? ": " : "", v->message);
 }
 
@@ -280,6 +285,9 @@ print(struct work *w)
 	const struct verdict *v = &w->verdict;
 	bool json = c->out.ops == &out_json_ops;
 
+	/* The last clocks come a moment after the result. */
+	if (json && !w->s->down && v->exit != EX_TIMEOUT)
+		(void)session_sync(w->s, cli_io_deadline(c));
 	put_doc(w, &b);
 	if (v->exit != EX_OK) {
 		say_verdict(w);
@@ -288,7 +296,7 @@ print(struct work *w)
 			(void)out_doc(&c->out, am_buf_val(&b), AM_NONE, NULL);
 		return (int)v->exit;
 	}
-	am_put_str(&word, result_word(&w->s->call));
+	am_put_str(&word, w->result);
 	if (w->is_final)
 		return cli_print(c, am_buf_val(&b), am_buf_val(&w->data), NULL);
 	return cli_print(c, am_buf_val(&b), am_buf_val(&word), &out_bare);
@@ -354,6 +362,7 @@ work_do(struct cli *c, struct session *s, const struct work_conf *conf)
 	s->on_payload = NULL;
 	s->arg = NULL;
 	w.ms = (double)(clock_ns() - w.start_ns) / (double)NS_PER_MS;
+	w.result = result_word(&s->call);
 	if (judge(&w, rc) != EX_OK)
 		return EX_UNKNOWN;
 	rc = print(&w);

@@ -110,15 +110,15 @@ START_TEST(only_json_has_a_document_of_an_error)
 	struct out o;
 
 	out_init(&o, OUT_TABLE, NULL, false);
-	out_fail(&o, "lost", "ttl", "it is over");
+	out_fail(&o, "canceled", "lost", "it is over");
 	ck_assert_uint_eq(o.buf.len, 0);
 	out_done(&o);
 	out_init(&o, OUT_JSON, NULL, true);
-	out_fail(&o, "lost", "ttl", "it is over");
+	out_fail(&o, "canceled", "lost", "it is over");
 	/* One document, not two. */
-	out_fail(&o, "lost", "ttl", "it is over");
+	out_fail(&o, "canceled", "lost", "it is over");
 	ck_assert_str_eq(buf_text(&o.buf),
-	    "{\"status\":\"lost\",\"error\":{\"code\":\"ttl\","
+	    "{\"status\":\"canceled\",\"error\":{\"code\":\"lost\","
 	    "\"message\":\"it is over\"}}\n");
 	out_done(&o);
 }
