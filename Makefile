@@ -127,7 +127,7 @@ $(BUILD)/tests/conformance: $(conformance_o) $(lib)
 	$(link) -pie $(lib_libs) -lz
 $(BUILD)/tests/bench: $(bench_o) $(lib)
 	@mkdir -p $(@D)
-	$(link) -pie $(lib_libs) -lm
+	$(link) -pie $(lib_libs) -lm -lz
 
 $(generated): $(BUILD)/%: %.in FORCE
 	@mkdir -p $(@D)

@@ -25,6 +25,7 @@ double bench_ns(void (*fn)(void *arg, uint64_t n), void *arg);
 /* Each measures a group and reports it. */
 void bench_codec(void);
 void bench_machine(void);
+void bench_large(void);
 void bench_rpc(void);
 void bench_push(void);
 

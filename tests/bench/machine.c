@@ -32,6 +32,12 @@ on_state(struct am_event *ev)
 	((struct subject *)ev->arg)->n_fired++;
 }
 
+static void
+on_end(struct am_event *ev)
+{
+	((struct subject *)ev->arg)->n_fired++;
+}
+
 static const struct am_handler handlers_of[] = { [A] = { .state = on_state } };
 static const struct am_handlers handlers = {
 	.name = "bench",
@@ -137,6 +143,23 @@ bench_four(void)
 }
 
 static void
+bench_supervisor_handlers(struct subject *s)
+{
+	static const struct am_handler of[Sup__COUNT] = {
+		[Sup_Heartbeat] = { .state = on_state, .end = on_end },
+	};
+	static const struct am_handlers two = {
+		.name = "two",
+		.of = of,
+		.len = Sup__COUNT,
+	};
+
+	assert(am_bind(s->m, &two, s) == 0);
+	report("m3h", "the same as m3, two handlers", bench_ns(add_remove, s),
+	    "ns", 120);
+}
+
+static void
 bench_supervisor(void)
 {
 	static const am_id running[] = { Sup_Start, Sup_PublicRpcReady,
@@ -153,6 +176,7 @@ bench_supervisor(void)
 	    bench_ns(add_remove, &s), "ns", 60);
 	report("m3b", "supervisor, [ErrWorker Exception] pair",
 	    bench_ns(exception_pair, &s), "ns", 400);
+	bench_supervisor_handlers(&s);
 	am_machine_free(s.m);
 }
 

@@ -14,6 +14,7 @@ static const struct {
 } groups[] = {
 	{ "codec", bench_codec },
 	{ "machine", bench_machine },
+	{ "large", bench_large },
 	{ "rpc", bench_rpc },
 	{ "push", bench_push },
 };
