@@ -133,6 +133,8 @@ am_bind(struct am_machine *m, const struct am_handlers *h, void *arg)
 	t->refs++;
 	if (h->n_pairs > 0 || bits_any(table_set(t, H_SELF, s->nw), s->nw))
 		m->self_or_pair = true;
+	if (h->any_enter != NULL || h->any_state != NULL)
+		m->any = true;
 	grown[m->n_bindings++] = (struct binding){ .table = t, .arg = arg };
 	return 0;
 }

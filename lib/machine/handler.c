@@ -373,29 +373,15 @@ ask_pairs(struct tx *tx)
 	return true;
 }
 
-/* With one state only, which has no self and no pair handlers. */
-static bool
-negotiate_one(struct tx *tx)
-{
-	if (tx->fast == FAST_EXIT && !ask_state(tx, H_EXIT, tx->ev.called[0]))
-		return false;
-	if ((tx->fast == FAST_ENTER || tx->fast == FAST_REENTER) &&
-	    !ask_state(tx, H_ENTER, tx->ev.called[0]))
-		return false;
-	return ask_any(tx);
-}
-
 bool
 negotiate(struct tx *tx)
 {
-	if (tx->fast != FAST_NO)
-		return negotiate_one(tx);
 	if (!ask_exits(tx) || !ask_enters(tx) || !ask_selves(tx) ||
 	    !ask_pairs(tx))
 		return false;
 	if (tx->ev.automatic && !bits_any(tx->target_set.w, tx->m->schema->nw))
 		return false;
-	return ask_any(tx);
+	return !tx->m->any || ask_any(tx);
 }
 
 /* ---- final handlers (semantics.md 8.4) ---- */
@@ -435,11 +421,11 @@ run_finals(struct tx *tx, size_t *ret_failed)
 	const struct am_machine *m = tx->m;
 
 	*ret_failed = SIZE_MAX;
-	if (tx->n_exits > 0 && any_bound(m, H_END, tx->exits.w))
+	if (any_bound(m, H_END, tx->exits.w))
 		for (size_t i = 0; i < tx->n_exits; i++)
 			if (!tell_state(tx, H_END, tx->exit_list[i]))
 				return false;
-	if (tx->fast == FAST_NO && !any_bound(m, H_STATE, tx->enters.w))
+	if (!any_bound(m, H_STATE, tx->enters.w))
 		return true;
 	for (size_t i = 0; i < tx->n_target; i++) {
 		if (bits_test(tx->enters.w, tx->target[i]) &&
@@ -447,6 +433,46 @@ run_finals(struct tx *tx, size_t *ret_failed)
 			*ret_failed = i;
 			return false;
 		}
+	}
+	return true;
+}
+
+bool
+negotiate_one(struct tx *tx, am_id id)
+{
+	switch (tx->fast) {
+	case FAST_UNKNOWN:
+	case FAST_NO:
+	case FAST_STAY:
+	case FAST_NONE:
+		break;
+	case FAST_ENTER:
+	case FAST_REENTER:
+		if (!ask_state(tx, H_ENTER, id))
+			return false;
+		break;
+	case FAST_EXIT:
+		if (!ask_state(tx, H_EXIT, id))
+			return false;
+		break;
+	}
+	return !tx->m->any || ask_any(tx);
+}
+
+bool
+run_final_one(struct tx *tx, am_id id)
+{
+	switch (tx->fast) {
+	case FAST_UNKNOWN:
+	case FAST_NO:
+	case FAST_STAY:
+	case FAST_NONE:
+		break;
+	case FAST_ENTER:
+	case FAST_REENTER:
+		return tell_state(tx, H_STATE, id);
+	case FAST_EXIT:
+		return tell_state(tx, H_END, id);
 	}
 	return true;
 }

@@ -107,6 +107,7 @@ struct am_machine {
 	bool dying; /* freed inside a callback */
 	bool mirror;
 	bool self_or_pair; /* such handlers are bound */
+	bool any;          /* any_enter or any_state is bound */
 	uint8_t steady;    /* enum steady */
 	uint32_t pins;     /* callers on the stack that still need the memory */
 	uint32_t pending;  /* appended mutations that wait */
@@ -201,6 +202,9 @@ bool negotiate(struct tx *tx);
 /* False: one failed, the caller rolls back; *ret_failed: the position in the
  * target of the state whose handler it was, SIZE_MAX for an end handler. */
 bool run_finals(struct tx *tx, size_t *ret_failed);
+/* The same where the one called state is all that changes. */
+bool negotiate_one(struct tx *tx, am_id id);
+bool run_final_one(struct tx *tx, am_id id);
 bool run_any_state(struct tx *tx);
 
 /* bind.c */

@@ -106,8 +106,6 @@ run_auto(struct am_machine *m, struct tx *tx)
 	};
 	struct set candidates;
 
-	if (s->n_auto == 0)
-		return;
 	for (size_t i = 0; i < s->nw; i++)
 		candidates.w[i] = s->automatic[i] & ~m->active[i];
 	for (SET_EACH(id, candidates.w, s->nw))
@@ -125,7 +123,7 @@ run(struct am_machine *m, const struct request *rq, struct tx *tx, bool first)
 
 	if (first && result == AM_CANCELED)
 		set_why(m, tx->why);
-	if (tx->may_auto && !m->dying)
+	if (tx->may_auto && m->schema->n_auto > 0 && !m->dying)
 		run_auto(m, tx);
 	return result;
 }
@@ -215,10 +213,11 @@ called_has(const struct request *rq, am_id id)
 static bool
 queue_full(const struct am_machine *m, const struct request *rq, size_t want)
 {
-	bool active = am_is1(m, m->schema->exception);
+	bool active;
 
 	if (m->queue.len + want <= QUEUE_LIMIT)
 		return false;
+	active = am_is1(m, m->schema->exception);
 	if (rq->op == AM_SET || !called_has(rq, m->schema->exception))
 		return true;
 	return rq->op == AM_ADD ? active : !active;
@@ -376,14 +375,12 @@ has_handler(const struct am_machine *m, enum fast plan, am_id id)
 	for (size_t i = 0; i < m->n_bindings; i++) {
 		const struct handler_table *t = m->binding[i].table;
 
-		if (t->h->any_enter != NULL || t->h->any_state != NULL)
-			return true;
 		if (plan != FAST_STAY && plan != FAST_NONE &&
 		    (bits_test(table_set(t, before, nw), id) ||
 			bits_test(table_set(t, after, nw), id)))
 			return true;
 	}
-	return m->self_or_pair;
+	return m->self_or_pair || m->any;
 }
 
 /* May it lead to an auto transition? */

@@ -5,31 +5,30 @@
 static void
 tx_init(struct tx *tx, struct am_machine *m, const struct request *rq)
 {
-	tx->ev = (struct am_event){
-		.machine = m,
-		.op = rq->op,
-		.called = rq->called,
-		.n_called = rq->n_called,
-		.automatic = rq->automatic,
-		.check = rq->check,
-		.args = rq->args,
-		.source = rq->source,
-	};
+	struct am_event *ev = &tx->ev;
+
+	ev->machine = m;
+	ev->op = rq->op;
+	ev->called = rq->called;
+	ev->n_called = rq->n_called;
+	ev->automatic = rq->automatic;
+	ev->check = rq->check;
+	ev->args = rq->args;
+	ev->source = rq->source;
 	tx->m = m;
 	tx->call = NULL;
+	tx->fast = rq->fast;
 	tx->accepted = true;
 	tx->completed = tx->failing = tx->refused = false;
 	tx->ticked = tx->may_auto = false;
-	tx->fast = rq->fast;
 	tx->n_exits = 0;
 	tx->time_after = NULL;
 	tx->why_len = 0;
 	tx->why[0] = '\0';
-	bits_zero(tx->called.w, m->schema->nw);
+	for (size_t i = 0; i < m->schema->nw; i++)
+		tx->called.w[i] = tx->enters.w[i] = tx->exits.w[i] = 0;
 	for (size_t i = 0; i < rq->n_called; i++)
 		bits_set(tx->called.w, rq->called[i]);
-	bits_zero(tx->enters.w, m->schema->nw);
-	bits_zero(tx->exits.w, m->schema->nw);
 }
 
 /* semantics.md 5, step 1. */
@@ -114,35 +113,6 @@ resolve_auto_again(struct tx *tx)
 	exits_and_enters(tx);
 }
 
-/* Handlers see the one called state only: it is all of the lists. */
-static bool
-resolve_fast(struct tx *tx)
-{
-	am_id id = tx->ev.called[0];
-
-	if (tx->fast == FAST_UNKNOWN)
-		tx->fast = fast_plan(tx->m, tx->ev.op, id);
-	tx->n_target = 0;
-	switch (tx->fast) {
-	case FAST_UNKNOWN:
-	case FAST_NO:
-		return false;
-	case FAST_STAY:
-	case FAST_NONE:
-		break;
-	case FAST_ENTER:
-	case FAST_REENTER:
-		bits_set(tx->enters.w, id);
-		tx->target[tx->n_target++] = id;
-		break;
-	case FAST_EXIT:
-		bits_set(tx->exits.w, id);
-		tx->exit_list[tx->n_exits++] = id;
-		break;
-	}
-	return true;
-}
-
 /* semantics.md 13. */
 static void
 apply(struct tx *tx)
@@ -151,10 +121,6 @@ apply(struct tx *tx)
 	size_t nw = m->schema->nw;
 
 	tx->ticked = bits_any(tx->enters.w, nw) || bits_any(tx->exits.w, nw);
-	if (tx->fast != FAST_NO) {
-		fast_apply(m, tx->fast, tx->ev.called[0]);
-		return;
-	}
 	for (SET_EACH(id, tx->enters.w, nw))
 		m->clock[id] += bits_test(m->active, id) ? 2 : 1;
 	for (SET_EACH(id, tx->exits.w, nw))
@@ -214,6 +180,22 @@ called_exception(const struct tx *tx)
 	return bits_test(tx->called.w, tx->m->schema->exception);
 }
 
+/* Once for the failure, and once more for the phase (QUIRK 13, BUG 2). */
+static void
+rollback_final(struct tx *tx, size_t failed)
+{
+	if (!called_exception(tx))
+		rollback(tx, failed);
+	rollback(tx, failed);
+}
+
+static void
+rollback_any_state(struct tx *tx)
+{
+	if (!called_exception(tx))
+		rollback(tx, SIZE_MAX);
+}
+
 /* Steps 8 and 9. */
 static bool
 finals(struct tx *tx)
@@ -223,17 +205,66 @@ finals(struct tx *tx)
 	if (tx->m->n_bindings == 0)
 		return true;
 	if (!run_finals(tx, &failed)) {
-		if (!called_exception(tx))
-			rollback(tx, failed);
-		rollback(tx, failed);
+		rollback_final(tx, failed);
 		return false;
 	}
-	if (!run_any_state(tx)) {
-		if (!called_exception(tx))
-			rollback(tx, SIZE_MAX);
+	if (!tx->m->any || run_any_state(tx))
+		return true;
+	rollback_any_state(tx);
+	return false;
+}
+
+/* ---- the one called state is all that changes ---- */
+
+/* The lists as the general steps would make them, of what changes. */
+static void
+list_one(struct tx *tx, am_id id)
+{
+	tx->n_target = 0;
+	if (tx->fast == FAST_ENTER || tx->fast == FAST_REENTER) {
+		bits_set(tx->enters.w, id);
+		tx->target[tx->n_target++] = id;
+		tx->ticked = true;
+	} else if (tx->fast == FAST_EXIT) {
+		bits_set(tx->exits.w, id);
+		tx->ticked = true;
+	}
+}
+
+static bool
+steps_of_one(struct tx *tx)
+{
+	struct am_machine *m = tx->m;
+	am_id id = tx->ev.called[0];
+
+	if (m->n_bindings > 0 && (!negotiate_one(tx, id) || m->dying))
+		return false;
+	list_one(tx, id);
+	fast_apply(m, tx->fast, id);
+	if (m->n_bindings == 0)
+		return true;
+	if (!run_final_one(tx, id)) {
+		rollback_final(tx, tx->fast == FAST_EXIT ? SIZE_MAX : 0);
 		return false;
 	}
-	return true;
+	if (!m->any || run_any_state(tx))
+		return true;
+	rollback_any_state(tx);
+	return false;
+}
+
+/* Is it one state, and nothing else to happen? */
+static bool
+find_fast(struct tx *tx)
+{
+	const struct am_event *ev = &tx->ev;
+
+	if (ev->n_called != 1 || ev->op == AM_SET || ev->automatic ||
+	    ev->check || tx->m->self_or_pair)
+		return false;
+	if (tx->fast == FAST_UNKNOWN)
+		tx->fast = fast_plan(tx->m, ev->op, ev->called[0]);
+	return tx->fast != FAST_NO;
 }
 
 /* ---- what follows ---- */
@@ -281,11 +312,6 @@ trace_end(struct tx *tx)
 static bool
 plan(struct tx *tx)
 {
-	if (tx->ev.n_called != 1 || tx->ev.op == AM_SET || tx->ev.automatic ||
-	    tx->ev.check || tx->m->self_or_pair)
-		tx->fast = FAST_NO;
-	else if (resolve_fast(tx))
-		return true;
 	resolve(tx, tx->target, states_to_set(tx));
 	if (relations_accept(tx)) {
 		exits_and_enters(tx);
@@ -297,10 +323,12 @@ plan(struct tx *tx)
 }
 
 static bool
-transition_steps(struct tx *tx)
+steps(struct tx *tx)
 {
 	const struct am_machine *m = tx->m;
 
+	if (find_fast(tx))
+		return steps_of_one(tx);
 	if (!plan(tx))
 		return false;
 	if (m->n_bindings > 0 && (!negotiate(tx) || m->dying))
@@ -318,14 +346,14 @@ transition_run(struct am_machine *m, const struct request *rq, struct tx *tx)
 {
 	tx_init(tx, m, rq);
 	m->tx = tx;
-	tx->accepted = transition_steps(tx);
+	tx->accepted = steps(tx);
 	m->tx = NULL;
 	tx->may_auto = may_auto(tx);
 	if (!tx->accepted && tx->why_len == 0)
 		why_add(tx, "canceled");
 	if (m->n_tracers > 0)
 		trace_end(tx);
-	free(tx->time_after);
-	tx->time_after = NULL;
+	if (tx->time_after != NULL)
+		free(tx->time_after);
 	return tx->accepted ? AM_EXECUTED : AM_CANCELED;
 }
