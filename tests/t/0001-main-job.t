@@ -13,7 +13,6 @@ ok "workers" amctl workers --json
 out '"id":"w1"'
 out '"state":"idle"'
 ok "the supervisor's machine" amctl --super is Start Ready PoolReady
-base=$(fds)
 
 ok "request-worker" amctl request-worker --json
 for key in lease name worker pid address ttl_s max_s; do
@@ -61,8 +60,4 @@ exits 9 "run exits as its command" amctl run -- sh -c 'exit 9'
 ok "version" amctl version
 ok "help" amctl help
 ok "help exit-codes" amctl help exit-codes
-until_ok 5000 no_leases
-same_fds() { [ "$(fds)" -eq "$base" ]; }
-until_ok 5000 same_fds
-is "no fd more than before" "$(fds)" "$base"
 finish

@@ -21,6 +21,7 @@ T_DIR=$(mktemp -d "${TMPDIR:-/tmp}/amt.XXXXXX")
 T_N=0
 T_BAD=0
 T_PID=
+T_FDS=
 T_ERR=$T_DIR/cmd.err
 T_OUT=$T_DIR/cmd.out
 LOG=$T_DIR/amnoded.log
@@ -108,6 +109,7 @@ start_only() { # start_only SECTION.KEY=VALUE...: does not wait for READY
 
 start() { # READY=1 came, so the public socket listens
 	t_exec=
+	T_FDS=
 	start_only "$@" || {
 		result 1 "amnoded starts"
 		diag <"$LOG"
@@ -121,9 +123,17 @@ pool_ready() {
 		cat "$T_ERR" "$LOG" | tail -n 40 | diag
 		exit 1
 	}
+	[ -z "$T_FDS" ] || return 0
+	until_ok 10000 none_starting
+	T_FDS=$(fds)
+	T_WORKERS=$(pool ready)
 }
 
 fds() { find "/proc/$T_PID/fd" -mindepth 1 2>/dev/null | wc -l; }
+pool() { amctl status --json --field "pool.$1"; }
+none_starting() { [ "$(pool starting)" = 0 ]; }
+# As many workers as when the pool was ready first, and no fd more.
+settled() { [ "$(pool ready)" = "$T_WORKERS" ] && [ "$(fds)" -le "$T_FDS" ]; }
 
 # Processes with our mark, but for this shell and its children at work here.
 left_processes() {
@@ -140,8 +150,12 @@ left_processes() {
 
 no_leases() { [ "$(amctl leases --json)" = "[]" ]; }
 
-stop() { # TERM, and it must be gone in time
+stop() { # TERM, and it must be gone in time; before that, nothing may be held
 	[ -n "$T_PID" ] || return 0
+	if [ -n "$T_FDS" ]; then
+		until_ok 10000 settled
+		result $? "no fd is left: as many as before" || echo "$(fds) fds, $(pool ready) workers; before: $T_FDS, $T_WORKERS" | diag
+	fi
 	kill -TERM "$T_PID" 2>/dev/null
 	amtest wait-gone "$T_PID" 30000
 	t_rc=$?
@@ -156,6 +170,8 @@ none_left() {
 	left=$(find "$RUN" -mindepth 1 ! -name lock 2>/dev/null)
 	[ -z "$left" ]
 	result $? "no socket or FIFO is left behind" || echo "$left" | diag
+	! grep -nE 'Sanitizer|runtime error:|Assertion' "$LOG" >"$T_OUT" 2>&1
+	result $? "no finding of a sanitizer, no failed assertion" || head -c 4000 "$T_OUT" | diag
 }
 
 finish() {
