@@ -252,6 +252,21 @@ lease_offer(struct super *s, struct worker *w, struct waiter *waiter)
 	return l;
 }
 
+/* Its worker did not take the lease: the waiter has lost nothing by it. */
+static void
+waiter_back(struct waiter *waiter)
+{
+	if (waiter->client == NULL) {
+		(void)waiter_free(waiter);
+		return;
+	}
+	owner_on_exit(&waiter->owner, NULL, NULL);
+	if (super_is(waiter->super, Sup_Draining))
+		waiter_refuse(waiter, "draining", "the supervisor stops");
+	else
+		waiter_queue_head(waiter);
+}
+
 void
 lease_refused(struct lease *l, const char *why)
 {
@@ -266,12 +281,7 @@ lease_refused(struct lease *l, const char *why)
 	l->waiter = NULL;
 	/* Before it is freed, nobody may find it half dead. */
 	(void)lease_free(l);
-	if (waiter->client == NULL) {
-		(void)waiter_free(waiter);
-	} else {
-		owner_on_exit(&waiter->owner, NULL, NULL);
-		waiter_queue_head(waiter);
-	}
+	waiter_back(waiter);
 	am_put_map(&b, 1);
 	am_put_str(&b, "next");
 	am_put_bool(&b, true);
@@ -359,6 +369,7 @@ lease_close(struct lease *l, const char *reason)
 {
 	struct super *s = l->super;
 	struct lease_end *end = &s->ends.ring[s->ends.next];
+	struct waiter *waiter = NULL;
 
 	*end = (struct lease_end){ .number = l->number };
 	(void)snprintf(end->reason, sizeof(end->reason), "%s", reason);
@@ -370,5 +381,12 @@ lease_close(struct lease *l, const char *reason)
 	    l->id, l->worker->id, reason,
 	    (clock_ns() - l->since_ns) / NS_PER_MS);
 	l->worker->idle_ns = clock_ns();
+	/* The worker died while it was asked: the client knows of nothing. */
+	if (l->phase == LEASE_OFFERED) {
+		waiter = l->waiter;
+		l->waiter = NULL;
+	}
 	(void)lease_free(l);
+	if (waiter != NULL)
+		waiter_back(waiter);
 }

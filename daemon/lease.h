@@ -92,7 +92,8 @@ void lease_revoke(struct lease *l, const char *reason);
 void lease_ending(struct lease *l, const char *reason);
 /* +LeaseEnded {lease, worker, reason} */
 void lease_add_ended(struct lease *l, const char *reason);
-/* In LeaseEndedState: remembers the end, gives the worker back; frees. */
+/* In LeaseEndedState: remembers the end, gives the worker back; frees. If the
+ * worker was still being asked, the waiter goes back to the head. */
 void lease_close(struct lease *l, const char *reason);
 
 /* May this client end it? Its token, the connection that asked, the same user,

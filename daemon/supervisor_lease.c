@@ -334,6 +334,7 @@ lease_ended_state(struct am_event *ev)
 	(void)am_get_text(ev->args, "reason", reason, sizeof(reason));
 	w = l->worker;
 	lease_close(l, reason);
+	waiters_show(s);
 	pool_available(s);
 	promote(s);
 	if (w->ready && w->why[0] == '\0' &&

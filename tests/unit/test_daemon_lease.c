@@ -169,6 +169,24 @@ START_TEST(a_client_gone_while_the_worker_is_asked_gets_no_grant)
 }
 END_TEST
 
+START_TEST(a_worker_that_dies_while_asked_costs_its_waiter_nothing)
+{
+	struct rig *r = rig_up(2, 0, 2);
+	struct worker *w = rig_worker(r, "w1");
+
+	(void)rig_add(r, &r->c1, Sup_LeaseRequested, ASK);
+	ck_assert_ptr_nonnull(w->lease);
+	worker_on_gone(w, "eof");
+	ck_assert_str_eq(ended(r, "L1"), "worker-died");
+	ck_assert_uint_eq(r->n_told, 0);
+	/* Below Min nothing is lent, but the place in the queue is kept. */
+	ck_assert_uint_eq(r->super.waiters.n, 1);
+	ck_assert(super_is(&r->super, Sup_ClientsWaiting));
+	ck_assert_uint_eq(TAILQ_FIRST(&r->super.waiters.list)->request, 1);
+	rig_free(r);
+}
+END_TEST
+
 START_TEST(a_grant_that_cannot_be_told_is_taken_back)
 {
 	struct rig *r = rig_up(1, 0, 1);
@@ -425,6 +443,7 @@ UNIT_MAIN("daemon leases", without_waiting_none_free_is_told_at_once,
     a_user_gets_no_more_than_his_share,
     a_client_gone_before_the_hello_gives_the_worker_back,
     a_client_gone_while_the_worker_is_asked_gets_no_grant,
+    a_worker_that_dies_while_asked_costs_its_waiter_nothing,
     a_grant_that_cannot_be_told_is_taken_back,
     a_confirmed_lease_outlives_the_asking_connection,
     ttl_runs_only_without_connection_and_request,
