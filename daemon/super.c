@@ -163,6 +163,16 @@ super_drain_idle(struct super *s)
 	}
 }
 
+void
+super_end_if_empty(struct super *s)
+{
+	static const am_id last[] = { Sup_Start, Sup_PoolStarting };
+
+	/* -Start alone would leave PoolStarting (rule 30). */
+	if (super_is(s, Sup_Draining) && s->pool.n_workers == 0)
+		(void)am_remove(s->machine, last, 2, AM_NONE);
+}
+
 /* First at once, then when StopTimeout is over, then it has lasted too long. */
 static void
 on_drain(void *arg)
@@ -223,8 +233,8 @@ super_err_worker(struct super *s, const char *id, const char *text, bool stuck)
 	am_put_str(&b, "stuck");
 	am_put_bool(&b, stuck);
 	/* While ErrPool holds Exception it must stay (rule 28). */
-	(void)mach_pulse(s->machine, states, 2, states,
-	    s->pool.broken ? 1 : 2, am_buf_val(&b));
+	(void)mach_pulse(s->machine, states, 2, states, s->pool.broken ? 1 : 2,
+	    am_buf_val(&b));
 	am_buf_done(&b);
 }
 

@@ -104,6 +104,8 @@ void super_public_ready(struct super *s);
 void super_drain(struct super *s);
 /* Kills everything now; it ends when all are reaped. */
 void super_hurry(struct super *s);
+/* Draining, and no worker is left: -Start. */
+void super_end_if_empty(struct super *s);
 /* Draining: ends leases without a running request. */
 void super_drain_idle(struct super *s);
 

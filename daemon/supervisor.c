@@ -26,16 +26,6 @@ add_ready(struct super *s)
 		(void)am_add1(s->machine, Sup_Ready, AM_NONE);
 }
 
-/* Nothing is left: -Start alone would leave PoolStarting (rule 30). */
-static void
-end_if_empty(struct super *s)
-{
-	static const am_id last[] = { Sup_Start, Sup_PoolStarting };
-
-	if (super_is(s, Sup_Draining) && s->pool.n_workers == 0)
-		(void)am_remove(s->machine, last, 2, AM_NONE);
-}
-
 /* ---- errors ---- */
 
 /* A handler of ours failed: noted, and it goes on. */
@@ -162,12 +152,13 @@ draining_state(struct am_event *ev)
 	waiters_show(s);
 	for (w = TAILQ_FIRST(&s->pool.workers); w != NULL; w = next) {
 		next = TAILQ_NEXT(w, link);
-		if (w->phase == WORKER_NEW)
+		/* A row without a process; a failed start is told of no more. */
+		if (w->phase == WORKER_NEW || w->phase == WORKER_EXITED)
 			worker_free(w);
 		else if (w->lease == NULL && w->why[0] == '\0')
 			(void)worker_kill(w, "drain");
 	}
-	end_if_empty(s);
+	super_end_if_empty(s);
 	(void)am_timer_start(&s->drain, 0);
 }
 
@@ -316,7 +307,7 @@ worker_killed_state(struct am_event *ev)
 		lease_close(w->lease, "worker-died");
 	worker_free(w);
 	pool_check(s);
-	end_if_empty(s);
+	super_end_if_empty(s);
 }
 
 /* ---- the table ---- */

@@ -313,6 +313,19 @@ START_TEST(a_second_stop_signal_kills_at_once)
 }
 END_TEST
 
+START_TEST(draining_a_pool_whose_program_is_missing_ends)
+{
+	struct rig *r = rig_new(2, 0, 2, NULL, 0);
+
+	r->spawn_error = -ENOENT;
+	super_start(&r->super);
+	ck_assert_uint_eq(r->super.pool.n_workers, 2);
+	super_drain(&r->super);
+	ck_assert(r->stopped);
+	rig_free(r);
+}
+END_TEST
+
 START_TEST(draining_ends_leases_without_a_request_and_in_the_end_all)
 {
 	struct rig *r = rig_up(2, 0, 2);
@@ -349,4 +362,5 @@ UNIT_MAIN("daemon pool", wanted_is_what_the_formula_says,
     an_error_keeps_a_worker_out_of_lending_for_a_while, old_errors_do_not_count,
     three_silent_health_checks_are_one_error,
     a_second_stop_signal_kills_at_once,
+    draining_a_pool_whose_program_is_missing_ends,
     draining_ends_leases_without_a_request_and_in_the_end_all)
