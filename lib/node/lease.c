@@ -114,6 +114,7 @@ lease_ending_state(struct am_event *ev)
 	if (l->end_reason[0] == '\0')
 		(void)snprintf(l->end_reason, sizeof(l->end_reason),
 		    "released");
+	(void)am_get_bool(ev->args, "keep", &l->keep);
 	requests_cancel_all(w, l->end_reason);
 	(void)am_timer_start(&w->close_timer, 0);
 }
@@ -127,7 +128,7 @@ lease_on_close_timer(void *arg)
 		return;
 	w->lease.closing = true;
 	rpc_server_close(w->server, w->public_listener, w->lease.end_reason);
-	if (w->conf.on_reset != NULL)
+	if (w->conf.on_reset != NULL && !w->lease.keep)
 		w->conf.on_reset(w, w->conf.arg);
 	else
 		am_worker_reset_done(w);

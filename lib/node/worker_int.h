@@ -47,6 +47,7 @@ struct lease {
 	int64_t begun_ns;
 	int64_t quiet_ns; /* since when ttl runs; 0: it does not */
 	char end_reason[64];
+	bool keep;       /* at its end the program is not told to forget it */
 	bool closing;    /* the bye was sent */
 	bool reset_done; /* the program has forgotten it */
 	/* What the timers were set for: see lease_watch(). */

@@ -629,6 +629,22 @@ START_TEST(lease_ends_when_the_program_was_reset)
 }
 END_TEST
 
+START_TEST(kept_program_is_not_told_to_forget)
+{
+	struct world *w = leased();
+
+	w->manual_reset = true;
+	(void)world_add(w, &w->super, Wrk_LeaseEnding,
+	    "{\"lease\":\"L1\",\"reason\":\"released\",\"keep\":true}");
+	world_until_state(w, w->w, Wrk_Leased, false);
+	ck_assert_uint_eq(w->n_resets, 0);
+	world_lease(w, "L2", 0, 0);
+	world_end_lease(w, "L2", "released");
+	world_until_true(w, w->n_resets == 1);
+	world_free(w);
+}
+END_TEST
+
 START_TEST(ttl_is_kept_without_a_supervisor)
 {
 	struct world *w = leased();
@@ -809,7 +825,8 @@ UNIT_MAIN("worker", schema_must_begin_with_the_base_rows,
     event_goes_to_the_lease, full_outbox_holds_the_program_back,
     data_that_no_frame_can_carry_is_refused, outbox_counts_bytes,
     worker_serves_one_lease, lease_ends_when_the_program_was_reset,
-    ttl_is_kept_without_a_supervisor, max_waits_for_the_request_that_runs,
+    kept_program_is_not_told_to_forget, ttl_is_kept_without_a_supervisor,
+    max_waits_for_the_request_that_runs,
     supervisor_is_who_counts_while_it_is_there, orphan_leaves,
     new_supervisor_hears_of_the_lease, ready_later_waits_for_the_program,
     healthcheck_ends_when_the_program_answers,
