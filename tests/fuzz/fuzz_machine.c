@@ -1,0 +1,192 @@
+/* fuzz_machine.c - a user's schema and what may befall its machine: JSON up to
+ * a NUL, then bytes that mutate, subscribe, refuse, fail and free, from
+ * outside and from handlers and callbacks. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/amnode.h"
+#include "proto/worker.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { CALLED_MAX = 3, SUBS = 8, NESTED_MAX = 2 };
+
+struct world {
+	const uint8_t *next;
+	size_t left;
+	struct am_machine *m; /* NULL once it is freed */
+	size_t len;
+	am_sub sub[SUBS];
+	int nested;
+};
+
+static unsigned
+draw(struct world *w, unsigned below)
+{
+	if (w->left == 0)
+		return 0;
+	w->left--;
+	return *w->next++ % below;
+}
+
+static void act(struct world *w);
+
+static void
+act_nested(struct world *w)
+{
+	if (w->m == NULL || w->nested >= NESTED_MAX || draw(w, 3) != 0)
+		return;
+	w->nested++;
+	act(w);
+	w->nested--;
+}
+
+static void
+on_sub(struct am_machine *m, void *arg)
+{
+	struct world *w = arg;
+
+	assert(m == w->m);
+	act_nested(w);
+}
+
+static void
+subscribe(struct world *w, const am_id *ids, size_t n)
+{
+	unsigned slot = draw(w, SUBS);
+	uint64_t ticks[CALLED_MAX];
+	am_sub sub = 0;
+
+	for (size_t i = 0; i < n; i++)
+		ticks[i] = am_tick(w->m, ids[i]) + draw(w, 4);
+	switch (draw(w, 4)) {
+	case 0:
+		sub = am_when(w->m, ids, n, on_sub, w);
+		break;
+	case 1:
+		sub = am_when_not(w->m, ids, n, on_sub, w);
+		break;
+	case 2:
+		sub = am_when_time(w->m, ids, ticks, n, on_sub, w);
+		break;
+	case 3:
+		am_sub_cancel(w->m, w->sub[slot]);
+		break;
+	}
+	assert(sub != AM_SUB_FAILED);
+	w->sub[slot] = sub;
+}
+
+static void
+act(struct world *w)
+{
+	static const uint8_t map[] = { 0x81, 0xa1, 'k', 1 };
+	am_id ids[CALLED_MAX];
+	struct am_mutation mut = { .states = ids };
+	unsigned what = draw(w, 16);
+
+	mut.n_states = draw(w, CALLED_MAX + 1);
+	for (size_t i = 0; i < mut.n_states; i++)
+		ids[i] = (am_id)draw(w, (unsigned)w->len);
+	if (draw(w, 2) == 1)
+		mut.args = (struct am_val){ map, sizeof(map) };
+	if (what < 10) {
+		mut.op = (enum am_op)(what % (AM_CAN_REMOVE + 1));
+		(void)am_mutate(w->m, &mut);
+	} else if (what < 12) {
+		(void)am_pulse(w->m, ids, mut.n_states, mut.args);
+	} else if (what < 15) {
+		subscribe(w, ids, mut.n_states);
+	} else if (draw(w, 8) == 7) {
+		am_machine_free(w->m);
+		w->m = NULL;
+	}
+}
+
+static bool
+on_negotiation(struct am_event *ev)
+{
+	struct world *w = ev->arg;
+
+	act_nested(w);
+	if (w->m != NULL && draw(w, 16) == 1)
+		am_fail(ev, "failed");
+	return draw(w, 8) != 1;
+}
+
+static void
+on_final(struct am_event *ev)
+{
+	struct world *w = ev->arg;
+
+	act_nested(w);
+	if (w->m != NULL && draw(w, 8) == 1)
+		am_fail(ev, "failed");
+}
+
+static void
+check(const struct world *w)
+{
+	const am_id *active;
+	size_t n, n_odd = 0;
+
+	if (w->m == NULL)
+		return;
+	assert(!am_draining(w->m));
+	active = am_active(w->m, &n);
+	for (size_t i = 0; i < n; i++)
+		assert(am_is1(w->m, active[i]));
+	for (size_t i = 0; i < w->len; i++) {
+		bool odd = am_time(w->m)[i] % 2 == 1;
+
+		assert(odd == am_is1(w->m, (am_id)i));
+		n_odd += odd;
+	}
+	assert(n_odd == n);
+}
+
+static void
+run(struct world *w, struct am_schema *s)
+{
+	static struct am_handler of[AM_STATES_MAX];
+	struct am_handlers h = { .of = of, .len = am_schema_len(s) };
+	unsigned how = draw(w, 8);
+
+	w->len = h.len;
+	w->m = am_machine_new(s, "fuzz");
+	assert(w->m != NULL);
+	for (size_t i = 0; i < h.len; i++)
+		of[i] = (struct am_handler){
+			.enter = how & 1 ? on_negotiation : NULL,
+			.exit = how & 2 ? on_negotiation : NULL,
+			.self = how & 4 ? on_negotiation : NULL,
+			.state = i % 3 == 0 ? on_final : NULL,
+			.end = i % 5 == 0 ? on_final : NULL,
+		};
+	assert(am_bind(w->m, &h, w) == 0);
+	while (w->left > 0 && w->m != NULL) {
+		act(w);
+		check(w);
+	}
+	am_machine_free(w->m);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const uint8_t *end = size > 0 ? memchr(data, '\0', size) : NULL;
+	size_t len = end != NULL ? (size_t)(end - data) : size;
+	struct world w = { .next = data + len, .left = size - len };
+	struct am_schema *s;
+	struct am_error err = { "" };
+
+	s = am_schema_from_json((const char *)data, len, NULL, &err);
+	assert((s == NULL) == (err.text[0] != '\0'));
+	if (s != NULL)
+		run(&w, s);
+	am_schema_unref(s);
+	s = am_schema_from_json((const char *)data, len, &wrk_states, NULL);
+	am_schema_unref(s);
+	return 0;
+}
