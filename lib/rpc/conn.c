@@ -116,7 +116,8 @@ conn_drop(struct conn *c)
 {
 	if (c->phase == CONN_DEAD)
 		return;
-	if (c->phase != CONN_CONNECTING && conn_backlog(c) > 0)
+	if (c->phase != CONN_CONNECTING && conn_backlog(c) > 0 &&
+	    am_buf_error(&c->out) == 0)
 		(void)!send(c->fd, c->out.data + c->out_off, conn_backlog(c),
 		    MSG_NOSIGNAL);
 	conn_kill(c);
@@ -455,7 +456,8 @@ conn_write(struct conn *c)
 		out_reset(c);
 		return;
 	}
-	if (conn_backlog(c) == 0)
+	/* What was put after a failure is cut off; check_backlog() ends it. */
+	if (conn_backlog(c) == 0 || am_buf_error(&c->out) < 0)
 		return;
 	n = send(c->fd, c->out.data + c->out_off, conn_backlog(c),
 	    MSG_NOSIGNAL);

@@ -409,6 +409,25 @@ START_TEST(who_never_reads_is_closed)
 }
 END_TEST
 
+START_TEST(without_memory_no_frame_is_sent_in_part)
+{
+	struct am_buf b = AM_BUF_INIT;
+	struct end e;
+
+	end_open(&e);
+	arpc_put_request(conn_out(e.c), 1, ARPC_sync);
+	/* As if there were no memory for the params. */
+	conn_out(e.c)->failed = true;
+	am_put_array(conn_out(e.c), 0);
+	turns(2);
+	ck_assert_str_eq(e.why, "no memory");
+	ck_assert_uint_eq(recv_all(&e, &b), 0);
+	am_buf_done(&b);
+	(void)close(e.raw);
+	loop_done();
+}
+END_TEST
+
 START_TEST(a_close_says_bye_and_forgets_what_follows)
 {
 	struct am_buf b = AM_BUF_INIT;
@@ -555,6 +574,7 @@ UNIT_MAIN("conn", bytes_one_by_one_make_frames,
     frames_before_the_end_are_not_lost, a_peer_that_leaves_is_eof,
     the_last_words_are_heard_by_who_writes, all_of_a_turn_goes_out_at_its_end,
     a_slow_reader_gets_one_flush_when_he_has_read, who_never_reads_is_closed,
+    without_memory_no_frame_is_sent_in_part,
     a_close_says_bye_and_forgets_what_follows,
     a_bye_that_nobody_takes_is_given_up, a_deadline_closes_unless_lifted,
     a_paused_connection_keeps_what_it_has_read,
