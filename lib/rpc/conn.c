@@ -581,7 +581,11 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	c->blocked = false;
-	loop_at_flush(c->loop, &c->turn);
+	/* First what waits: differences come only when it is through. */
+	if (c->phase != CONN_CONNECTING)
+		conn_write(c);
+	if (c->phase != CONN_DEAD)
+		loop_at_flush(c->loop, &c->turn);
 }
 
 /* ---- life ---- */

@@ -392,6 +392,29 @@ START_TEST(a_slow_reader_gets_one_flush_when_he_has_read)
 }
 END_TEST
 
+START_TEST(who_reads_in_small_steps_gets_no_flush_meanwhile)
+{
+	static char data[4000000];
+	struct end e;
+	int n_flushes = 0;
+
+	end_open(&e);
+	am_put_bin(conn_out(e.c), data, sizeof(data));
+	turns(1);
+	for (int i = 0; i < 1000 && conn_backlog(e.c) > 0; i++) {
+		n_flushes = e.n_flushes;
+		conn_dirty(e.c);
+		ck_assert_int_gt(recv(e.raw, data, 65536, 0), 0);
+		turns(1);
+	}
+	ck_assert_int_eq(n_flushes, 0);
+	turns(1);
+	ck_assert_int_eq(e.n_flushes, 1);
+	end_close(&e);
+	loop_done();
+}
+END_TEST
+
 START_TEST(who_never_reads_is_closed)
 {
 	char *data = calloc(1, 1 << 20);
@@ -573,7 +596,8 @@ UNIT_MAIN("conn", bytes_one_by_one_make_frames,
     many_frames_of_one_leave_others_their_turn,
     frames_before_the_end_are_not_lost, a_peer_that_leaves_is_eof,
     the_last_words_are_heard_by_who_writes, all_of_a_turn_goes_out_at_its_end,
-    a_slow_reader_gets_one_flush_when_he_has_read, who_never_reads_is_closed,
+    a_slow_reader_gets_one_flush_when_he_has_read,
+    who_reads_in_small_steps_gets_no_flush_meanwhile, who_never_reads_is_closed,
     without_memory_no_frame_is_sent_in_part,
     a_close_says_bye_and_forgets_what_follows,
     a_bye_that_nobody_takes_is_given_up, a_deadline_closes_unless_lifted,
