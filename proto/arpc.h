@@ -18,6 +18,10 @@ enum {
 	ARPC_TEXT_MAX = 1024, /* of an error, a reason, a client's name */
 };
 
+/* 10,000 days: a longer duration of a peer is taken as this, so that a point in
+ * time in nanoseconds can be made of any. */
+#define ARPC_DURATION_MAX_MS INT64_C(864000000000)
+
 enum arpc_kind {
 	ARPC_REQUEST,
 	ARPC_RESPONSE,
@@ -144,7 +148,7 @@ struct arpc_mutation {
 	am_id states[ARPC_NAMES_MAX];
 	size_t n_states;
 	struct am_val args;  /* AM_NONE or a map */
-	int64_t deadline_ms; /* -1: none */
+	int64_t deadline_ms; /* -1: none; at most ARPC_DURATION_MAX_MS */
 };
 
 void arpc_put_mutation(struct am_buf *b, const am_id *states, size_t n,
@@ -208,7 +212,7 @@ struct arpc_lease {
 	char lease[40];
 	uint8_t token[ARPC_TOKEN_LEN];
 	char client[64];
-	int64_t ttl_ms;
+	int64_t ttl_ms; /* at most ARPC_DURATION_MAX_MS, as max_ms */
 	int64_t max_ms;
 };
 

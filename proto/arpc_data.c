@@ -14,6 +14,13 @@ bad(const char **ret_why, const char *why)
 	return -EBADMSG;
 }
 
+static int64_t
+bounded(int64_t duration_ms)
+{
+	return duration_ms < ARPC_DURATION_MAX_MS ? duration_ms
+						  : ARPC_DURATION_MAX_MS;
+}
+
 /* ---- mutations ---- */
 
 void
@@ -79,7 +86,7 @@ arpc_mutation_get(struct am_val params, size_t n_known,
 	if (n > 2 && mp_get_nil(&c) < 0) {
 		if (mp_get_uint(&c, INT64_MAX, &deadline_ms) < 0)
 			return bad(ret_why, "the deadline is not a number");
-		ret->deadline_ms = (int64_t)deadline_ms;
+		ret->deadline_ms = bounded((int64_t)deadline_ms);
 	}
 	return 0;
 }
@@ -241,6 +248,8 @@ arpc_lease_get(struct am_val params, struct arpc_lease *ret,
 	if (am_get_int(map, "ttl_ms", &l.ttl_ms) < 0 || l.ttl_ms < 0 ||
 	    am_get_int(map, "max_ms", &l.max_ms) < 0 || l.max_ms < 0)
 		return bad(ret_why, "\"ttl_ms\" or \"max_ms\" is no duration");
+	l.ttl_ms = bounded(l.ttl_ms);
+	l.max_ms = bounded(l.max_ms);
 	*ret = l;
 	return 0;
 }

@@ -320,6 +320,10 @@ START_TEST(malformed_mutations_are_refused)
 			     &why),
 	    0);
 	am_buf_reset(&b);
+	arpc_put_mutation(&b, NULL, 0, AM_NONE, INT64_MAX);
+	ck_assert_int_eq(arpc_mutation_get(am_buf_val(&b), 9, &m, &why), 0);
+	ck_assert_int_eq(m.deadline_ms, ARPC_DURATION_MAX_MS);
+	am_buf_reset(&b);
 	am_put_array(&b, 1);
 	am_put_array(&b, ARPC_NAMES_MAX + 1);
 	for (int i = 0; i <= ARPC_NAMES_MAX; i++)
@@ -463,7 +467,7 @@ START_TEST(leases_go_both_ways)
 	ck_assert_str_eq(got.lease, "l1");
 	ck_assert_str_eq(got.client, "amctl");
 	ck_assert_mem_eq(got.token, l.token, sizeof(l.token));
-	ck_assert(got.ttl_ms == 1 && got.max_ms == INT64_MAX);
+	ck_assert(got.ttl_ms == 1 && got.max_ms == ARPC_DURATION_MAX_MS);
 	ck_assert_int_eq(arpc_lease_get(params(&b, "[{\"lease\":\"l1\"}]"),
 			     &got, &why),
 	    -EBADMSG);
