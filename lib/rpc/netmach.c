@@ -270,7 +270,16 @@ on_refused(struct netmach *nm, const struct arpc_frame *f)
 
 /* ---- frames ---- */
 
-/* [result, update, why?] */
+/* An answer that says nothing: what became of the call is not known. */
+static void
+bad_answer(struct netmach *nm, struct netmach_reply *r, const char *why)
+{
+	protocol_error(nm, why);
+	r->status = NETMACH_LOST;
+	r->text = why;
+}
+
+/* [result, update, why?]; false: the user has freed the net machine. */
 static bool
 on_result(struct netmach *nm, struct am_val params, struct netmach_reply *r,
     char *why, size_t size)
@@ -284,7 +293,7 @@ on_result(struct netmach *nm, struct am_val params, struct netmach_reply *r,
 	if (mp_get_array(&c, &n) < 0 || n < 2 ||
 	    mp_get_uint(&c, UINT64_MAX, &r->result) < 0 ||
 	    mp_get_val(&c, &update) < 0) {
-		protocol_error(nm, "result of a mutation");
+		bad_answer(nm, r, "the result of a mutation is malformed");
 		return true;
 	}
 	if (n > 2 && mp_get_str(&c, &p, &len) == 0) {
@@ -295,13 +304,13 @@ on_result(struct netmach *nm, struct am_val params, struct netmach_reply *r,
 }
 
 static bool
-on_synced(struct netmach *nm, struct am_val result)
+on_synced(struct netmach *nm, struct am_val result, struct netmach_reply *r)
 {
-	const char *why = "sync";
+	const char *why = "the clocks of a sync do not fit";
 	struct arpc_welcome w;
 
 	if (arpc_welcome_get(result, &w, &why) < 0 || set_clock(nm, &w) < 0) {
-		protocol_error(nm, why);
+		bad_answer(nm, r, why);
 		return true;
 	}
 	return publish(nm);
@@ -326,10 +335,13 @@ on_response(struct netmach *nm, const struct arpc_frame *f)
 		r.error = arpc_error_get(f->error, &p, &len);
 		copy_text(text, sizeof(text), p, len);
 		r.text = text;
+		/* Nothing else makes a wrong mirror right. */
+		if (call.method == ARPC_sync && nm->wrong)
+			protocol_error(nm, "sync is refused");
 	} else if (call.method == ARPC_info) {
 		r.value = f->params;
 	} else if (call.method == ARPC_sync) {
-		alive = on_synced(nm, f->params);
+		alive = on_synced(nm, f->params, &r);
 	} else {
 		alive = on_result(nm, f->params, &r, text, sizeof(text));
 	}
@@ -614,10 +626,13 @@ netmach_mutate(struct netmach *nm, enum am_op op, const am_id *states, size_t n,
 	if (fn == NULL && !is_check) {
 		if (!is_ready(nm))
 			return 0;
+		id = calls_next_id(&nm->calls);
+		if (id == 0)
+			return 0;
 		out = conn_out(nm->conn);
 		arpc_put_notification(out, method_of(op));
 		arpc_put_mutation(out, states, n, args, deadline_ms);
-		return calls_next_id(&nm->calls);
+		return id;
 	}
 	id = call_begin(nm, method_of(op), fn, arg, &out);
 	if (id != 0)

@@ -357,6 +357,58 @@ START_TEST(answers_that_nobody_waits_for_are_ignored)
 }
 END_TEST
 
+START_TEST(a_malformed_answer_is_no_success)
+{
+	/* an array that is too short, no array, no update */
+	static const char *const bad[] = { "\x91\x00", "\x05",
+		"\x92\xa1x\x90" };
+	static const size_t len[] = { 2, 1, 4 };
+	const am_id ids[] = { 1 };
+	struct am_buf b = AM_BUF_INIT;
+
+	for (size_t i = 0; i < 3; i++) {
+		setup();
+		put_welcome(&b, greet(), zeros);
+		say(&b);
+		arpc_put_response(&b,
+		    netmach_mutate(nm, AM_ADD, ids, 1, AM_NONE, -1, on_reply,
+			NULL));
+		buf_append(&b, bad[i], len[i]);
+		say(&b);
+		ck_assert_int_eq(n_replies, 1);
+		ck_assert_int_eq(reply.status, NETMACH_LOST);
+		ck_assert_int_eq(n_closed, 1);
+		teardown();
+	}
+	am_buf_done(&b);
+}
+END_TEST
+
+START_TEST(a_wrong_mirror_without_a_sync_is_the_end)
+{
+	struct am_buf b = AM_BUF_INIT;
+	char bytes[256];
+	struct arpc_frame f;
+	const char *text;
+	ssize_t len;
+
+	setup();
+	put_welcome(&b, greet(), zeros);
+	say(&b);
+	put_update(&b, 1, 99, 1, 1);
+	say(&b);
+	len = recv(fd, bytes, sizeof(bytes), 0);
+	ck_assert_int_eq(arpc_frame_get(bytes, (size_t)len, &f, &text), 0);
+	ck_assert_int_eq(f.method, ARPC_sync);
+	arpc_put_error(&b, f.id, ARPC_E_no_method, NULL, "no sync");
+	say(&b);
+	ck_assert_int_eq(n_closed, 1);
+	ck_assert_str_eq(why, "bad_frame: sync is refused");
+	am_buf_done(&b);
+	teardown();
+}
+END_TEST
+
 START_TEST(ids_wrap_and_spare_open_calls)
 {
 	const am_id ids[] = { 1 };
@@ -398,4 +450,5 @@ END_TEST
 
 UNIT_MAIN("netmach", a_wrong_checksum_takes_one_sync,
     nonsense_closes_with_a_reason, a_schema_that_is_none_is_refused,
-    answers_that_nobody_waits_for_are_ignored, ids_wrap_and_spare_open_calls)
+    answers_that_nobody_waits_for_are_ignored, a_malformed_answer_is_no_success,
+    a_wrong_mirror_without_a_sync_is_the_end, ids_wrap_and_spare_open_calls)
