@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/random.h"
 #include "lib/machine/machine.h"
 #include "lib/rpc/calls.h"
@@ -15,6 +16,7 @@
 enum {
 	NETMACH_MAGIC = 0x6e6d6163,
 	CONNECT_MS = 5000,
+	RETRY_MS = 20, /* while the server's queue of connections is full */
 };
 
 struct netmach {
@@ -26,6 +28,9 @@ struct netmach {
 	bool freed;        /* by the user; the memory goes after the turn */
 	bool wrong;        /* the checksum did not fit, a sync is under way */
 	struct conn *conn; /* NULL: none */
+	struct addr addr;  /* of the last netmach_connect() */
+	struct am_timer retry;
+	int64_t give_up_ns; /* then it is no longer tried; 0: it is closed */
 	struct arpc_hello hello;
 	uint32_t hello_id;
 	int64_t timeout_ms;
@@ -431,12 +436,55 @@ on_reap(void *arg)
 {
 	struct netmach *nm = netmach_of(arg);
 
+	am_timer_done(&nm->retry);
 	calls_done(&nm->calls);
 	free(nm->clock.tick);
 	am_schema_unref(nm->schema);
 	explicit_bzero(&nm->hello, sizeof(nm->hello));
 	nm->magic = 0;
 	free(nm);
+}
+
+/* Makes the connection, or the timer that tries again. -errno. */
+static int
+try_connect(struct netmach *nm)
+{
+	int64_t left_ms = (nm->give_up_ns - clock_ns()) / NS_PER_MS;
+	int fd = addr_connect(&nm->addr);
+
+	/* Only a Unix socket says so: the server lives, but is behind. */
+	if (fd == -EAGAIN)
+		return am_timer_start(&nm->retry, RETRY_MS);
+	if (fd < 0)
+		return fd;
+	nm->conn = conn_new(nm->loop, fd, true, &conn_ops, nm);
+	if (nm->conn == NULL)
+		return -ENOMEM;
+	nm->hello.has_hash = nm->schema != NULL;
+	nm->hello.hash = nm->hash;
+	nm->hello_id = calls_next_id(&nm->calls);
+	conn_deadline(nm->conn, left_ms > 0 ? left_ms : 1,
+	    "timeout: no answer to hello");
+	/* It waits there until the connection is established. */
+	arpc_put_hello(conn_out(nm->conn), nm->hello_id, &nm->hello);
+	return 0;
+}
+
+static void
+on_retry(void *arg)
+{
+	struct netmach *nm = netmach_of(arg);
+	int r;
+
+	if (nm->give_up_ns == 0) {
+		end(nm, 0, "closed");
+	} else if (clock_ns() >= nm->give_up_ns) {
+		end(nm, -ETIMEDOUT, "timeout: too many wait to connect");
+	} else {
+		r = try_connect(nm);
+		if (r < 0)
+			end(nm, r, strerror(-r));
+	}
 }
 
 struct netmach *
@@ -467,6 +515,7 @@ netmach_new(struct am_loop *l, const struct netmach_conf *conf,
 		nm->hash = am_schema_hash(nm->schema);
 	}
 	nm->reap = (struct turn_item){ .fn = on_reap, .arg = nm };
+	am_timer_init(&nm->retry, l, on_retry, nm);
 	return nm;
 }
 
@@ -480,6 +529,7 @@ netmach_free(struct netmach *nm)
 	if (nm->conn != NULL)
 		conn_drop(nm->conn);
 	nm->conn = NULL;
+	am_timer_stop(&nm->retry);
 	nm->mirror = am_machine_free(nm->mirror);
 	loop_at_reap(nm->loop, &nm->reap);
 	return NULL;
@@ -495,31 +545,27 @@ netmach_flush(struct netmach *nm)
 int
 netmach_connect(struct netmach *nm, const struct addr *a)
 {
-	int fd;
+	int r;
 
 	if (nm->phase != NETMACH_IDLE || nm->conn != NULL)
 		return -EALREADY;
-	fd = addr_connect(a);
-	if (fd < 0)
-		return fd;
-	nm->conn = conn_new(nm->loop, fd, true, &conn_ops, nm);
-	if (nm->conn == NULL)
-		return -ENOMEM;
-	nm->phase = NETMACH_CONNECTING;
-	nm->hello.has_hash = nm->schema != NULL;
-	nm->hello.hash = nm->hash;
-	nm->hello_id = calls_next_id(&nm->calls);
-	conn_deadline(nm->conn, nm->timeout_ms, "timeout: no answer to hello");
-	/* It waits there until the connection is established. */
-	arpc_put_hello(conn_out(nm->conn), nm->hello_id, &nm->hello);
-	return 0;
+	nm->addr = *a;
+	nm->give_up_ns = clock_ns() + nm->timeout_ms * NS_PER_MS;
+	r = try_connect(nm);
+	if (r == 0)
+		nm->phase = NETMACH_CONNECTING;
+	return r;
 }
 
 void
 netmach_close(struct netmach *nm, const char *reason)
 {
-	if (nm->conn != NULL)
+	if (nm->conn != NULL) {
 		conn_close(nm->conn, reason);
+	} else if (nm->phase == NETMACH_CONNECTING) {
+		nm->give_up_ns = 0;
+		(void)am_timer_start(&nm->retry, 0);
+	}
 }
 
 enum netmach_phase

@@ -69,7 +69,9 @@ struct netmach *netmach_free(struct netmach *nm);
  * owner that frees it before the turn ends. */
 void netmach_flush(struct netmach *nm);
 /* 0, or -errno if it fails at once (then on_close is not called); -EALREADY if
- * it is not idle. May be called again after on_close, also from within it. */
+ * it is not idle. While the server's queue of connections is full (EAGAIN of a
+ * Unix socket) it tries again, until the time of the conf is over. May be called
+ * again after on_close, also from within it. */
 int netmach_connect(struct netmach *nm, const struct addr *a);
 void netmach_close(struct netmach *nm,
     const char *reason); /* with bye; on_close comes */

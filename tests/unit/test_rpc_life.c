@@ -74,6 +74,53 @@ START_TEST(nobody_there_is_an_errno)
 }
 END_TEST
 
+/* A listening socket whose queue is full; returns the raw connections. */
+static int
+full_queue(int *ret_listen_fd, int *raw, int max)
+{
+	int n = 0;
+
+	*ret_listen_fd = addr_listen(&addr, 0600);
+	ck_assert_int_eq(listen(*ret_listen_fd, 0), 0);
+	while (n < max && (raw[n] = addr_connect(&addr)) >= 0)
+		n++;
+	ck_assert_int_lt(n, max);
+	ck_assert_int_eq(raw[n], -EAGAIN);
+	return n;
+}
+
+START_TEST(a_full_queue_is_waited_for)
+{
+	int raw[8];
+	int fd;
+	int n;
+
+	setup();
+	server_down();
+	n = full_queue(&fd, raw, 8);
+	client_new(&a, &(struct netmach_conf){ .timeout_ms = 5000 });
+	client_new(&b, &(struct netmach_conf){ .timeout_ms = 50 });
+	until(&b.n_closed, 1);
+	ck_assert_int_eq(b.code, -ETIMEDOUT);
+	ck_assert_int_eq(netmach_phase(a.nm), NETMACH_CONNECTING);
+	ck_assert_int_eq(netmach_connect(b.nm, &addr), 0);
+	netmach_close(b.nm, "never mind");
+	ck_assert_int_eq(b.n_closed, 1);
+	until(&b.n_closed, 2);
+	ck_assert_int_eq(b.code, 0);
+	ck_assert_int_eq(netmach_connect(b.nm, &addr), 0);
+	b.nm = netmach_free(b.nm);
+	/* the server wakes up */
+	m = am_machine_new(schema, "tested");
+	srv = rpc_server_new(l, m);
+	listener = rpc_server_listen(srv, fd, &policy, &listener);
+	until(&a.n_ready, 1);
+	while (n > 0)
+		(void)close(raw[--n]);
+	teardown();
+}
+END_TEST
+
 START_TEST(open_calls_are_lost_with_the_connection)
 {
 	setup();
@@ -180,6 +227,7 @@ START_TEST(it_may_be_freed_by_its_own_callback)
 END_TEST
 
 UNIT_MAIN("rpc_life", a_wrong_token_is_refused, too_many_connections_are_busy,
-    nobody_there_is_an_errno, open_calls_are_lost_with_the_connection,
+    nobody_there_is_an_errno, a_full_queue_is_waited_for,
+    open_calls_are_lost_with_the_connection,
     a_mirror_survives_a_new_server_of_the_same_schema, a_known_schema_is_shared,
     it_may_be_freed_by_its_own_callback)
