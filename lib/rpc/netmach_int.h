@@ -1,0 +1,61 @@
+/* netmach_int.h - what a net machine is made of; private to netmach.c and
+ * netmach_in.c. */
+#ifndef LIB_RPC_NETMACH_INT_H
+#define LIB_RPC_NETMACH_INT_H
+
+#include <assert.h>
+
+#include "lib/rpc/calls.h"
+
+enum { NETMACH_MAGIC = 0x6e6d6163 };
+
+struct netmach {
+	uint32_t magic;
+	struct am_loop *loop;          /* borrowed */
+	const struct netmach_ops *ops; /* borrowed */
+	void *arg;
+	enum netmach_phase phase;
+	bool freed;        /* by the user; the memory goes after the turn */
+	bool wrong;        /* the checksum did not fit, a sync is under way */
+	struct conn *conn; /* NULL: none */
+	struct addr addr;  /* of the last netmach_connect() */
+	struct am_timer retry;
+	int64_t give_up_ns; /* then it is no longer tried; 0: it is closed */
+	struct arpc_hello hello;
+	uint32_t hello_id;
+	int64_t timeout_ms;
+	struct am_schema *schema; /* NULL: none is known */
+	uint64_t hash;            /* of schema, as the server counts it */
+	struct am_machine *mirror;
+	struct arpc_clock clock; /* what the server sent, by its diffs */
+	uint64_t epoch;
+	uint64_t last_seq;
+	uint64_t mismatches;
+	struct calls calls;
+	struct turn_item reap;
+};
+
+static inline struct netmach *
+netmach_of(void *arg)
+{
+	struct netmach *nm = arg;
+
+	assert(nm->magic == NETMACH_MAGIC);
+	return nm;
+}
+
+static inline bool
+netmach_is_ready(const struct netmach *nm)
+{
+	return nm->phase == NETMACH_READY && nm->conn != NULL &&
+	    conn_phase(nm->conn) == CONN_UP;
+}
+
+/* The connection is over: answers open calls, then on_close, if the user has
+ * not freed the net machine meanwhile. */
+void netmach_end(struct netmach *nm, int code, const char *why);
+
+/* netmach_in.c: one frame of the server; of struct conn_ops. */
+void netmach_on_frame(struct conn *c, const struct arpc_frame *f, void *arg);
+
+#endif
