@@ -1,3 +1,4 @@
+/* session.c - a connection of a server: its answers, hello, its end. */
 #include "lib/rpc/session.h"
 
 #include <errno.h>
@@ -7,9 +8,6 @@
 #include <string.h>
 
 #include "lib/base/cleanup.h"
-#include "proto/mp.h"
-
-enum { ACK_BATCH = 256 };
 
 bool
 session_is_up(const struct rpc_session *s)
@@ -19,9 +17,8 @@ session_is_up(const struct rpc_session *s)
 
 /* ---- answers ---- */
 
-/* Answers a request with an error; a notification is counted as ignored. */
-__attribute__((format(printf, 4, 5))) static void
-answer_error(struct rpc_session *s, const struct arpc_frame *f,
+void
+session_answer_error(struct rpc_session *s, const struct arpc_frame *f,
     enum arpc_error e, const char *fmt, ...)
 {
 	char text[ARPC_TEXT_MAX];
@@ -50,7 +47,7 @@ refuse(struct rpc_session *s, const struct arpc_frame *f, enum arpc_error e,
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	answer_error(s, f, e, "%s", text);
+	session_answer_error(s, f, e, "%s", text);
 	(void)snprintf(reason, sizeof(reason), "%s: %s", arpc_error_name(e),
 	    text);
 	if (s->conn != NULL)
@@ -75,8 +72,8 @@ put_update(struct rpc_session *s, struct am_buf *out)
 	s->version = s->srv->version;
 }
 
-static void
-answer_result(struct rpc_session *s, uint32_t id, am_result result)
+void
+session_answer_result(struct rpc_session *s, uint32_t id, am_result result)
 {
 	const char *why = "";
 	struct am_buf *out;
@@ -94,9 +91,8 @@ answer_result(struct rpc_session *s, uint32_t id, am_result result)
 		am_put_str(out, why);
 }
 
-/* Everything, absolute: hello's and sync's result. */
-static void
-answer_welcome(struct rpc_session *s, uint32_t id, struct am_val rows)
+void
+session_answer_welcome(struct rpc_session *s, uint32_t id, struct am_val rows)
 {
 	struct rpc_server *srv = s->srv;
 	const struct am_machine *m = srv->machine;
@@ -172,7 +168,7 @@ welcome(struct rpc_session *s, const struct arpc_frame *f,
 			return;
 		}
 	}
-	answer_welcome(s, f->id, rows);
+	session_answer_welcome(s, f->id, rows);
 	conn_deadline(s->conn, 0, "");
 	if (policy->up != NULL && session_is_up(s))
 		policy->up(s, s->li->arg);
@@ -209,218 +205,6 @@ on_hello(struct rpc_session *s, const struct arpc_frame *f)
 		welcome(s, f, &h);
 }
 
-/* ---- methods ---- */
-
-static void
-on_mutation(struct rpc_session *s, const struct arpc_frame *f, enum am_op op)
-{
-	const struct rpc_policy *policy = s->li->policy;
-	struct rpc_source source = { .session = s };
-	struct arpc_mutation m;
-	struct am_error err = { "not allowed here" };
-	const char *why = "";
-	am_result result;
-	int r;
-
-	r = arpc_mutation_get(f->params, s->sent.n, &m, &why);
-	if (r < 0) {
-		answer_error(s, f,
-		    r == -ERANGE ? ARPC_E_no_state : ARPC_E_bad_params, "%s",
-		    why);
-		return;
-	}
-	if (policy->may == NULL ||
-	    !policy->may(s, op, m.states, m.n_states, &err, s->li->arg)) {
-		answer_error(s, f, ARPC_E_not_permitted, "%s", err.text);
-		return;
-	}
-	if (f->kind == ARPC_REQUEST)
-		source.id = f->id;
-	source.deadline_ms = m.deadline_ms;
-	result = am_mutate(s->srv->machine,
-	    &(struct am_mutation){
-		.op = op,
-		.states = m.states,
-		.n_states = m.n_states,
-		.args = m.args,
-		.source = &source,
-	    });
-	if (f->kind == ARPC_REQUEST)
-		answer_result(s, f->id, result);
-}
-
-/* The rest of an array as an array of its own. */
-static void
-put_rest(struct am_buf *out, const struct mp *rest, uint32_t n)
-{
-	am_put_array(out, n);
-	if (n > 0)
-		am_put_val(out,
-		    (struct am_val){ rest->p, (size_t)(rest->end - rest->p) });
-}
-
-static void
-on_info(struct rpc_session *s, const struct arpc_frame *f)
-{
-	const struct rpc_policy *policy = s->li->policy;
-	struct mp params = mp_of(f->params);
-	am_cleanup(am_buf_done) struct am_buf rest = AM_BUF_INIT;
-	am_cleanup(am_buf_done) struct am_buf value = AM_BUF_INIT;
-	struct am_error err = { "" };
-	char topic[64];
-	struct am_buf *out;
-	uint32_t n;
-	int r;
-
-	if (mp_get_array(&params, &n) < 0 || n == 0 ||
-	    mp_get_text(&params, topic, sizeof(topic)) < 0) {
-		answer_error(s, f, ARPC_E_bad_params,
-		    "info takes the name of a topic");
-		return;
-	}
-	put_rest(&rest, &params, n - 1);
-	(void)snprintf(err.text, sizeof(err.text), "no topic \"%s\"", topic);
-	r = policy->info == NULL ? ARPC_E_no_topic
-				 : policy->info(s, topic, am_buf_val(&rest),
-				       &value, &err, s->li->arg);
-	if (s->conn == NULL)
-		return;
-	if (r == 0 && (am_buf_error(&value) < 0 || am_buf_error(&rest) < 0)) {
-		r = ARPC_E_internal;
-		(void)snprintf(err.text, sizeof(err.text), "no memory");
-	}
-	if (r != 0) {
-		answer_error(s, f, (enum arpc_error)r, "%s", err.text);
-		return;
-	}
-	out = conn_out(s->conn);
-	arpc_put_response(out, f->id);
-	am_put_val(out, am_buf_val(&value));
-}
-
-static void
-on_ack(struct rpc_session *s, const struct arpc_frame *f)
-{
-	const struct rpc_policy *policy = s->li->policy;
-	struct mp params = mp_of(f->params);
-	uint64_t seq[ACK_BATCH];
-	size_t len = 0;
-	uint32_t n;
-
-	if (mp_get_array(&params, &n) < 0 || n == 0 ||
-	    mp_get_array(&params, &n) < 0 || policy->ack == NULL) {
-		s->srv->ignored++;
-		return;
-	}
-	for (; n > 0; n--) {
-		if (mp_get_uint(&params, UINT64_MAX, &seq[len]) < 0) {
-			s->srv->ignored++;
-			break;
-		}
-		if (++len == ACK_BATCH) {
-			policy->ack(s, seq, len, s->li->arg);
-			len = 0;
-		}
-	}
-	if (len > 0)
-		policy->ack(s, seq, len, s->li->arg);
-}
-
-static void
-on_lease_begin(struct rpc_session *s, const struct arpc_frame *f)
-{
-	const struct rpc_policy *policy = s->li->policy;
-	struct arpc_lease lease;
-	const char *why = "";
-	am_result result;
-
-	if (policy->lease_begin == NULL) {
-		answer_error(s, f, ARPC_E_no_method,
-		    "lease_begin is for the private connection");
-		return;
-	}
-	if (arpc_lease_get(f->params, &lease, &why) < 0) {
-		answer_error(s, f, ARPC_E_bad_params, "lease_begin: %s", why);
-		return;
-	}
-	result = policy->lease_begin(s, &lease, s->li->arg);
-	explicit_bzero(lease.token, sizeof(lease.token));
-	answer_result(s, f->id, result);
-}
-
-static void
-on_request(struct rpc_session *s, const struct arpc_frame *f)
-{
-	switch (f->method) {
-	case ARPC_hello:
-		answer_error(s, f, ARPC_E_bad_params, "hello was said already");
-		return;
-	case ARPC_add:
-		on_mutation(s, f, AM_ADD);
-		return;
-	case ARPC_remove:
-		on_mutation(s, f, AM_REMOVE);
-		return;
-	case ARPC_set:
-		on_mutation(s, f, AM_SET);
-		return;
-	case ARPC_toggle:
-		on_mutation(s, f, AM_TOGGLE);
-		return;
-	case ARPC_can_add:
-		on_mutation(s, f, AM_CAN_ADD);
-		return;
-	case ARPC_can_remove:
-		on_mutation(s, f, AM_CAN_REMOVE);
-		return;
-	case ARPC_sync:
-		answer_welcome(s, f->id, AM_NONE);
-		return;
-	case ARPC_info:
-		on_info(s, f);
-		return;
-	case ARPC_lease_begin:
-		on_lease_begin(s, f);
-		return;
-	case ARPC_ack:
-	case ARPC_bye:
-	case ARPC_t:
-	case ARPC_p:
-	case ARPC_UNKNOWN:
-		answer_error(s, f, ARPC_E_no_method, "no request \"%.*s\"",
-		    (int)(f->name_len < 64 ? f->name_len : 64), f->name);
-		return;
-	}
-}
-
-static void
-on_notification(struct rpc_session *s, const struct arpc_frame *f)
-{
-	switch (f->method) {
-	case ARPC_add:
-	case ARPC_remove:
-	case ARPC_set:
-	case ARPC_toggle:
-		on_request(s, f);
-		return;
-	case ARPC_ack:
-		on_ack(s, f);
-		return;
-	case ARPC_hello:
-	case ARPC_can_add:
-	case ARPC_can_remove:
-	case ARPC_sync:
-	case ARPC_info:
-	case ARPC_lease_begin:
-	case ARPC_bye:
-	case ARPC_t:
-	case ARPC_p:
-	case ARPC_UNKNOWN:
-		s->srv->ignored++;
-		return;
-	}
-}
-
 /* ---- the connection's callbacks ---- */
 
 /* Who does not read his answers gets no further ones. */
@@ -441,9 +225,9 @@ on_frame(struct conn *c, const struct arpc_frame *f, void *arg)
 
 	(void)c;
 	if (s->up && f->kind == ARPC_REQUEST)
-		on_request(s, f);
+		session_on_request(s, f);
 	else if (s->up && f->kind == ARPC_NOTIFICATION)
-		on_notification(s, f);
+		session_on_notification(s, f);
 	else if (s->up)
 		s->srv->ignored++; /* nothing was asked of the client */
 	else if (f->kind == ARPC_REQUEST && f->method == ARPC_hello)

@@ -1,4 +1,5 @@
-/* session.h - one connection of a server; private to server.c and session.c. */
+/* session.h - one connection of a server; private to server.c, session.c
+ * and session_call.c. */
 #ifndef LIB_RPC_SESSION_H
 #define LIB_RPC_SESSION_H
 
@@ -59,5 +60,21 @@ int session_new(struct listener *li, int fd);
 void session_drop(struct rpc_session *s);
 /* The hello was let in, and it is not being closed. */
 bool session_is_up(const struct rpc_session *s);
+
+/* Answers a request with an error; a notification is counted as ignored. */
+void session_answer_error(struct rpc_session *s, const struct arpc_frame *f,
+    enum arpc_error e, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Of a mutation, with the clocks that go along. */
+void session_answer_result(struct rpc_session *s, uint32_t id,
+    am_result result);
+/* Everything, absolute: hello's and sync's result. rows: AM_NONE leaves the
+ * schema out. */
+void session_answer_welcome(struct rpc_session *s, uint32_t id,
+    struct am_val rows);
+
+/* session_call.c: of a client whose hello was let in. */
+void session_on_request(struct rpc_session *s, const struct arpc_frame *f);
+void session_on_notification(struct rpc_session *s, const struct arpc_frame *f);
 
 #endif
