@@ -393,6 +393,72 @@ START_TEST(answer_is_told_once)
 }
 END_TEST
 
+static uint32_t
+next_random(uint32_t *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed >> 16;
+}
+
+/* Does each of the first n requests have at most one end? */
+static void
+ends_are_single(const struct world *w, const uint64_t *req, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t ends = 0;
+
+		for (size_t j = 0; j < w->n_told; j++)
+			ends += w->told[j].req == req[i];
+		ck_assert_uint_le(ends, 1);
+	}
+}
+
+static size_t
+cut_at_random(uint32_t seed)
+{
+	struct world *w = leased();
+	uint64_t req[WORLD_REQS];
+	size_t n = 0, n_answered = 0;
+
+	for (int round = 0; round < 4000 && w->n_reqs < WORLD_REQS - 2;
+	     round++) {
+		switch (next_random(&seed) % 4) {
+		case 0:
+			if (am_is1(w->cm, Cli_Ready) && n < WORLD_REQS)
+				req[n++] = request(w, NULL, -1);
+			break;
+		case 1:
+			if (n_answered < w->n_reqs)
+				world_answer(w, n_answered++, 1);
+			break;
+		case 2:
+			if (next_random(&seed) % 8 == 0)
+				world_cut(w);
+			break;
+		default:
+			(void)am_loop_step(w->loop, 0);
+		}
+	}
+	while (n_answered < w->n_reqs)
+		world_answer(w, n_answered++, 1);
+	world_until_true(w, w->n_told == n);
+	ends_are_single(w, req, n);
+	ck_assert_uint_eq(w->n_lost, 0);
+	world_until_true(w, world_outbox_len(w) == 0);
+	world_free(w);
+	return n;
+}
+
+START_TEST(each_request_ends_once_whatever_is_cut)
+{
+	size_t n = 0;
+
+	for (uint32_t seed = 1; seed <= 10; seed++)
+		n += cut_at_random(seed);
+	ck_assert_uint_gt(n, 150);
+}
+END_TEST
+
 START_TEST(work_goes_on_without_a_supervisor)
 {
 	struct world *w = leased();
@@ -545,7 +611,7 @@ UNIT_MAIN("client", supervisors_are_tried_in_order, supervisor_may_come_later,
     many_requests_are_answered_in_any_order, nothing_is_asked_without_a_worker,
     death_of_the_worker_leaves_the_outcome_unknown,
     request_that_never_arrived_is_unknown, answer_is_told_once,
-    work_goes_on_without_a_supervisor, release_waits_for_the_supervisor,
-    event_is_told_and_acked, client_that_goes_releases,
-    attached_client_works_and_leaves, attached_client_may_release,
-    attach_to_a_lease_that_is_over)
+    each_request_ends_once_whatever_is_cut, work_goes_on_without_a_supervisor,
+    release_waits_for_the_supervisor, event_is_told_and_acked,
+    client_that_goes_releases, attached_client_works_and_leaves,
+    attached_client_may_release, attach_to_a_lease_that_is_over)
