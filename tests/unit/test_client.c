@@ -509,6 +509,21 @@ START_TEST(event_is_told_and_acked)
 }
 END_TEST
 
+START_TEST(event_whose_ack_was_lost_is_told_once)
+{
+	struct world *w = leased();
+
+	world_until_state(w, w->w, Wrk_ClientConnected, true);
+	w->cuts = true;
+	ck_assert_int_eq(am_worker_event(w->worker, "found", AM_NONE), 0);
+	world_until_true(w, w->n_told == 1);
+	ck_assert_uint_eq(world_outbox_len(w), 1);
+	world_until_true(w, world_outbox_len(w) == 0);
+	ck_assert_uint_eq(w->n_told, 1);
+	world_free(w);
+}
+END_TEST
+
 START_TEST(client_that_goes_releases)
 {
 	struct world *w = leased();
@@ -552,7 +567,9 @@ START_TEST(attached_client_works_and_leaves)
 	ck_assert_int_eq(am_worker_event(w->worker, "found", AM_NONE), 0);
 	req = request(w, "{\"sync\":true}", 5000);
 	told(w, 1, req, AM_OK);
-	world_until_true(w, world_outbox_len(w) == 1);
+	for (int i = 0; i < 10; i++)
+		(void)am_loop_step(w->loop, 5);
+	ck_assert_uint_eq(world_outbox_len(w), 1); /* the event */
 	client_detach(w->c);
 	ck_assert(!am_is1(w->cm, Cli_Leased));
 	world_until_state(w, w->w, Wrk_ClientConnected, false);
@@ -613,5 +630,6 @@ UNIT_MAIN("client", supervisors_are_tried_in_order, supervisor_may_come_later,
     request_that_never_arrived_is_unknown, answer_is_told_once,
     each_request_ends_once_whatever_is_cut, work_goes_on_without_a_supervisor,
     release_waits_for_the_supervisor, event_is_told_and_acked,
-    client_that_goes_releases, attached_client_works_and_leaves,
-    attached_client_may_release, attach_to_a_lease_that_is_over)
+    event_whose_ack_was_lost_is_told_once, client_that_goes_releases,
+    attached_client_works_and_leaves, attached_client_may_release,
+    attach_to_a_lease_that_is_over)

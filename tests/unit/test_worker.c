@@ -154,6 +154,7 @@ START_TEST(hello_needs_the_token_of_the_lease)
 	world_lease(w, "L1", 0, 0);
 	w->token[15] ^= 1;
 	world_connect_client(w);
+	ck_assert(w->client.closed);
 	ck_assert_int_eq(w->client.code, ARPC_E_bad_token + 1);
 	w->token[15] ^= 1;
 	world_connect_client(w);
@@ -594,6 +595,43 @@ END_TEST
 
 /* ---- leases ---- */
 
+START_TEST(next_lease_sees_nothing_of_the_last)
+{
+	struct world *w = leased();
+	struct world_peer other = { .nm = NULL };
+
+	w->client.no_ack = true;
+	ck_assert_int_eq(am_worker_event(w->worker, "secret", AM_NONE), 0);
+	got(w, 1);
+	world_end_lease(w, "L1", "released");
+	world_until_state(w, w->w, Wrk_Leased, false);
+	ck_assert_uint_eq(world_outbox_len(w), 0);
+	memset(w->token, 9, sizeof(w->token));
+	world_lease(w, "L2", 0, 0);
+	w->client.nm = netmach_free(w->client.nm);
+	am_buf_done(&w->client.value);
+	w->client = other;
+	world_connect_client(w);
+	ck_assert(info_is_empty(w));
+	ck_assert_uint_eq(w->client.n_got, 0);
+	world_free(w);
+}
+END_TEST
+
+START_TEST(nobody_else_can_begin_a_lease)
+{
+	struct world *w = idle();
+
+	ck_assert_uint_eq(am_add1(w->w, Wrk_ServeClient, AM_NONE), AM_CANCELED);
+	ck_assert_str_eq(am_why(w->w), "ServeClientEnter: no token");
+	world_lease(w, "", 0, 0);
+	ck_assert(
+	    w->super.status == NETMACH_ERROR || w->super.result == AM_CANCELED);
+	ck_assert(!am_is1(w->w, Wrk_Leased));
+	world_free(w);
+}
+END_TEST
+
 START_TEST(worker_serves_one_lease)
 {
 	struct world *w = leased();
@@ -619,7 +657,7 @@ START_TEST(lease_ends_when_the_program_was_reset)
 	ck_assert_str_eq(w->client.why, "admin");
 	ck_assert(am_is1(w->w, Wrk_LeaseEnding));
 	world_connect_client(w); /* its token is not taken any more */
-	ck_assert(w->client.closed);
+	ck_assert_int_eq(w->client.code, ARPC_E_bad_token + 1);
 	am_worker_reset_done(w->worker);
 	am_worker_reset_done(w->worker); /* a second one is harmless */
 	ck_assert(!am_is1(w->w, Wrk_Leased));
@@ -824,7 +862,8 @@ UNIT_MAIN("worker", schema_must_begin_with_the_base_rows,
     result_waits_for_the_client_that_asked, unacked_payload_comes_again,
     event_goes_to_the_lease, full_outbox_holds_the_program_back,
     data_that_no_frame_can_carry_is_refused, outbox_counts_bytes,
-    worker_serves_one_lease, lease_ends_when_the_program_was_reset,
+    worker_serves_one_lease, next_lease_sees_nothing_of_the_last,
+    nobody_else_can_begin_a_lease, lease_ends_when_the_program_was_reset,
     kept_program_is_not_told_to_forget, ttl_is_kept_without_a_supervisor,
     max_waits_for_the_request_that_runs,
     supervisor_is_who_counts_while_it_is_there, orphan_leaves,

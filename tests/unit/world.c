@@ -144,6 +144,7 @@ peer_connect(struct world *w, struct world_peer *p, const char *path,
 	p->nm = netmach_new(w->loop, &conf, &peer_ops, p);
 	ck_assert_ptr_nonnull(p->nm);
 	p->ready = p->closed = false;
+	p->code = 0;
 	ck_assert_int_eq(netmach_connect(p->nm, &a), 0);
 	world_until_true(w, p->ready || p->closed);
 }

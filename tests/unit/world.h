@@ -101,6 +101,7 @@ struct world {
 	size_t n_told;
 	unsigned n_ready;
 	unsigned n_lost;
+	bool cuts; /* on_payload does, before the ack is sent */
 	char lost_code[64];
 	char lost_reason[256];
 };

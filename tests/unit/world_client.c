@@ -207,6 +207,9 @@ on_payload(struct am_client *c, const struct am_payload *p, void *arg)
 	(void)snprintf(t->message, sizeof(t->message), "%s",
 	    p->message != NULL ? p->message : "");
 	(void)am_get_int(p->data, "output", &t->value);
+	if (w->cuts)
+		world_cut(w);
+	w->cuts = false;
 }
 
 static void
