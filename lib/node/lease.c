@@ -114,7 +114,9 @@ lease_ending_state(struct am_event *ev)
 	if (l->end_reason[0] == '\0')
 		(void)snprintf(l->end_reason, sizeof(l->end_reason),
 		    "released");
-	(void)am_get_bool(ev->args, "keep", &l->keep);
+	/* A program that is at work must hear that nobody waits for it. */
+	if (w->requests.n_open == 0)
+		(void)am_get_bool(ev->args, "keep", &l->keep);
 	requests_cancel_all(w, l->end_reason);
 	(void)am_timer_start(&w->close_timer, 0);
 }

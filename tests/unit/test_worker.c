@@ -679,6 +679,14 @@ START_TEST(kept_program_is_not_told_to_forget)
 	world_lease(w, "L2", 0, 0);
 	world_end_lease(w, "L2", "released");
 	world_until_true(w, w->n_resets == 1);
+	am_worker_reset_done(w->worker);
+	/* One that is at work hears that nobody waits for it. */
+	world_lease(w, "L3", 0, 0);
+	world_connect_client(w);
+	request(w, NULL);
+	(void)world_add(w, &w->super, Wrk_LeaseEnding,
+	    "{\"lease\":\"L3\",\"reason\":\"ttl\",\"keep\":true}");
+	world_until_true(w, w->n_resets == 2);
 	world_free(w);
 }
 END_TEST
