@@ -214,6 +214,7 @@ START_TEST(answer_without_a_worker_ends_the_wish)
 
 	ck_assert_int_eq(am_client_lease(w->c, -1), 0);
 	world_until_true(w, w->n_asked == 1);
+	(void)unlink(w->public_path);
 	(void)snprintf(w->public_path, sizeof(w->public_path), "nowhere");
 	world_grant(w);
 	world_until_true(w, w->n_lost == 1);
