@@ -180,24 +180,42 @@ sort_states(const struct am_schema *s, am_id *list, size_t n,
 
 /* ---- resolution (semantics.md 6) ---- */
 
-/* Appends the Add of the first n names of list, those which `set` has not
- * yet and, if survivors is given, none of them removes. Returns the length. */
-static size_t
-expand_add(const struct tx *tx, am_id *list, size_t n, uint64_t *set,
-    const uint64_t *survivors)
+/* The states of set whose Add counts and is not in it yet. */
+static bool
+find_expanders(const struct tx *tx, const uint64_t *set, uint64_t *ret)
 {
 	const struct am_machine *m = tx->m;
 	const struct am_schema *s = m->schema;
+	uint64_t any = 0;
+
+	for (size_t i = 0; i < s->nw; i++) {
+		ret[i] = set[i] & s->has_add[i] & (~m->active[i] | s->multi[i]);
+		any |= ret[i];
+	}
+	if (any == 0)
+		return false;
+	for (SET_EACH(id, ret, s->nw))
+		if (bits_within(schema_rel(s, id, F_ADD), set, s->nw))
+			bits_clear(ret, id);
+	return bits_any(ret, s->nw);
+}
+
+/* Appends the Add of those names of list, those which `set` has not yet and,
+ * if survivors is given, none of them removes. Returns the length. */
+static size_t
+expand_add(const struct tx *tx, const uint64_t *expanders, am_id *list,
+    size_t n, uint64_t *set, const uint64_t *survivors)
+{
+	const struct am_schema *s = tx->m->schema;
 	size_t len = n;
 
 	for (size_t i = 0; i < n; i++) {
-		am_id id = list[i];
+		const struct am_list *add = &s->add[list[i]];
 
-		if (!bits_test(s->has_add, id) ||
-		    (bits_test(m->active, id) && !bits_test(s->multi, id)))
+		if (!bits_test(expanders, list[i]))
 			continue;
-		for (size_t k = 0; k < s->add[id].len; k++) {
-			am_id a = s->add[id].id[k];
+		for (size_t k = 0; k < add->len; k++) {
+			am_id a = add->id[k];
 
 			if (bits_test(set, a))
 				continue;
@@ -248,13 +266,36 @@ keep_in(am_id *list, size_t n, const uint64_t *set)
 }
 
 /* Judges from the end of the list: a blocked state blocks no more. Survivors
- * stay in set. */
-static void
+ * stay in set. False: nothing was blocked. */
+static bool
 block(const struct am_schema *s, const am_id *list, size_t n, uint64_t *set)
 {
-	for (size_t i = n; i-- > 0;)
-		if (bits_meet(schema_rel(s, list[i], F_REMBY), set, s->nw))
-			bits_clear(set, list[i]);
+	bool blocked = false;
+
+	if (!bits_meet(set, s->removable, s->nw))
+		return false;
+	for (size_t i = n; i-- > 0;) {
+		if (!bits_test(s->removable, list[i]) ||
+		    !bits_meet(schema_rel(s, list[i], F_REMBY), set, s->nw))
+			continue;
+		bits_clear(set, list[i]);
+		blocked = true;
+	}
+	return blocked;
+}
+
+/* The second level of Add: those names come in front, reversed. */
+static size_t
+expand_again(struct tx *tx, const uint64_t *expanders, size_t n)
+{
+	uint64_t *set = tx->target_set.w;
+	struct set survivors;
+
+	bits_copy(survivors.w, set, tx->m->schema->nw);
+	reverse(tx->target, 0, n);
+	n = expand_add(tx, expanders, tx->target, n, set, survivors.w);
+	reverse(tx->target, 0, n);
+	return n;
 }
 
 void
@@ -263,23 +304,21 @@ resolve(struct tx *tx, const am_id *list, size_t n)
 	const struct am_schema *s = tx->m->schema;
 	am_id *l = tx->target;
 	uint64_t *set = tx->target_set.w;
-	struct set survivors;
+	struct set expanders;
 
 	bits_zero(set, s->nw);
 	for (size_t i = 0; i < n; i++)
 		bits_set(set, list[i]);
 	if (l != list)
 		memcpy(l, list, n * sizeof(*l));
-	n = expand_add(tx, l, n, set, NULL);
+	if (find_expanders(tx, set, expanders.w))
+		n = expand_add(tx, expanders.w, l, n, set, NULL);
 	if (drop_unsatisfied(s, set))
 		n = keep_in(l, n, set);
-	block(s, l, n, set);
-	n = keep_in(l, n, set);
-	/* The second level of Add: those names come in front, reversed. */
-	reverse(l, 0, n);
-	bits_copy(survivors.w, set, s->nw);
-	n = expand_add(tx, l, n, set, survivors.w);
-	reverse(l, 0, n);
+	if (block(s, l, n, set))
+		n = keep_in(l, n, set);
+	if (find_expanders(tx, set, expanders.w))
+		n = expand_again(tx, expanders.w, n);
 	if (drop_unsatisfied(s, set))
 		n = keep_in(l, n, set);
 	sort_states(s, l, n, set);

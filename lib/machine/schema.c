@@ -217,6 +217,7 @@ invert(struct am_schema *s, size_t id)
 		bits_set(rel(s, r, F_REQBY), id);
 	for (SET_EACH(r, rel(s, id, F_REM), s->nw)) {
 		bits_set(rel(s, r, F_REMBY), id);
+		bits_set(s->removable, r);
 		bits_set(rel(s, r, F_CONF), id);
 		bits_set(rel(s, id, F_CONF), r);
 	}
@@ -383,7 +384,7 @@ schema_freep(struct am_schema **s)
 static int
 schema_alloc(struct am_schema *s, size_t len)
 {
-	enum { N_SETS = 7 };
+	enum { N_SETS = 8 };
 	uint64_t *set;
 
 	s->refs = 1;
@@ -406,6 +407,7 @@ schema_alloc(struct am_schema *s, size_t len)
 	s->automatic = set += s->nw;
 	s->has_add = set += s->nw;
 	s->has_req = set += s->nw;
+	s->removable = set += s->nw;
 	s->has_after = set += s->nw;
 	s->ranked = set += s->nw;
 	s->health = set += s->nw;

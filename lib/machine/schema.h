@@ -57,6 +57,7 @@ struct am_schema {
 	uint64_t *automatic;
 	uint64_t *has_add;
 	uint64_t *has_req;
+	uint64_t *removable; /* some other state removes it */
 	uint64_t *has_after; /* in a pair of after, either way */
 	uint64_t *ranked;
 	uint64_t *health;             /* Healthcheck, Heartbeat */

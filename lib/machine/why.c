@@ -3,38 +3,32 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-__attribute__((format(printf, 2, 0))) static void
-append(struct tx *tx, const char *fmt, va_list ap)
+static void
+put(struct tx *tx, const char *text)
 {
-	size_t room = sizeof(tx->why) - tx->why_len;
-	int len = vsnprintf(tx->why + tx->why_len, room, fmt, ap);
+	size_t room = sizeof(tx->why) - 1 - tx->why_len;
+	size_t len = strnlen(text, room);
 
-	if (len > 0)
-		tx->why_len += (size_t)len < room ? (size_t)len : room - 1;
-}
-
-__attribute__((format(printf, 2, 3))) static void
-more(struct tx *tx, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	append(tx, fmt, ap);
-	va_end(ap);
+	memcpy(tx->why + tx->why_len, text, len);
+	tx->why_len += len;
+	tx->why[tx->why_len] = '\0';
 }
 
 void
 why_add(struct tx *tx, const char *fmt, ...)
 {
+	char text[WHY_MAX];
 	va_list ap;
 
-	if (tx->why_len > 0)
-		more(tx, "; ");
 	va_start(ap, fmt);
-	append(tx, fmt, ap);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	if (tx->why_len > 0)
+		put(tx, "; ");
+	put(tx, text);
 }
 
+/* Canceled transitions are common, so no printf here. */
 static bool
 name_all(struct tx *tx, am_id id, const char *verb, const uint64_t *set)
 {
@@ -42,9 +36,14 @@ name_all(struct tx *tx, am_id id, const char *verb, const uint64_t *set)
 
 	if (!bits_any(set, s->nw))
 		return false;
-	why_add(tx, "%s %s", s->row[id].name, verb);
-	for (SET_EACH(other, set, s->nw))
-		more(tx, " %s", s->row[other].name);
+	if (tx->why_len > 0)
+		put(tx, "; ");
+	put(tx, s->row[id].name);
+	put(tx, verb);
+	for (SET_EACH(other, set, s->nw)) {
+		put(tx, " ");
+		put(tx, s->row[other].name);
+	}
 	return true;
 }
 
@@ -67,11 +66,11 @@ why_missing(struct tx *tx, am_id id)
 		now.w[i] = remby[i] & (tx->target_set.w[i] | tx->called.w[i]);
 		lost.w[i] = req[i] & ~tx->target_set.w[i];
 	}
-	if (!name_all(tx, id, "requires", never.w) &&
-	    !name_all(tx, id, "removed by", stayed.w) &&
-	    !name_all(tx, id, "removed by", before.w) &&
-	    !name_all(tx, id, "removed by", now.w))
-		(void)name_all(tx, id, "requires", lost.w);
+	if (!name_all(tx, id, " requires", never.w) &&
+	    !name_all(tx, id, " removed by", stayed.w) &&
+	    !name_all(tx, id, " removed by", before.w) &&
+	    !name_all(tx, id, " removed by", now.w))
+		(void)name_all(tx, id, " requires", lost.w);
 }
 
 void
