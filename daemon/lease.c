@@ -260,7 +260,6 @@ waiter_back(struct waiter *waiter)
 		(void)waiter_free(waiter);
 		return;
 	}
-	owner_on_exit(&waiter->owner, NULL, NULL);
 	if (super_is(waiter->super, Sup_Draining))
 		waiter_refuse(waiter, "draining", "the supervisor stops");
 	else
@@ -278,6 +277,11 @@ lease_refused(struct lease *l, const char *why)
 	    l->worker->id, why);
 	l->worker->suspect = true;
 	health_ask(l->worker);
+	/* Nobody wants it any more. */
+	if (l->phase == LEASE_ENDING) {
+		lease_add_ended(l, l->reason);
+		return;
+	}
 	l->waiter = NULL;
 	/* Before it is freed, nobody may find it half dead. */
 	(void)lease_free(l);

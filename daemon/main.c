@@ -10,6 +10,7 @@
 
 #include "daemon/config.h"
 #include "daemon/notify.h"
+#include "daemon/orphan.h"
 #include "daemon/runtime.h"
 #include "daemon/signals.h"
 #include "daemon/world.h"
@@ -233,6 +234,10 @@ run(const struct options *o, const struct config *config)
 	if (super.loop != NULL)
 		super_done(&super);
 	(void)am_loop_free(loop);
+	/* Nothing of this instance may be left, whoever started it. */
+	if (r == 0 && rt.n_live > 0)
+		orphans_stop(&rt,
+		    super.hurry ? 0 : 2 * config->stop_grace_ms + 500);
 	r = r < 0 || super.failed ? EXIT_CANNOT_START : EXIT_SUCCESS;
 	runtime_close(&rt);
 	return r;

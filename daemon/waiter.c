@@ -244,6 +244,7 @@ waiter_queue_head(struct waiter *w)
 	w->queued = true;
 	q->n++;
 	TAILQ_INSERT_HEAD(&q->list, w, link);
+	owner_on_exit(&w->owner, on_owner_exit, w);
 	start_timeout(w);
 }
 

@@ -402,6 +402,20 @@ START_TEST(a_release_of_a_request_that_was_granted_meanwhile_ends_its_lease)
 }
 END_TEST
 
+START_TEST(a_refused_lease_that_nobody_wants_any_more_is_over)
+{
+	struct rig *r = rig_up(1, 0, 1);
+
+	(void)rig_add(r, &r->c1, Sup_LeaseRequested, ASK);
+	(void)rig_add(r, &r->c1, Sup_ReleaseWorker,
+	    "{\"request\":1,\"reason\":\"unwanted\"}");
+	worker_on_served(rig_worker(r, "w1"), false, "no");
+	ck_assert_str_eq(ended(r, "L1"), "unwanted");
+	ck_assert_uint_eq(r->super.waiters.n, 0);
+	rig_free(r);
+}
+END_TEST
+
 START_TEST(issues_count_against_the_worker_of_ones_own_lease_only)
 {
 	struct rig *r = rig_up(1, 0, 1);
@@ -453,5 +467,6 @@ UNIT_MAIN("daemon leases", without_waiting_none_free_is_told_at_once,
     another_reason_than_theirs_is_not_believed,
     a_worker_that_does_not_let_go_is_killed, a_discarded_worker_is_replaced,
     a_release_of_a_request_that_was_granted_meanwhile_ends_its_lease,
+    a_refused_lease_that_nobody_wants_any_more_is_over,
     issues_count_against_the_worker_of_ones_own_lease_only,
     ends_are_remembered_and_the_oldest_forgotten)

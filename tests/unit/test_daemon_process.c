@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/logs.h"
+#include "daemon/orphan.h"
 #include "daemon/reap.h"
 #include "daemon/runtime.h"
 #include "daemon/spawn.h"
@@ -244,6 +245,59 @@ START_TEST(leavings_of_the_dead_go_those_of_the_living_stay)
 }
 END_TEST
 
+/* A process that listens there; TERM ends it unless it is stubborn. */
+static pid_t
+orphan(const char *path, bool stubborn)
+{
+	int ready[2];
+	char c;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		(void)setpgid(0, 0);
+		(void)signal(SIGTERM, stubborn ? SIG_IGN : SIG_DFL);
+		(void)listen_at(path);
+		if (write(ready[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			(void)pause();
+	}
+	ck_assert_int_eq(read(ready[0], &c, 1), 1);
+	(void)close(ready[0]);
+	(void)close(ready[1]);
+	return pid;
+}
+
+START_TEST(workers_of_a_dead_one_are_stopped_with_this_one)
+{
+	struct run r;
+	struct runtime rt;
+	struct am_error err;
+	char path[2][80];
+	pid_t pid[2];
+	int status;
+
+	setup(&r);
+	for (int i = 0; i < 2; i++) {
+		(void)snprintf(path[i], sizeof(path[i]), "%s/w%d.priv", r.dir,
+		    i + 1);
+		pid[i] = orphan(path[i], i == 1);
+	}
+	ck_assert_int_eq(runtime_open(&rt, r.dir, "t", &err), 0);
+	ck_assert_uint_eq(rt.n_live, 2);
+	orphans_stop(&rt, 200);
+	ck_assert_int_eq(waitpid(pid[0], &status, WNOHANG), pid[0]);
+	ck_assert_int_eq(WTERMSIG(status), SIGTERM);
+	ck_assert_int_eq(waitpid(pid[1], &status, WNOHANG), pid[1]);
+	ck_assert_int_eq(WTERMSIG(status), SIGKILL);
+	runtime_close(&rt);
+	ck_assert_int_eq(access(path[0], F_OK), -1);
+	teardown(&r);
+}
+END_TEST
+
 START_TEST(a_bad_directory_is_refused_with_a_reason)
 {
 	struct run r;
@@ -311,5 +365,6 @@ UNIT_MAIN("daemon processes", an_error_of_exec_is_returned,
     private_variables_are_not_passed_on,
     a_second_one_is_refused_and_the_first_named,
     leavings_of_the_dead_go_those_of_the_living_stay,
+    workers_of_a_dead_one_are_stopped_with_this_one,
     a_bad_directory_is_refused_with_a_reason,
     lines_are_logged_whole_and_split_when_too_long)
