@@ -17,7 +17,8 @@
 
 enum {
 	OUT_HIGH = 64 * 1024, /* more waiting: no line is read */
-	LATE_MS = 500,    /* the worker's answer to a deadline comes first */
+	LATE_MS = 100,    /* the worker's answer to a deadline comes first */
+	HOLD_MS = 1500,   /* for a late worker to end its request */
 	SIGNAL_MS = 1000, /* for answers to CancelWork */
 	TAIL_MS = 5000,   /* for a slow reader after a signal */
 };
@@ -50,6 +51,31 @@ slot_of(struct stream *s, uint32_t id)
 			return slot;
 	}
 	return NULL;
+}
+
+/* A request missed its deadline. If its program does not stop, the worker is
+ * about to be killed, and what is sent to it now would be lost with it. */
+static void
+hold(struct stream *s)
+{
+	s->hold_ns = clock_ns() + HOLD_MS * NS_PER_MS;
+}
+
+static bool
+is_working(const struct stream *s)
+{
+	return s->at.s.up && am_is1(session_mirror(&s->at.s), Wrk_Working);
+}
+
+static bool
+is_held(struct stream *s)
+{
+	if (s->hold_ns == 0)
+		return false;
+	if (is_working(s) && clock_ns() < s->hold_ns)
+		return true;
+	s->hold_ns = 0;
+	return false;
 }
 
 static void
@@ -86,6 +112,8 @@ on_payload(struct session *session, const struct arpc_payload *p, void *arg)
 		return;
 	if (p->kind == ARPC_P_RESULT) {
 		verdict_of(p, &v);
+		if (v.exit == EX_TIMEOUT)
+			hold(s);
 		stream_finish(s, slot, &v, p->data);
 	} else {
 		stream_part(s, slot,
@@ -164,6 +192,8 @@ send_slot(struct stream *s, struct slot *slot)
 static void
 send_all(struct stream *s)
 {
+	if (is_held(s))
+		return;
 	for (size_t i = 0; i < s->window && s->n_used > 0; i++) {
 		struct slot *slot = &s->slot[i];
 
@@ -205,6 +235,7 @@ end_late(struct stream *s, int64_t now)
 		    slot->deadline_ns > now)
 			continue;
 		cancel(s, slot, "timeout");
+		hold(s);
 		stream_finish(s, slot, &v, AM_NONE);
 	}
 }
@@ -212,7 +243,7 @@ end_late(struct stream *s, int64_t now)
 static int
 wait_ms(const struct stream *s)
 {
-	int64_t first = INT64_MAX;
+	int64_t first = s->hold_ns != 0 ? s->hold_ns : INT64_MAX;
 	int64_t left;
 
 	for (size_t i = 0; i < s->window; i++) {
@@ -296,6 +327,30 @@ reopen(struct stream *s)
 	end_all(s, &v, false);
 }
 
+static bool
+in_flight(const struct stream *s)
+{
+	for (size_t i = 0; i < s->window; i++)
+		if (s->slot[i].used && s->slot[i].sent && !s->slot[i].is_final)
+			return true;
+	return false;
+}
+
+/* It went on too long after a deadline: it is replaced, and the next lines go
+ * to another one. A named lease has to wait for its end. */
+static void
+leave_stuck(struct stream *s)
+{
+	if (s->hold_ns == 0 || clock_ns() < s->hold_ns || s->is_named ||
+	    !is_working(s) || in_flight(s))
+		return;
+	s->hold_ns = 0;
+	if (s->sup.up)
+		lease_drop(&s->sup, s->lease.lease, "discard");
+	session_close(&s->at.s);
+	s->at.s.down = true;
+}
+
 /* ---- the loop ---- */
 
 static void
@@ -318,8 +373,8 @@ send_acks(struct stream *s)
 static int
 read_lines(struct stream *s)
 {
-	while (!s->eof && !s->stop && s->at.s.up && stream_has_room(s) &&
-	    lines_out_len(&s->out) < OUT_HIGH) {
+	while (!s->eof && !s->stop && s->at.s.up && !is_held(s) &&
+	    stream_has_room(s) && lines_out_len(&s->out) < OUT_HIGH) {
 		enum line_kind kind;
 		const char *line = NULL;
 		size_t len = 0;
@@ -350,6 +405,7 @@ turn(struct stream *s)
 {
 	int rc;
 
+	leave_stuck(s);
 	/* A worker that died while nothing was to be done is replaced only
 	 * when there is. */
 	if (s->at.s.down && !s->stop &&
