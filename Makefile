@@ -184,7 +184,7 @@ check: deps
 # Every package that building and testing needs; perl has prove.
 packages = gcc make pkgconf perl python3 libevent-dev libmsgpack-dev \
 	libcjson-dev libsystemd-dev libini-config-dev zlib1g-dev check clang \
-	clang-format mandoc shellcheck systemd systemd-container
+	clang-format mandoc shellcheck systemd systemd-container netbase procps
 deps:
 	@tests/deps $(packages)
 
