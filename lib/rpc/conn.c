@@ -194,6 +194,19 @@ on_bye(struct conn *c, const struct arpc_frame *f)
 }
 
 static void
+close_too_big(struct conn *c)
+{
+	size_t max = c->scan.max_len;
+	bool is_large = max >= 1024 * 1024;
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "too_big: frame over %zu %s",
+	    is_large ? max / (1024 * 1024) : max / 1024,
+	    is_large ? "MiB" : "KiB");
+	conn_close(c, text);
+}
+
+static void
 on_scan_error(struct conn *c, enum mp_scan_result r)
 {
 	switch (r) {
@@ -207,9 +220,15 @@ on_scan_error(struct conn *c, enum mp_scan_result r)
 		conn_close(c, "too_deep: nested over 32 levels");
 		return;
 	case MP_SCAN_BIG:
-		conn_close(c, "too_big: frame over 16 MiB");
+		close_too_big(c);
 		return;
 	}
+}
+
+void
+conn_set_frame_max(struct conn *c, size_t len)
+{
+	c->scan.max_len = len;
 }
 
 static void

@@ -71,6 +71,9 @@ void conn_dirty(struct conn *c);
 void conn_flush(struct conn *c);
 /* Bytes put and not yet taken by the kernel. */
 size_t conn_backlog(const struct conn *c);
+/* A longer frame closes it with "too_big"; ARPC_FRAME_MAX unless set. Holds from
+ * the next frame on. */
+void conn_set_frame_max(struct conn *c, size_t len);
 /* Stops and resumes reading (back-pressure); counted, so calls must pair. */
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);

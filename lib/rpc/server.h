@@ -47,8 +47,9 @@ struct rpc_policy {
 	/* The session is over; it is freed after the turn. Only of sessions
 	 * whose hello was let in. May be NULL. */
 	void (*closed)(struct rpc_session *s, const char *why, void *arg);
-	/* Of this listener, those before hello included; more are closed with
-	 * "busy: ...". 0: no limit. */
+	/* Of this listener, whose hello was let in; a further hello is refused
+	 * as busy. 0: no limit. Whoever says no hello cannot take these places:
+	 * of more than 256 such connections the oldest is closed. */
 	size_t max_sessions;
 };
 

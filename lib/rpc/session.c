@@ -9,6 +9,11 @@
 
 #include "lib/base/cleanup.h"
 
+enum {
+	HELLO_FRAME_MAX = 64 * 1024,
+	HELLO_WAITING_MAX = 256, /* connections of a listener */
+};
+
 bool
 session_is_up(const struct rpc_session *s)
 {
@@ -161,6 +166,9 @@ welcome(struct rpc_session *s, const struct arpc_frame *f,
 	struct am_val rows = AM_NONE;
 
 	s->up = true;
+	s->li->n_waiting--;
+	s->li->n_up++;
+	conn_set_frame_max(s->conn, ARPC_FRAME_MAX);
 	if (!h->has_hash || h->hash != am_schema_hash(schema)) {
 		rows = schema_rows(s->srv);
 		if (rows.data == NULL) {
@@ -175,34 +183,48 @@ welcome(struct rpc_session *s, const struct arpc_frame *f,
 }
 
 static void
-on_hello(struct rpc_session *s, const struct arpc_frame *f)
+let_in(struct rpc_session *s, const struct arpc_frame *f,
+    const struct arpc_hello *h)
 {
 	const struct rpc_policy *policy = s->li->policy;
 	struct am_error err = { "refused" };
-	struct arpc_hello h;
-	const char *why = "";
-	int r;
+	int r = 0;
 
-	if (arpc_hello_get(f->params, &h, &why) < 0) {
-		refuse(s, f, ARPC_E_bad_params, "hello: %s", why);
-		return;
-	}
-	if (h.proto != ARPC_VERSION) {
+	if (h->proto != ARPC_VERSION) {
 		refuse(s, f, ARPC_E_bad_proto,
-		    "version %u is not spoken here, only %d", (unsigned)h.proto,
-		    ARPC_VERSION);
+		    "version %u is not spoken here, only %d",
+		    (unsigned)h->proto, ARPC_VERSION);
 		return;
 	}
-	s->client_id = h.client_id;
-	(void)snprintf(s->name, sizeof(s->name), "%s", h.name);
-	r = policy->hello == NULL ? 0 : policy->hello(s, &h, &err, s->li->arg);
-	explicit_bzero(h.token, sizeof(h.token));
+	if (policy->max_sessions > 0 && s->li->n_up >= policy->max_sessions) {
+		refuse(s, f, ARPC_E_busy, "too many connections (%zu)",
+		    policy->max_sessions);
+		return;
+	}
+	s->client_id = h->client_id;
+	(void)snprintf(s->name, sizeof(s->name), "%s", h->name);
+	if (policy->hello != NULL)
+		r = policy->hello(s, h, &err, s->li->arg);
 	if (s->conn == NULL)
 		return;
 	if (r != 0)
 		refuse(s, f, (enum arpc_error)r, "%s", err.text);
 	else
-		welcome(s, f, &h);
+		welcome(s, f, h);
+}
+
+static void
+on_hello(struct rpc_session *s, const struct arpc_frame *f)
+{
+	struct arpc_hello h;
+	const char *why = "";
+
+	if (arpc_hello_get(f->params, &h, &why) < 0) {
+		refuse(s, f, ARPC_E_bad_params, "hello: %s", why);
+		return;
+	}
+	let_in(s, f, &h);
+	explicit_bzero(h.token, sizeof(h.token));
 }
 
 /* ---- the connection's callbacks ---- */
@@ -285,7 +307,10 @@ session_drop(struct rpc_session *s)
 		conn_drop(s->conn);
 	s->conn = NULL;
 	TAILQ_REMOVE(&s->srv->sessions, s, link);
-	s->li->n_sessions--;
+	if (s->up)
+		s->li->n_up--;
+	else
+		s->li->n_waiting--;
 	loop_at_reap(s->srv->loop, &s->reap);
 }
 
@@ -310,6 +335,20 @@ static const struct conn_ops ops = {
 	.on_close = on_close,
 };
 
+/* Who means it says hello at once, so it is not the last one who has to go. */
+static void
+close_oldest_waiting(const struct listener *li)
+{
+	struct rpc_session *s;
+
+	TAILQ_FOREACH(s, &li->srv->sessions, link) {
+		if (s->li != li || s->up || conn_phase(s->conn) != CONN_UP)
+			continue;
+		conn_close(s->conn, "busy: too many connections before hello");
+		return;
+	}
+}
+
 int
 session_new(struct listener *li, int fd)
 {
@@ -332,11 +371,11 @@ session_new(struct listener *li, int fd)
 	s->sent.tick = s->tick;
 	s->sent.n = n;
 	TAILQ_INSERT_TAIL(&srv->sessions, s, link);
-	li->n_sessions++;
+	li->n_waiting++;
+	conn_set_frame_max(s->conn, HELLO_FRAME_MAX);
 	conn_deadline(s->conn, CONN_HELLO_MS, "no_hello: no hello within 5 s");
-	if (li->policy->max_sessions > 0 &&
-	    li->n_sessions > li->policy->max_sessions)
-		conn_close(s->conn, "busy: too many connections");
+	if (li->n_waiting > HELLO_WAITING_MAX)
+		close_oldest_waiting(li);
 	s = NULL; /* the list has it */
 	return 0;
 }

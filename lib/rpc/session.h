@@ -11,7 +11,8 @@ struct listener {
 	struct rpc_server *srv; /* borrowed */
 	int fd;                 /* -1: not listening any more */
 	int number;
-	size_t n_sessions;
+	size_t n_waiting;                /* sessions before hello */
+	size_t n_up;                     /* those let in and not gone */
 	const struct rpc_policy *policy; /* borrowed */
 	void *arg;
 	struct event ev;

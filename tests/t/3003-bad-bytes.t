@@ -26,6 +26,14 @@ ok "bad params" amtest "connect $RUN/sock" hello 'send [0,7,"add",[["x"]]]' "exp
 ok "a state out of range" amtest "connect $RUN/sock" hello 'send [0,7,"add",[[9999]]]' "expect no_state" close
 ok "worker, no token" amtest "connect $pub" 'send [0,1,"hello",[{"proto":1,"id":1}]]' "expect bad_token" "eof bad_token"
 ok "worker, a wrong token" amtest "connect $pub" "hello token 000102030405060708090a0b0c0d0e0f" "expect bad_token" "eof bad_token"
+ok "a lease" amctl -l quiet request-worker
+ok "20 connections that say nothing take no place from its holder" "$PY" -c '
+import socket, subprocess, sys
+quiet = [socket.socket(socket.AF_UNIX) for _ in range(20)]
+for s in quiet:
+    s.connect(sys.argv[1])
+sys.exit(subprocess.call(sys.argv[2:]))' "$pub" amctl -l quiet add WorkRequested input:=3
+ok "  and it is given back" amctl -l quiet release
 ok "all is well" amctl request input:=3
 out '"output":9'
 finish

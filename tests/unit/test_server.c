@@ -407,7 +407,86 @@ START_TEST(it_stops_accepting_and_keeps_its_sessions)
 }
 END_TEST
 
+static void
+put_hello(struct am_buf *b)
+{
+	arpc_put_hello(b, 1,
+	    &(struct arpc_hello){ .proto = ARPC_VERSION, .client_id = 1 });
+}
+
+START_TEST(who_says_no_hello_takes_no_place)
+{
+	enum { SILENT = 300 };
+	static const struct rpc_policy narrow = { .max_sessions = 2 };
+	struct am_buf b = AM_BUF_INIT;
+	int silent[SILENT];
+	int fd[3];
+
+	setup();
+	rpc_server_unlisten(srv, 0);
+	fd[0] = addr_listen(&addr, 0);
+	ck_assert_int_eq(rpc_server_listen(srv, fd[0], &narrow, NULL), 1);
+	for (int i = 0; i < SILENT; i++) {
+		silent[i] = addr_connect(&addr);
+		turns(1);
+	}
+	for (int i = 0; i < 3; i++) {
+		fd[i] = dial();
+		put_hello(&b);
+		say(fd[i], &b);
+		ck_assert_str_eq(heard(fd[i]),
+		    i < 2 ? "1:ok\n"
+			  : "1:busy: too many connections (2)\n"
+			    "bye busy: too many connections (2)\n");
+	}
+	ck_assert_str_eq(heard(silent[0]),
+	    "bye busy: too many connections before hello\n");
+	/* the one that came last is still waited for */
+	(void)close(fd[0]);
+	turns(2);
+	put_hello(&b);
+	say(silent[SILENT - 1], &b);
+	ck_assert_str_eq(heard(silent[SILENT - 1]), "1:ok\n");
+	for (int i = 0; i < SILENT; i++)
+		(void)close(silent[i]);
+	for (int i = 1; i < 3; i++)
+		(void)close(fd[i]);
+	am_buf_done(&b);
+	teardown();
+}
+END_TEST
+
+START_TEST(before_hello_frames_are_short)
+{
+	static const char zeros[70000];
+	struct am_buf b = AM_BUF_INIT;
+	int fd;
+
+	setup();
+	fd = dial();
+	arpc_put_request(&b, 1, ARPC_hello);
+	am_put_array(&b, 1);
+	am_put_bin(&b, zeros, sizeof(zeros));
+	say(fd, &b);
+	ck_assert_str_eq(heard(fd), "bye too_big: frame over 64 KiB\n");
+	(void)close(fd);
+	fd = dial();
+	put_hello(&b);
+	arpc_put_request(&b, 2, ARPC_info);
+	am_put_array(&b, 2);
+	am_put_str(&b, "x");
+	am_put_bin(&b, zeros, sizeof(zeros));
+	say(fd, &b);
+	turns(3);
+	ck_assert_ptr_nonnull(strstr(heard(fd), "1:ok\n"));
+	(void)close(fd);
+	am_buf_done(&b);
+	teardown();
+}
+END_TEST
+
 UNIT_MAIN("server", hello_comes_first, another_version_is_refused_by_a_message,
     what_is_unknown_leaves_the_connection_alone, bad_params_are_answered,
     who_does_not_read_is_not_read, no_fds_is_a_pause_and_no_storm,
-    it_stops_accepting_and_keeps_its_sessions)
+    it_stops_accepting_and_keeps_its_sessions, who_says_no_hello_takes_no_place,
+    before_hello_frames_are_short)
