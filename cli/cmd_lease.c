@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/lease.h"
 #include "lib/base/buf.h"
@@ -165,6 +166,7 @@ cmd_request_worker(struct cli *c)
 	int rc;
 
 	if (cli_has(c, OPT_SH) && !c->lease_by_option) {
+		leasefile_prune((int64_t)time(NULL));
 		leasefile_fresh_name(fresh, sizeof(fresh));
 		name = fresh;
 	}

@@ -1,5 +1,6 @@
 #include "cli/leasefile.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +13,10 @@
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/random.h"
+
+#define FRESH_PREFIX "auto-"
+
+enum { PRUNE_AFTER_S = 24 * 3600 };
 
 bool
 leasefile_name_ok(const char *name)
@@ -34,7 +39,7 @@ leasefile_name_ok(const char *name)
 void
 leasefile_fresh_name(char *buf, size_t size)
 {
-	(void)snprintf(buf, size, "auto-%016llx",
+	(void)snprintf(buf, size, FRESH_PREFIX "%016llx",
 	    (unsigned long long)random_id());
 }
 
@@ -319,6 +324,62 @@ int
 leasefile_remove(struct leasefile *f)
 {
 	return unlink(f->path) < 0 ? -errno : 0;
+}
+
+/* ---- tidying up ---- */
+
+static void
+closedirp(DIR **d)
+{
+	if (*d != NULL)
+		(void)closedir(*d);
+}
+
+/* "auto-....json": the name without its suffix into buf. */
+static bool
+is_fresh(const char *file, char *buf, size_t size)
+{
+	const char *dot = strstr(file, ".json");
+
+	if (strncmp(file, FRESH_PREFIX, strlen(FRESH_PREFIX)) != 0 ||
+	    dot == NULL || dot[5] != '\0' || (size_t)(dot - file) >= size)
+		return false;
+	(void)snprintf(buf, size, "%.*s", (int)(dot - file), file);
+	return true;
+}
+
+static void
+prune_one(const char *name, int64_t now)
+{
+	struct leasefile f = LEASEFILE_INIT;
+	struct stat st;
+	int64_t keep_s = PRUNE_AFTER_S;
+	int rc = leasefile_load(&f, name, NULL);
+
+	if (rc == LEASEFILE_LIVE)
+		keep_s += f.lease.max_ms / 1000;
+	if (rc >= 0 && lstat(f.path, &st) == 0 &&
+	    (int64_t)st.st_mtime + keep_s < now)
+		(void)leasefile_remove(&f);
+	leasefile_done(&f);
+}
+
+void
+leasefile_prune(int64_t now)
+{
+	am_cleanup(closedirp) DIR *d = NULL;
+	const struct dirent *e;
+	char dir[192];
+
+	if (dir_path(dir, sizeof(dir), NULL) < 0 || check_dir(dir, NULL) < 0)
+		return;
+	d = opendir(dir);
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		char name[LEASEFILE_NAME_MAX + 1];
+
+		if (is_fresh(e->d_name, name, sizeof(name)))
+			prune_one(name, now);
+	}
 }
 
 void

@@ -49,6 +49,9 @@ int leasefile_save(struct leasefile *f, struct am_error *err);
 int leasefile_end(struct leasefile *f, const char *reason,
     struct am_error *err);
 int leasefile_remove(struct leasefile *f);
+/* Removes what fresh names have left behind: a day after the end of the lease,
+ * or after its last possible one. now: seconds since 1970. */
+void leasefile_prune(int64_t now);
 /* Gives the lock back, forgets the token. Idempotent. */
 void leasefile_done(struct leasefile *f);
 

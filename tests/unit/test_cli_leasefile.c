@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/leasefile.h"
@@ -199,6 +200,54 @@ START_TEST(a_link_is_not_followed)
 }
 END_TEST
 
+/* As if it was written so long ago. */
+static void
+age(const char *name, time_t now, time_t ago)
+{
+	struct leasefile f = LEASEFILE_INIT;
+	struct timespec t[2] = { { .tv_sec = now - ago },
+		{ .tv_sec = now - ago } };
+
+	ck_assert_int_ge(leasefile_load(&f, name, NULL), 0);
+	ck_assert_int_eq(utimensat(AT_FDCWD, f.path, t, 0), 0);
+	leasefile_done(&f);
+}
+
+START_TEST(only_old_files_of_fresh_names_are_pruned)
+{
+	static const struct {
+		const char *name;
+		bool ended;
+		time_t ago_h;
+		bool kept;
+	} files[] = {
+		{ "auto-1", true, 23, true },
+		{ "auto-2", true, 25, false },
+		{ "auto-3", false, 24, true }, /* it may live for an hour */
+		{ "auto-4", false, 26, false },
+		{ "mine", true, 1000, true },
+	};
+	time_t now = 1800000000;
+	struct leasefile f = LEASEFILE_INIT;
+
+	for (size_t i = 0; i < 5; i++) {
+		make(files[i].name);
+		if (files[i].ended) {
+			ck_assert_int_eq(leasefile_load(&f, files[i].name,
+					     NULL),
+			    LEASEFILE_LIVE);
+			ck_assert_int_eq(leasefile_end(&f, "ttl", NULL), 0);
+		}
+		age(files[i].name, now, files[i].ago_h * 3600);
+	}
+	leasefile_prune(now);
+	for (size_t i = 0; i < 5; i++)
+		ck_assert_msg((leasefile_load(&f, files[i].name, NULL) !=
+				  LEASEFILE_NONE) == files[i].kept,
+		    "%s", files[i].name);
+}
+END_TEST
+
 START_TEST(names_are_checked)
 {
 	char fresh[32];
@@ -233,7 +282,7 @@ main(void)
 		the_end_of_an_old_lease_leaves_the_new_one_alone,
 		only_one_at_a_time_holds_the_lock, a_damaged_file_is_no_lease,
 		a_directory_of_others_is_refused, a_link_is_not_followed,
-		names_are_checked };
+		only_old_files_of_fresh_names_are_pruned, names_are_checked };
 	Suite *suite = suite_create("cli_leasefile");
 	TCase *tc = tcase_create("cli_leasefile");
 	SRunner *runner;
