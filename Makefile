@@ -140,6 +140,8 @@ $(generated): $(BUILD)/%: %.in FORCE
 # the last line and the verdict, so that a failed stage does not hide the next.
 tally ?= $(CURDIR)/$(BUILD)/tally
 run = @TALLY=$(tally) BUILD=$(BUILD) tests/run -j $(jobs)
+# Without BUILD: a step builds a variant in a directory of its own.
+step = @TALLY=$(tally) tests/run --step
 inner = $(MAKE) --no-print-directory DEVELOPER=1 tally=$(tally)
 conformance_cases ?= tests/data/machine.ndjson.gz tests/data/model.ndjson.gz
 
@@ -170,14 +172,14 @@ quick:
 check: deps
 	@mkdir -p $(BUILD)
 	@rm -f $(tally)
-	$(run) --step build $(inner) tests
+	$(step) build $(inner) tests
 	-@$(inner) tap-quick tap-slow
-	$(run) --step build-sanitized $(inner) SANITIZE=address,undefined tests
+	$(step) build-sanitized $(inner) SANITIZE=address,undefined tests
 	-@$(inner) SANITIZE=address,undefined tap-quick tap-slow
-	$(run) --step build-clang $(inner) CC=clang tests
+	$(step) build-clang $(inner) CC=clang tests
 	-@$(inner) CC=clang tap-unit tap-conformance
 	-@$(inner) BUILD=build-slow CPPFLAGS=-DMACHINE_FAST=0 tap-conformance
-	$(run) --step lint $(inner) lint
+	$(step) lint $(inner) lint
 	-@$(inner) tap-systemd
 	@tests/run --sum $(tally)
 
