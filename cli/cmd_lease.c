@@ -47,24 +47,6 @@ lock_name(struct cli *c, struct leasefile *f, const char *name)
 	    name, f->lease.worker, f->lease.lease);
 }
 
-static int
-wish_of(struct cli *c, struct client_wish *w)
-{
-	int64_t ttl = c->opts.num[OPT_TTL];
-	int64_t max = c->opts.num[OPT_MAX];
-
-	if ((cli_has(c, OPT_TTL) && (ttl == 0 || ttl == DUR_INF)) ||
-	    (cli_has(c, OPT_MAX) && (max == 0 || max == DUR_INF)))
-		return cli_fail(c, EX_USAGE, "usage",
-		    "--ttl and --max have to be more than 0 and less than inf");
-	w->ttl_ms = ttl;
-	w->max_ms = max;
-	w->priority = (int)c->opts.num[OPT_PRIORITY];
-	if (cli_has(c, OPT_BIND_PID))
-		return lease_wish_pid(c, w, (pid_t)c->opts.num[OPT_BIND_PID]);
-	return EX_OK;
-}
-
 /* Whole seconds as an integer. */
 static void
 put_seconds(struct am_buf *b, int64_t ms)
@@ -172,7 +154,9 @@ cmd_request_worker(struct cli *c)
 	}
 	if (name == NULL)
 		return EX_USAGE;
-	rc = wish_of(c, &wish);
+	rc = lease_wish_options(c, &wish);
+	if (rc == EX_OK && cli_has(c, OPT_BIND_PID))
+		rc = lease_wish_pid(c, &wish, (pid_t)c->opts.num[OPT_BIND_PID]);
 	if (rc == EX_OK)
 		rc = lock_name(c, &f, name);
 	if (rc != EX_OK)

@@ -90,17 +90,15 @@ on_worker_down(struct session *s, void *arg)
 static int
 get_lease(struct cli *c, struct run *r)
 {
-	struct client_wish wish = {
-		.ttl_ms = c->opts.num[OPT_TTL],
-		.max_ms = c->opts.num[OPT_MAX],
-		.priority = (int)c->opts.num[OPT_PRIORITY],
-	};
+	struct client_wish wish = { .ttl_ms = 0 };
 	int64_t wait = cli_has(c, OPT_NO_WAIT) || c->no_wait ? 0
 							     : cli_left_ms(c);
 	char name[32];
 	struct am_error err;
-	int rc = super_open(c, &r->sup);
+	int rc = lease_wish_options(c, &wish);
 
+	if (rc == EX_OK)
+		rc = super_open(c, &r->sup);
 	if (rc != EX_OK)
 		return rc;
 	if (lease_wish_own(&wish) < 0)

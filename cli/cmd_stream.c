@@ -588,6 +588,9 @@ cmd_stream(struct cli *c)
 		return cli_fail(c, EX_FAILED, "internal",
 		    "signals cannot be watched");
 	rc = s.is_named ? open_named(&s) : open_own(&s);
+	/* From here on the lines are what is printed, also for errors. */
+	if (rc == EX_OK)
+		c->out.said = true;
 	if (rc == EX_OK)
 		rc = run(&s);
 	else if (s.signal != 0)

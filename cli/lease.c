@@ -78,6 +78,25 @@ lease_wait_confirmed(struct cli *c, struct session *sup, const char *id)
 	}
 }
 
+static bool
+is_bounded(const struct cli *c, enum opt_id id)
+{
+	return !cli_has(c, id) ||
+	    (c->opts.num[id] > 0 && c->opts.num[id] != DUR_INF);
+}
+
+int
+lease_wish_options(struct cli *c, struct client_wish *ret)
+{
+	if (!is_bounded(c, OPT_TTL) || !is_bounded(c, OPT_MAX))
+		return cli_fail(c, EX_USAGE, "usage",
+		    "--ttl and --max have to be more than 0 and less than inf");
+	ret->ttl_ms = c->opts.num[OPT_TTL];
+	ret->max_ms = c->opts.num[OPT_MAX];
+	ret->priority = (int)c->opts.num[OPT_PRIORITY];
+	return EX_OK;
+}
+
 int
 lease_wish_own(struct client_wish *ret)
 {

@@ -22,6 +22,8 @@ int lease_wait_end(struct cli *c, struct session *sup, const char *id,
  * after a message. */
 int lease_wait_confirmed(struct cli *c, struct session *sup, const char *id);
 
+/* --ttl, --max, --priority. EX_OK or a code after a message. */
+int lease_wish_options(struct cli *c, struct client_wish *ret);
 /* The wish of a command that ends the lease with its own process. */
 int lease_wish_own(struct client_wish *ret);
 /* The same for another process; EX_OK or a code after a message. */

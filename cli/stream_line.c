@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/args.h"
+#include "cli/names.h"
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
@@ -291,6 +292,22 @@ slot_args(const struct stream *s, const struct slot *slot)
 }
 
 static int
+no_such_state(const struct am_schema *schema, const char *name, size_t len,
+    struct am_error *err)
+{
+	am_cleanup(buf_donep) struct am_buf near = AM_BUF_INIT;
+	char text[65];
+
+	(void)snprintf(text, sizeof(text), "%.*s", len > 64 ? 64 : (int)len,
+	    name);
+	if (names_near(schema, text, &near))
+		return error_set(err,
+		    "state \"%s\": no such state; did you mean %s?", text,
+		    buf_text(&near));
+	return error_set(err, "state \"%s\": no such state", text);
+}
+
+static int
 add_name(const struct am_schema *schema, struct mp *c, am_id *ret,
     struct am_error *err)
 {
@@ -302,8 +319,7 @@ add_name(const struct am_schema *schema, struct mp *c, am_id *ret,
 		return error_set(err, "add: it has to be an array of names");
 	id = am_schema_id(schema, name, len);
 	if (id < 0)
-		return error_set(err, "state \"%.*s\": no such state",
-		    len > 64 ? 64 : (int)len, name);
+		return no_such_state(schema, name, len, err);
 	*ret = (am_id)id;
 	return 0;
 }

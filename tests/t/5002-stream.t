@@ -38,7 +38,7 @@ out '{"id":{"a":[1,null]},"seq":12,"status":"ok"'
 out '"output":25'
 out 'longer than 1 MiB'
 out 'unknown key'
-out 'no such state'
+out 'did you mean \"WorkRequested\"?'
 
 next
 
