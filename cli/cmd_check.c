@@ -137,9 +137,8 @@ cmd_has(struct cli *c)
 	return answer(c, true);
 }
 
-/* Waits for it; what: for the message. */
 static int
-await(struct cli *c, struct attach *a, struct cond *q, const char *what)
+await(struct cli *c, struct attach *a, struct cond *q)
 {
 	int rc = session_until(c, is_settled, q, cli_wait_deadline(c));
 
@@ -148,8 +147,7 @@ await(struct cli *c, struct attach *a, struct cond *q, const char *what)
 
 		am_string(session_mirror(&a->s), &now);
 		return cli_fail(c, EX_TIMEOUT, "timeout",
-		    "%s did not come in time; active is %s", what,
-		    buf_text(&now));
+		    "not true in time; active is %s", buf_text(&now));
 	}
 	if (rc < 0)
 		return session_fail(c, &a->s, rc);
@@ -163,7 +161,7 @@ when(struct cli *c, enum check check)
 	struct cond q = { .check = check };
 	int rc = open_cond(c, &a, &q);
 
-	return rc != EX_OK ? rc : await(c, &a, &q, "it");
+	return rc != EX_OK ? rc : await(c, &a, &q);
 }
 
 int
@@ -207,7 +205,7 @@ cmd_when_time(struct cli *c)
 		rc = take_tick(c, c->argv[i], &q.ticks[i]);
 	if (rc == EX_OK)
 		rc = open_cond(c, &a, &q);
-	return rc != EX_OK ? rc : await(c, &a, &q, "this time");
+	return rc != EX_OK ? rc : await(c, &a, &q);
 }
 
 /* ---- wait ---- */
@@ -268,5 +266,5 @@ cmd_wait(struct cli *c)
 		rc = names_one(c, am_machine_schema(session_mirror(&a.s)),
 		    what + 6, &q.ids[0]);
 	q.s = &a.s;
-	return rc != EX_OK ? rc : await(c, &a, &q, what + 6);
+	return rc != EX_OK ? rc : await(c, &a, &q);
 }

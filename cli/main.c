@@ -2,9 +2,10 @@
 #include "cli/cmds.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/dur.h"
@@ -58,6 +59,17 @@ dispatch(struct cli *c)
 	return c->cmd->exec(c);
 }
 
+/* A descriptor that is closed must not become one of our sockets: what is
+ * printed would go there. This one fails on use, as a closed one does. */
+static void
+fill_standard(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null",
+			    fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -65,6 +77,7 @@ main(int argc, char **argv)
 	int rc;
 	int err;
 
+	fill_standard();
 	/* A peer that died is an error of its connection. */
 	(void)signal(SIGPIPE, SIG_IGN);
 	out_init(&c.out, OUT_RAW, NULL, false);

@@ -29,6 +29,12 @@ exits 2 "no name of an instance" amctl -i ../one ping
 exits 2 "no address" amctl -s nowhere ping
 rm -r "$dirs/two"
 
+# Closed descriptors are not taken for something else.
+exits 1 "no stdout" sh -c 'amctl request input:=2 >&-'
+err "Bad file descriptor"
+exits 1 "no stdin" sh -c 'amctl stream <&-'
+ok "no stderr" sh -c 'amctl request input:=2 2>&-'
+
 ok "--sh" amctl request-worker --sh
 is "  is for eval" "$(cut -d= -f1 "$T_OUT")" "export AMCTL_LEASE"
 eval "$(cat "$T_OUT")"
