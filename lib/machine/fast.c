@@ -9,7 +9,8 @@
 #endif
 
 /* The list is in order of ranks then: each resolution sorts it, and only a
- * pair of After, which is excluded here, moves anything after that. */
+ * pair of After, which is excluded here, moves anything after that. What a
+ * rollback leaves is not asked about: the pair may have gone. */
 static bool
 find_steady(const struct am_machine *m)
 {
@@ -72,7 +73,7 @@ is_free(const struct am_machine *m, am_id id)
 enum fast
 fast_plan(struct am_machine *m, enum am_op op, am_id id)
 {
-	if (!MACHINE_FAST)
+	if (!MACHINE_FAST || m->general)
 		return FAST_NO;
 	if (m->steady == STEADY_UNKNOWN)
 		m->steady = find_steady(m) ? STEADY_YES : STEADY_NO;

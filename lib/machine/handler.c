@@ -41,8 +41,8 @@ is_final(const struct call *c)
 
 /* ---- failure ---- */
 
-static void
-remember_error(struct am_machine *m, const char *text)
+void
+mach_error(struct am_machine *m, const char *text)
 {
 	char *copy = strdup(text);
 
@@ -64,12 +64,13 @@ fail(struct tx *tx, const struct call *c, const char *text, bool timeout)
 	char name[2 * 128 + 16];
 
 	tx->failing = true;
+	m->failures++;
 	call_name(tx, c, name, sizeof(name));
 	why_add(tx, "%s failed%s: %s", name, is_final(c) ? ", rolled back" : "",
 	    text);
 	if (bits_test(tx->called.w, s->exception))
 		return;
-	remember_error(m, text);
+	mach_error(m, text);
 	am_put_map(&args, 2);
 	am_put_str(&args, "err");
 	am_put_str(&args, text);

@@ -8,10 +8,11 @@
 #include "lib/machine/schema.h"
 
 enum {
-	QUEUE_LIMIT = 1000,     /* of appended mutations; semantics.md 3.1 */
+	QUEUE_LIMIT = 1000,     /* of all that waits; semantics.md 3.1 */
 	QUEUE_HARD_MAX = 65536, /* of all, for handlers that queue endlessly */
 	CALLED_INLINE = 4,
 	HANDLER_TIMEOUT_MS = 1000,
+	FAILURES_MAX = 100, /* in a row, before auto states rest */
 	WHY_MAX = 1024,
 };
 
@@ -108,9 +109,11 @@ struct am_machine {
 	bool mirror;
 	bool self_or_pair; /* such handlers are bound */
 	bool any;          /* any_enter or any_state is bound */
+	bool general;      /* never take the way around the resolver */
 	uint8_t steady;    /* enum steady */
 	uint32_t pins;     /* callers on the stack that still need the memory */
 	uint32_t pending;  /* appended mutations that wait */
+	uint32_t failures; /* of handlers since an appended mutation ran */
 	uint64_t queue_tick;
 	uint64_t machine_tick;
 	struct queue queue;
@@ -225,6 +228,8 @@ void queue_done(struct queue *q);
 
 /* machine.c: the mutation that a failure makes, before all that waits. */
 void mach_prepend(struct am_machine *m, const struct request *rq);
+/* What am_last_error() says from now on. */
+void mach_error(struct am_machine *m, const char *text);
 /* Between them the machine is not freed. */
 void mach_pin(struct am_machine *m);
 void mach_unpin(struct am_machine *m);

@@ -123,8 +123,14 @@ run(struct am_machine *m, const struct request *rq, struct tx *tx, bool first)
 
 	if (first && result == AM_CANCELED)
 		set_why(m, tx->why);
-	if (tx->may_auto && m->schema->n_auto > 0 && !m->dying)
+	if (!tx->may_auto || m->schema->n_auto == 0 || m->dying)
+		return result;
+	if (m->failures < FAILURES_MAX)
 		run_auto(m, tx);
+	else
+		mach_error(m,
+		    "automatic states rest: handlers failed 100 "
+		    "times in a row");
 	return result;
 }
 
@@ -143,6 +149,7 @@ run_queued(struct am_machine *m, struct queued *it, struct tx *tx, bool first)
 	if (it->flags & Q_APPENDED) {
 		m->pending--;
 		m->queue_tick++;
+		m->failures = 0;
 	}
 	if (it->args != NULL)
 		rq.args = (struct am_val){ it->args->data, it->args->len };
@@ -173,6 +180,7 @@ drain(struct am_machine *m, const struct request *rq, struct tx *tx)
 
 	mach_pin(m);
 	m->draining = true;
+	m->failures = 0;
 	m->handler_ns = 0;
 	set_why(m, NULL);
 	if (rq != NULL)

@@ -155,7 +155,8 @@ rollback(struct tx *tx, size_t from)
 	const struct am_schema *s = m->schema;
 	size_t n = 0;
 
-	m->steady = STEADY_UNKNOWN;
+	/* The list that is left may be in no order of its own. */
+	m->steady = STEADY_NO;
 	keep_time(tx);
 	for (size_t i = from; i < tx->n_target; i++) {
 		am_id id = tx->target[i];
@@ -338,6 +339,10 @@ steps(struct tx *tx)
 	if (tx->ev.automatic)
 		resolve_auto_again(tx);
 	apply(tx);
+	/* The rest of an automatic transition whose auto state failed: it is
+	 * carried out, but calls nobody and is not accepted. */
+	if (tx->completed)
+		return false;
 	return finals(tx);
 }
 
