@@ -189,6 +189,14 @@ send_slot(struct stream *s, struct slot *slot)
 	    : clock_ns() + (slot->timeout_ms + LATE_MS) * NS_PER_MS;
 }
 
+/* The worker does not read: more would only pile up here. */
+static bool
+is_behind(const struct stream *s)
+{
+	return s->at.s.nm != NULL &&
+	    netmach_backlog(s->at.s.nm) > CONN_OUT_SOFT;
+}
+
 static void
 send_all(struct stream *s)
 {
@@ -197,6 +205,8 @@ send_all(struct stream *s)
 	for (size_t i = 0; i < s->window && s->n_used > 0; i++) {
 		struct slot *slot = &s->slot[i];
 
+		if (is_behind(s))
+			return;
 		if (slot->used && !slot->sent && !slot->is_final && s->at.s.up)
 			send_slot(s, slot);
 	}
@@ -374,7 +384,8 @@ static int
 read_lines(struct stream *s)
 {
 	while (!s->eof && !s->stop && s->at.s.up && !is_held(s) &&
-	    stream_has_room(s) && lines_out_len(&s->out) < OUT_HIGH) {
+	    !is_behind(s) && stream_has_room(s) &&
+	    lines_out_len(&s->out) < OUT_HIGH) {
 		enum line_kind kind;
 		const char *line = NULL;
 		size_t len = 0;
