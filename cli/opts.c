@@ -247,6 +247,8 @@ cli_parse(struct cli *c, int argc, char **argv)
 	}
 	if (c->cmd == NULL)
 		return EX_OK;
+	/* There is room: the command's name is no word. */
+	c->argv[c->argc] = NULL;
 	c->lease_by_option = cli_has(c, OPT_LEASE);
 	return take_environment(c) != EX_OK ? EX_USAGE : check_words(c);
 }

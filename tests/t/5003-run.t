@@ -10,7 +10,7 @@ files() { find "$XDG_RUNTIME_DIR/amctl" -name '*.json' 2>/dev/null | wc -l; }
 ok "its amctl calls use the lease" amctl run -- sh -c 'amctl is Leased && amctl add WorkRequested input:=6 --field output'
 out 36
 ok "  options of the command are its own" amctl run echo -t --json
-out "-t --json"
+is "  and nothing else" "$(cat "$T_OUT")" "-t --json"
 is "  no lease file is left" "$(files)" 0
 exits 127 "no such command" amctl run no-such-command
 err "no-such-command"
@@ -22,7 +22,7 @@ exits 124 "a timeout" amctl run -t 200ms -- amtest hold
 cat >"$T_DIR/cmd" <<'EOT'
 trap 'exit 33' TERM
 echo "$AMCTL_LEASE" >"$1"
-while :; do amctl --super when ErrPool -t 5s; done >/dev/null 2>&1
+while :; do amctl --super when ErrPool -t 200ms; done >/dev/null 2>&1
 EOT
 started() { [ -s "$T_DIR/started" ]; }
 amctl run -- sh "$T_DIR/cmd" "$T_DIR/started" 2>"$T_ERR" &

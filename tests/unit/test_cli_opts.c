@@ -155,6 +155,7 @@ START_TEST(words_of_run_are_its_commands)
 	ck_assert_str_eq(l.c.argv[0], "sh");
 	ck_assert_str_eq(l.c.argv[2], "--ttl");
 	ck_assert_str_eq(l.c.argv[3], "--");
+	ck_assert_ptr_null(l.c.argv[5]);
 	ck_assert_int_eq(l.c.opts.num[OPT_TTL], 5000);
 	ck_assert_int_eq(parse(&l, "run -- -weird-name -q"), 0);
 	ck_assert_str_eq(l.c.argv[0], "-weird-name");
