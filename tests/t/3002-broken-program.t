@@ -42,6 +42,12 @@ none_left
 
 start Pool.Min=1 Pool.Warm=0 Worker.StartTimeout=300ms "Worker.Exec=$(bad never-ready)"
 broken "StartTimeout"
-# The back-off grows: pauses between starts in the log.
-grep -o 'retry_in=[0-9.]*[ms]*' "$LOG" | head -n 5 | diag
+# The back-off grows, and the first death is answered at once. The pauses are
+# jittered by a quarter at most, so each second one is longer for sure.
+pauses=$(sed -n 's/.*retry_in=\([0-9]*\)ms.*/\1/p' "$LOG" | head -n 5 | tr '\n' ' ')
+echo "# pauses: $pauses ms"
+# shellcheck disable=SC2086
+set -- $pauses
+[ $# -eq 5 ] && [ "$1" -eq 0 ] && [ "$2" -gt 0 ] && [ "$4" -gt "$2" ] && [ "$5" -gt "$3" ]
+result $? "the back-off grows"
 finish
