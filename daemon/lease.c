@@ -10,6 +10,7 @@
 #include "daemon/super.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/secret.h"
 #include "proto/worker.h"
 
 static struct lease *lease_free(struct lease *l);
@@ -109,21 +110,10 @@ lease_count_uid(const struct super *s, uid_t uid)
 	return n;
 }
 
-/* In constant time: how far a guess was right must not be seen. */
-static bool
-same_token(const uint8_t *a, const uint8_t *b)
-{
-	unsigned diff = 0;
-
-	for (size_t i = 0; i < ARPC_TOKEN_LEN; i++)
-		diff |= (unsigned)(a[i] ^ b[i]);
-	return diff == 0;
-}
-
 bool
 lease_permits(const struct lease *l, const struct client *c)
 {
-	if (c->has_token && same_token(c->token, l->token))
+	if (c->has_token && secret_equal(c->token, l->token, sizeof(l->token)))
 		return true;
 	if (l->waiter->client_id == c->id)
 		return true;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/random.h"
 #include "lib/node/client_int.h"
 
 enum {
@@ -21,7 +22,7 @@ backoff_next(struct backoff *b)
 	int64_t wait = b->next_ms > 0 ? b->next_ms : BACKOFF_FIRST_MS;
 
 	b->next_ms = wait * 2 < BACKOFF_MAX_MS ? wait * 2 : BACKOFF_MAX_MS;
-	return wait / 2 + (int64_t)(node_random() % (uint64_t)(wait / 2 + 1));
+	return wait / 2 + (int64_t)(random_id() % (uint64_t)(wait / 2 + 1));
 }
 
 static const struct am_handler handler[Cli__COUNT] = {
@@ -138,7 +139,7 @@ am_client_new(struct am_loop *l, const struct am_client_conf *conf,
 	c->magic = CLIENT_MAGIC;
 	c->loop = l;
 	c->conf = *conf;
-	c->client_id = node_random();
+	c->client_id = random_id();
 	(void)snprintf(c->name, sizeof(c->name), "%s",
 	    conf->name != NULL ? conf->name : "client");
 	for (size_t i = 0; i < CLIENT_BUCKETS; i++)
@@ -190,7 +191,7 @@ am_client_free(struct am_client *c)
 	c->machine = am_machine_free(c->machine);
 	for (size_t i = 0; i < c->n_supervisors; i++)
 		free(c->supervisor[i].name);
-	node_wipe(&c->lease, sizeof(c->lease));
+	explicit_bzero(&c->lease, sizeof(c->lease));
 	c->magic = 0;
 	free(c);
 	return NULL;

@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "lib/base/clock.h"
 #include "proto/mp.h"
@@ -39,43 +38,12 @@ node_pulse_left(const struct am_machine *m)
 	return NULL;
 }
 
-uint64_t
-node_random(void)
-{
-	uint64_t v = 0;
-
-	/* It fails only before the system's pool is seeded; then the clock
-	 * keeps ids apart (tokens are the supervisor's and never made here). */
-	if (getrandom(&v, sizeof(v), 0) != (ssize_t)sizeof(v))
-		v = (uint64_t)clock_ns() * UINT64_C(0x9e3779b97f4a7c15);
-	v &= INT64_MAX;
-	return v != 0 ? v : 1;
-}
-
-bool
-node_secret_equal(const void *a, const void *b, size_t len)
-{
-	const volatile uint8_t *p = (const uint8_t *)a;
-	const volatile uint8_t *q = (const uint8_t *)b;
-	uint8_t diff = 0;
-
-	for (size_t i = 0; i < len; i++)
-		diff |= (uint8_t)(p[i] ^ q[i]);
-	return diff == 0;
-}
-
 int64_t
 node_ns(int64_t ms)
 {
 	const int64_t year_ms = INT64_C(366) * 24 * 3600 * 1000;
 
 	return (ms < year_ms ? ms : year_ms) * NS_PER_MS;
-}
-
-void
-node_wipe(void *p, size_t len)
-{
-	explicit_bzero(p, len);
 }
 
 static void

@@ -12,17 +12,8 @@ int node_error(struct am_error *err, int code, const char *fmt, ...)
  * begins with "pulse:"); NULL: none. For assertions at the end of a drain. */
 const char *node_pulse_left(const struct am_machine *m);
 
-/* 63 random bits, never 0. */
-uint64_t node_random(void);
-
-/* In a time that does not depend on where they differ. */
-bool node_secret_equal(const void *a, const void *b, size_t len);
-
 /* Milliseconds of a peer or user as nanoseconds, cut to a year. */
 int64_t node_ns(int64_t ms);
-
-/* Overwrites a secret, for certain. */
-void node_wipe(void *p, size_t len);
 
 /* Copies the text of map's key, cut to what fits; "" if there is none. */
 void node_get_text(struct am_val map, const char *key, char *buf, size_t size);

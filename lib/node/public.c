@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/base/secret.h"
 #include "lib/node/worker_int.h"
 #include "proto/mp.h"
 
@@ -138,7 +139,7 @@ on_hello(struct rpc_session *s, const struct arpc_hello *h,
 	(void)s;
 	if (w->lease.id[0] != '\0' && am_is1(w->machine, Wrk_Leased) &&
 	    !am_is1(w->machine, Wrk_LeaseEnding) && h->has_token &&
-	    node_secret_equal(h->token, w->lease.token, sizeof(h->token)))
+	    secret_equal(h->token, w->lease.token, sizeof(h->token)))
 		return 0;
 	/* The same answer to all: it says nothing about the lease there is. */
 	return node_error(err, ARPC_E_bad_token,
