@@ -140,11 +140,16 @@ clear_path(const char *path, struct am_error *err)
 		(void)unlink(path);
 		return 0;
 	case RUNTIME_SOCKET_LIVE:
+		(void)snprintf(err->text, sizeof(err->text),
+		    "%s is served by another process: stop it, or choose "
+		    "another path with Supervisor.Listen",
+		    path);
+		return -EADDRINUSE;
+	case RUNTIME_SOCKET_OTHER:
 		break;
 	}
 	(void)snprintf(err->text, sizeof(err->text),
-	    "%s is served by another process, or is no socket: choose another "
-	    "one with "
+	    "%s exists and is no socket: choose another path with "
 	    "Supervisor.Listen",
 	    path);
 	return -EADDRINUSE;

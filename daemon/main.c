@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "daemon/config.h"
@@ -21,6 +22,7 @@ enum {
 	EXIT_CANNOT_START = 1,
 	EXIT_BAD_USAGE = 2,
 	SETS_MAX = 128,
+	FDS_BESIDE = 1100, /* clients, and what we need ourselves */
 };
 
 enum mode {
@@ -177,6 +179,24 @@ open_std_fds(void)
 		(void)close(fd);
 }
 
+/* Each worker takes a connection, a pidfd and two FIFOs. */
+static void
+raise_fd_limit(const struct config *config)
+{
+	rlim_t need = (rlim_t)config->pool_max * 4 + FDS_BESIDE;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need)
+		return;
+	if (limit.rlim_max < need)
+		log_warn("amnoded: %llu open files may be needed, the limit is "
+			 "%llu: raise LimitNOFILE= or lower Pool.Max",
+		    (unsigned long long)need,
+		    (unsigned long long)limit.rlim_max);
+	limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* From here on everything has been made; returns when Start has left. */
 static int
 serve(struct am_loop *loop, struct super *s, struct world *w,
@@ -214,6 +234,7 @@ run(const struct options *o, const struct config *config)
 		log_error("amnoded: %s", err.text);
 		return EXIT_CANNOT_START;
 	}
+	raise_fd_limit(config);
 	loop = am_loop_new();
 	r = loop == NULL
 	    ? -ENOMEM

@@ -171,6 +171,10 @@ runtime_try(const char *path)
 
 	if (lstat(path, &st) < 0)
 		return RUNTIME_SOCKET_NONE;
+	/* Connecting to any other file is refused as well, and it is not ours
+	 * to remove. */
+	if (!S_ISSOCK(st.st_mode))
+		return RUNTIME_SOCKET_OTHER;
 	if (strlen(path) >= sizeof(sun.sun_path))
 		return RUNTIME_SOCKET_LIVE;
 	memcpy(sun.sun_path, path, strlen(path) + 1);
@@ -226,6 +230,17 @@ remember_live(struct runtime *rt, uint32_t id)
 	return 0;
 }
 
+/* Sockets and FIFOs only: whatever else has such a name is not ours. */
+static void
+remove_file(int dir, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (S_ISSOCK(st.st_mode) || S_ISFIFO(st.st_mode)))
+		(void)unlinkat(dir, name, 0);
+}
+
 /* Removes files of workers that are gone; remembers the ids of the others. */
 static void
 sweep(struct runtime *rt)
@@ -243,7 +258,7 @@ sweep(struct runtime *rt)
 		if (runtime_is_live(rt, id) || is_alive(rt, id))
 			(void)remember_live(rt, id);
 		else
-			(void)unlinkat(dirfd(d), e->d_name, 0);
+			remove_file(dirfd(d), e->d_name);
 	}
 	closedir(d);
 }

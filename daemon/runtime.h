@@ -39,6 +39,7 @@ enum runtime_socket {
 	RUNTIME_SOCKET_NONE,
 	RUNTIME_SOCKET_STALE, /* nobody listens */
 	RUNTIME_SOCKET_LIVE,
+	RUNTIME_SOCKET_OTHER, /* a file that is no socket */
 };
 /* Tries the socket at path; never waits. */
 enum runtime_socket runtime_try(const char *path);

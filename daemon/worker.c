@@ -242,8 +242,10 @@ start_failed(struct worker *w)
 {
 	struct super *s = w->super;
 
-	log_warn("worker: start failed id=%s pid=%d: %s", w->id, (int)w->pid,
-	    w->fault);
+	/* Broken, the pool's own line says it each time. */
+	if (!s->pool.broken)
+		log_warn("worker: start failed id=%s pid=%d: %s", w->id,
+		    (int)w->pid, w->fault);
 	super_err_worker(s, w->id, w->fault, false);
 	pool_start_failed(s, w);
 }

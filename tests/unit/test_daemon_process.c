@@ -245,6 +245,29 @@ START_TEST(leavings_of_the_dead_go_those_of_the_living_stay)
 }
 END_TEST
 
+START_TEST(files_that_are_no_sockets_are_never_removed)
+{
+	struct run r;
+	struct runtime rt;
+	struct am_error err;
+	char path[80];
+	int fd;
+
+	setup(&r);
+	(void)snprintf(path, sizeof(path), "%s/w1.priv", r.dir);
+	ck_assert_int_eq(runtime_try(path), RUNTIME_SOCKET_NONE);
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	(void)close(fd);
+	ck_assert_int_eq(runtime_try(path), RUNTIME_SOCKET_OTHER);
+	ck_assert_int_eq(runtime_try(r.dir), RUNTIME_SOCKET_OTHER);
+	ck_assert_int_eq(runtime_try(r.out), RUNTIME_SOCKET_OTHER);
+	ck_assert_int_eq(runtime_open(&rt, r.dir, "t", &err), 0);
+	runtime_close(&rt);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	teardown(&r);
+}
+END_TEST
+
 /* A process that listens there; TERM ends it unless it is stubborn. */
 static pid_t
 orphan(const char *path, bool stubborn)
@@ -365,6 +388,7 @@ UNIT_MAIN("daemon processes", an_error_of_exec_is_returned,
     private_variables_are_not_passed_on,
     a_second_one_is_refused_and_the_first_named,
     leavings_of_the_dead_go_those_of_the_living_stay,
+    files_that_are_no_sockets_are_never_removed,
     workers_of_a_dead_one_are_stopped_with_this_one,
     a_bad_directory_is_refused_with_a_reason,
     lines_are_logged_whole_and_split_when_too_long)
