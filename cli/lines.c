@@ -1,14 +1,18 @@
 #include "cli/lines.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/cleanup.h"
 
 enum { READ_LEN = 64 * 1024 };
 
@@ -168,13 +172,42 @@ on_room(evutil_socket_t fd, short what, void *arg)
 	out->waiting = false;
 }
 
+/* Another description of the same pipe: non-blocking for us alone. */
+static int
+reopen(int fd)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+static enum lines_how
+how_to(int fd, int *ret_own_fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return LINES_BLOCKING;
+	if (S_ISSOCK(st.st_mode))
+		return LINES_SOCKET;
+	if (S_ISFIFO(st.st_mode)) {
+		*ret_own_fd = reopen(fd);
+		return *ret_own_fd >= 0 ? LINES_OWN_FD : LINES_POLL;
+	}
+	return isatty(fd) == 1 ? LINES_POLL : LINES_BLOCKING;
+}
+
 int
 lines_out_init(struct lines_out *out, struct event_base *base, int fd)
 {
-	*out = (struct lines_out){ .fd = fd, .pollable = is_pollable(fd) };
-	if (!out->pollable)
+	*out = (struct lines_out){ .fd = fd, .own_fd = -1 };
+	out->how = how_to(fd, &out->own_fd);
+	if (out->own_fd >= 0)
+		out->fd = out->own_fd;
+	if (out->how == LINES_BLOCKING)
 		return 0;
-	out->event = event_new(base, fd, EV_WRITE, on_room, out);
+	out->event = event_new(base, out->fd, EV_WRITE, on_room, out);
 	return out->event == NULL ? -ENOMEM : 0;
 }
 
@@ -184,6 +217,7 @@ lines_out_done(struct lines_out *out)
 	if (out->event != NULL)
 		event_free(out->event);
 	out->event = NULL;
+	am_closep(&out->own_fd);
 	am_buf_done(&out->buf);
 }
 
@@ -200,26 +234,36 @@ wrote(struct lines_out *out, size_t n)
 	}
 }
 
+/* As write(), and -1 with EAGAIN if it would have to wait. */
+static ssize_t
+write_now(const struct lines_out *out, const char *p, size_t len)
+{
+	if (out->how == LINES_SOCKET)
+		return send(out->fd, p, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (out->how == LINES_POLL) {
+		if (!poll_now(out->fd, POLLOUT)) {
+			errno = EAGAIN;
+			return -1;
+		}
+		len = len < PIPE_BUF ? len : PIPE_BUF;
+	}
+	return write(out->fd, p, len);
+}
+
 int
 lines_flush(struct lines_out *out)
 {
 	while (lines_out_len(out) > 0) {
-		size_t len = lines_out_len(out);
-		ssize_t n;
+		ssize_t n = write_now(out, out->buf.data + out->off,
+		    lines_out_len(out));
 
-		/* A pipe that is writable takes PIPE_BUF bytes at once. */
-		if (out->pollable && len > PIPE_BUF)
-			len = PIPE_BUF;
-		if (out->pollable && !poll_now(out->fd, POLLOUT)) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN && out->event != NULL) {
 			if (!out->waiting && event_add(out->event, NULL) == 0)
 				out->waiting = true;
 			return 0;
 		}
-		n = write(out->fd, out->buf.data + out->off, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
-			return 0;
 		if (n < 0)
 			return -errno;
 		wrote(out, (size_t)n);

@@ -40,9 +40,17 @@ int lines_next(struct lines_in *in, enum line_kind *ret, const char **ret_line,
 /* Has the loop wake up when lines_next() can go on. */
 void lines_wait(struct lines_in *in);
 
+enum lines_how {
+	LINES_BLOCKING, /* a file: it never waits for anybody */
+	LINES_OWN_FD,   /* a pipe: opened anew, so that its flags are ours */
+	LINES_SOCKET,   /* a flag of each write */
+	LINES_POLL,     /* a terminal: PIPE_BUF bytes if poll() says so */
+};
+
 struct lines_out {
 	int fd;
-	bool pollable;
+	int own_fd; /* closed with it; -1 */
+	enum lines_how how;
 	bool waiting; /* the event is armed */
 	struct am_buf buf;
 	size_t off; /* written of it */

@@ -1,8 +1,11 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "cli/lines.h"
@@ -161,28 +164,72 @@ START_TEST(a_file_is_read_without_events)
 }
 END_TEST
 
-START_TEST(a_full_pipe_does_not_block)
+/* Fills it, reads some, and it goes on. */
+static void
+check_full(struct am_loop *l, int r, int w, enum lines_how how)
 {
-	static char sink[65536];
+	static char sink[4 * 1024 * 1024];
 	struct lines_out out;
-	struct rig r;
+	int flags = fcntl(w, F_GETFL);
 	size_t before;
 
-	up(&r);
-	ck_assert_int_eq(lines_out_init(&out, loop_base(r.l), r.w), 0);
-	for (int i = 0; i < 300000; i++)
-		buf_putc(&out.buf, 'x');
+	ck_assert_int_eq(lines_out_init(&out, loop_base(l), w), 0);
+	ck_assert_int_eq(out.how, how);
+	memset(sink, 'x', sizeof(sink));
+	buf_append(&out.buf, sink, sizeof(sink));
 	ck_assert_int_eq(lines_flush(&out), 0);
 	before = lines_out_len(&out);
 	ck_assert_uint_gt(before, 0);
 	ck_assert(out.waiting);
-	ck_assert_int_gt(read(r.r, sink, sizeof(sink)), 0);
-	ck_assert_int_eq(am_loop_step(r.l, 5000), 0);
+	for (int i = 0; i < 10 && out.waiting; i++) {
+		ck_assert_int_gt(read(r, sink, sizeof(sink)), 0);
+		ck_assert_int_eq(am_loop_step(l, 100), 0);
+	}
 	ck_assert(!out.waiting);
 	ck_assert_int_eq(lines_flush(&out), 0);
 	ck_assert_uint_lt(lines_out_len(&out), before);
+	/* The descriptor is shared with others: its flags are as before. */
+	ck_assert_int_eq(fcntl(w, F_GETFL), flags);
 	lines_out_done(&out);
+}
+
+START_TEST(a_full_pipe_does_not_block)
+{
+	struct rig r;
+
+	up(&r);
+	check_full(r.l, r.r, r.w, LINES_OWN_FD);
 	down(&r);
+}
+END_TEST
+
+START_TEST(a_full_socket_does_not_block)
+{
+	struct am_loop *l = am_loop_new();
+	int fd[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	check_full(l, fd[0], fd[1], LINES_SOCKET);
+	(void)close(fd[0]);
+	(void)close(fd[1]);
+	am_loop_free(l);
+}
+END_TEST
+
+START_TEST(a_full_terminal_does_not_block)
+{
+	struct am_loop *l = am_loop_new();
+	struct termios raw;
+	int fd[2];
+
+	ck_assert_int_eq(openpty(&fd[0], &fd[1], NULL, NULL, NULL), 0);
+	ck_assert_int_eq(tcgetattr(fd[1], &raw), 0);
+	cfmakeraw(&raw);
+	ck_assert_int_eq(tcsetattr(fd[1], TCSANOW, &raw), 0);
+	check_full(l, fd[0], fd[1], LINES_POLL);
+	(void)close(fd[0]);
+	(void)close(fd[1]);
+	am_loop_free(l);
 }
 END_TEST
 
@@ -209,4 +256,5 @@ UNIT_MAIN("cli_lines", lines_come_whole_and_in_order,
     the_loop_wakes_up_when_there_is_more,
     a_line_too_long_is_one_line_and_no_memory,
     a_long_line_at_the_end_is_still_one_line, a_file_is_read_without_events,
-    a_full_pipe_does_not_block, a_reader_that_left_is_epipe)
+    a_full_pipe_does_not_block, a_full_socket_does_not_block,
+    a_full_terminal_does_not_block, a_reader_that_left_is_epipe)
