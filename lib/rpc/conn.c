@@ -1,8 +1,7 @@
-#include "lib/rpc/conn.h"
+/* conn.c - a connection's life and its output. */
+#include "lib/rpc/conn_int.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <event2/event_struct.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -12,52 +11,6 @@
 #include <unistd.h>
 
 #include "lib/base/cleanup.h"
-#include "proto/mp.h"
-
-enum {
-	CONN_MAGIC = 0x636f6e6e,
-	KEEP_MAX = 4096, /* an idle connection keeps no larger buffer */
-	IN_ROOM = 16 * 1024,
-};
-
-struct conn {
-	uint32_t magic;
-	struct am_loop *loop;       /* borrowed */
-	const struct conn_ops *ops; /* borrowed */
-	void *arg;
-	int fd;
-	enum conn_phase phase;
-	int error;
-	bool dirty;   /* on_flush is wanted */
-	bool blocked; /* the kernel's buffer is full, EV_WRITE is armed */
-	bool over;    /* the backlog was over CONN_OUT_SOFT */
-	bool broken;  /* nobody reads: only the peer's last words are awaited */
-	unsigned paused;
-	struct event rd;
-	struct event wr;
-	struct turn_item turn; /* to write; when dead: to be freed */
-	struct turn_item next; /* frames that were left over */
-	struct am_timer timer;
-	const char *late; /* reason when the timer fires */
-	char *why;        /* of conn_close() */
-	struct mp_scan scan;
-	/* Bytes that no complete frame was made of yet. */
-	uint8_t *in;
-	size_t in_off, in_len, in_cap;
-	struct am_buf out;
-	size_t out_off; /* taken by the kernel */
-	struct am_buf junk;
-	struct conn_peer peer;
-};
-
-static struct conn *
-conn_of(void *arg)
-{
-	struct conn *c = arg;
-
-	assert(c->magic == CONN_MAGIC);
-	return c;
-}
 
 /* ---- end ---- */
 
@@ -93,7 +46,7 @@ conn_kill(struct conn *c)
 	loop_at_reap(c->loop, &c->turn);
 }
 
-static void
+void
 conn_end(struct conn *c, const char *why)
 {
 	if (c->phase == CONN_DEAD)
@@ -102,7 +55,7 @@ conn_end(struct conn *c, const char *why)
 	c->ops->on_close(c, why, c->arg);
 }
 
-static void
+void
 conn_end_errno(struct conn *c, int error)
 {
 	if (error == ECONNRESET || error == EPIPE)
@@ -171,245 +124,6 @@ conn_deadline(struct conn *c, int64_t timeout_ms, const char *what)
 		(void)am_timer_start(&c->timer, timeout_ms);
 	else
 		am_timer_done(&c->timer);
-}
-
-/* ---- in ---- */
-
-static void
-on_bye(struct conn *c, const struct arpc_frame *f)
-{
-	struct mp params = mp_of(f->params);
-	char why[ARPC_TEXT_MAX] = "bye";
-	const char *text;
-	size_t len;
-	uint32_t n;
-
-	if (mp_get_array(&params, &n) == 0 && n > 0 &&
-	    mp_get_str(&params, &text, &len) == 0 && len > 0) {
-		len = len < sizeof(why) ? len : sizeof(why) - 1;
-		memcpy(why, text, len);
-		why[len] = '\0';
-	}
-	conn_end(c, why);
-}
-
-static void
-close_too_big(struct conn *c)
-{
-	size_t max = c->scan.max_len;
-	bool is_large = max >= 1024 * 1024;
-	char text[64];
-
-	(void)snprintf(text, sizeof(text), "too_big: frame over %zu %s",
-	    is_large ? max / (1024 * 1024) : max / 1024,
-	    is_large ? "MiB" : "KiB");
-	conn_close(c, text);
-}
-
-static void
-on_scan_error(struct conn *c, enum mp_scan_result r)
-{
-	switch (r) {
-	case MP_SCAN_DONE:
-	case MP_SCAN_MORE:
-		return;
-	case MP_SCAN_BAD:
-		conn_close(c, "bad_frame: no MessagePack");
-		return;
-	case MP_SCAN_DEEP:
-		conn_close(c, "too_deep: nested over 32 levels");
-		return;
-	case MP_SCAN_BIG:
-		close_too_big(c);
-		return;
-	}
-}
-
-void
-conn_set_frame_max(struct conn *c, size_t len)
-{
-	c->scan.max_len = len;
-}
-
-static void
-take_frame(struct conn *c, const uint8_t *p, size_t len)
-{
-	struct arpc_frame f;
-	const char *why = NULL;
-	char text[ARPC_TEXT_MAX];
-
-	if (arpc_frame_get(p, len, &f, &why) < 0) {
-		(void)snprintf(text, sizeof(text), "bad_frame: %s", why);
-		conn_close(c, text);
-	} else if (f.kind == ARPC_NOTIFICATION && f.method == ARPC_bye) {
-		on_bye(c, &f);
-	} else {
-		c->ops->on_frame(c, &f, c->arg);
-	}
-}
-
-/* Gives the owner the whole frames of p; returns the bytes done with. */
-static size_t
-take_frames(struct conn *c, const uint8_t *p, size_t len)
-{
-	enum mp_scan_result r;
-	size_t off = 0;
-	size_t frame_len;
-
-	for (int n = 0; off < len; n++) {
-		if (c->phase != CONN_UP || c->paused > 0)
-			return off;
-		if (n == CONN_TURN_FRAMES) {
-			loop_at_next(c->loop, &c->next);
-			return off;
-		}
-		r = mp_scan(&c->scan, p + off, len - off, &frame_len);
-		if (r == MP_SCAN_MORE)
-			return off;
-		if (r != MP_SCAN_DONE) {
-			on_scan_error(c, r);
-			return off;
-		}
-		take_frame(c, p + off, frame_len);
-		off += frame_len;
-	}
-	return off;
-}
-
-/* Makes room for len more bytes behind those that wait. */
-static int
-in_reserve(struct conn *c, size_t len)
-{
-	uint8_t *in;
-	size_t cap;
-
-	if (c->in_off > 0) {
-		memmove(c->in, c->in + c->in_off, c->in_len - c->in_off);
-		c->in_len -= c->in_off;
-		c->in_off = 0;
-	}
-	if (c->in_cap - c->in_len >= len)
-		return 0;
-	cap = c->in_cap * 2 > c->in_len + len ? c->in_cap * 2 : c->in_len + len;
-	in = realloc(c->in, cap);
-	if (in == NULL)
-		return -ENOMEM;
-	c->in = in;
-	c->in_cap = cap;
-	return 0;
-}
-
-static void
-take_waiting(struct conn *c)
-{
-	c->in_off += take_frames(c, c->in + c->in_off, c->in_len - c->in_off);
-	if (c->in_off < c->in_len || c->phase == CONN_DEAD)
-		return;
-	c->in_off = 0;
-	c->in_len = 0;
-	if (c->in_cap > KEEP_MAX) {
-		free(c->in);
-		c->in = NULL;
-		c->in_cap = 0;
-	}
-}
-
-static void
-on_no_data(struct conn *c, ssize_t n)
-{
-	if (n == 0)
-		conn_end(c, "eof");
-	else if (errno != EAGAIN && errno != EINTR)
-		conn_end_errno(c, errno);
-}
-
-/* One read. Nothing waits: into the loop's memory, and only what is left of it
- * is copied. true: there may be more. */
-static bool
-conn_read(struct conn *c)
-{
-	size_t used;
-	size_t size;
-	uint8_t *p;
-	ssize_t n;
-
-	if (c->in_len > c->in_off) {
-		if (in_reserve(c, IN_ROOM) < 0) {
-			conn_end(c, "no memory");
-			return false;
-		}
-		n = recv(c->fd, c->in + c->in_len, c->in_cap - c->in_len, 0);
-		if (n <= 0) {
-			on_no_data(c, n);
-			return false;
-		}
-		c->in_len += (size_t)n;
-		take_waiting(c);
-		return c->phase == CONN_UP;
-	}
-	p = loop_scratch(c->loop, &size);
-	n = recv(c->fd, p, size, 0);
-	if (n <= 0) {
-		on_no_data(c, n);
-		return false;
-	}
-	used = take_frames(c, p, (size_t)n);
-	if (used == (size_t)n || c->phase != CONN_UP)
-		return c->phase == CONN_UP;
-	if (in_reserve(c, (size_t)n - used) < 0) {
-		conn_end(c, "no memory");
-		return false;
-	}
-	memcpy(c->in + c->in_len, p + used, (size_t)n - used);
-	c->in_len += (size_t)n - used;
-	return true;
-}
-
-static void
-on_readable(evutil_socket_t fd, short what, void *arg)
-{
-	struct conn *c = conn_of(arg);
-
-	(void)fd;
-	(void)what;
-	/* What is left over comes first, in on_next(). */
-	if (c->phase == CONN_UP && c->next.in == NULL)
-		(void)conn_read(c);
-}
-
-static void
-on_next(void *arg)
-{
-	struct conn *c = conn_of(arg);
-
-	if (c->phase != CONN_UP || (c->paused > 0 && !c->broken))
-		return;
-	take_waiting(c);
-	if (!c->broken || c->phase != CONN_UP || c->next.in != NULL)
-		return;
-	if (c->paused == 0 && conn_read(c))
-		loop_at_next(c->loop, &c->next);
-	else
-		conn_end(c, "eof");
-}
-
-void
-conn_pause(struct conn *c)
-{
-	if (c->paused++ == 0 && c->phase == CONN_UP)
-		(void)event_del(&c->rd);
-}
-
-void
-conn_resume(struct conn *c)
-{
-	assert(c->paused > 0);
-	if (--c->paused > 0 || c->phase != CONN_UP)
-		return;
-	if (event_add(&c->rd, NULL) < 0)
-		conn_close(c, "no memory");
-	if (c->in_len > c->in_off)
-		loop_at_next(c->loop, &c->next);
 }
 
 /* ---- out ---- */
@@ -626,7 +340,7 @@ conn_new(struct am_loop *l, int fd, bool connecting, const struct conn_ops *ops,
 		.fd = fd,
 		.phase = CONN_CONNECTING,
 		.turn = { .fn = on_flush, .arg = c },
-		.next = { .fn = on_next, .arg = c },
+		.next = { .fn = conn_on_next, .arg = c },
 		.out = AM_BUF_INIT,
 		.junk = AM_BUF_INIT,
 		.peer = { .pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1 },
@@ -634,7 +348,7 @@ conn_new(struct am_loop *l, int fd, bool connecting, const struct conn_ops *ops,
 	mp_scan_init(&c->scan, ARPC_FRAME_MAX, MP_FRAME_DEPTH_MAX);
 	am_timer_init(&c->timer, l, on_timer, c);
 	(void)event_assign(&c->rd, loop_base(l), fd, EV_READ | EV_PERSIST,
-	    on_readable, c);
+	    conn_on_readable, c);
 	(void)event_assign(&c->wr, loop_base(l), fd, EV_WRITE, on_writable, c);
 	if (connecting) {
 		loop_at_flush(l, &c->turn);

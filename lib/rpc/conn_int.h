@@ -1,0 +1,66 @@
+/* conn_int.h - what a connection is made of; private to conn.c and conn_in.c. */
+#ifndef LIB_RPC_CONN_INT_H
+#define LIB_RPC_CONN_INT_H
+
+#include <assert.h>
+#include <event2/event_struct.h>
+
+#include "lib/rpc/conn.h"
+#include "proto/mp.h"
+
+enum {
+	CONN_MAGIC = 0x636f6e6e,
+	KEEP_MAX = 4096, /* an idle connection keeps no larger buffer */
+};
+
+struct conn {
+	uint32_t magic;
+	struct am_loop *loop;       /* borrowed */
+	const struct conn_ops *ops; /* borrowed */
+	void *arg;
+	int fd;
+	enum conn_phase phase;
+	int error;
+	bool dirty;   /* on_flush is wanted */
+	bool blocked; /* the kernel's buffer is full, EV_WRITE is armed */
+	bool over;    /* the backlog was over CONN_OUT_SOFT */
+	bool broken;  /* nobody reads: only the peer's last words are awaited */
+	unsigned paused;
+	struct event rd;
+	struct event wr;
+	struct turn_item turn; /* to write; when dead: to be freed */
+	struct turn_item next; /* frames that were left over */
+	struct am_timer timer;
+	const char *late; /* reason when the timer fires */
+	char *why;        /* of conn_close() */
+	struct mp_scan scan;
+	/* Bytes that no complete frame was made of yet. */
+	uint8_t *in;
+	size_t in_off, in_len, in_cap;
+	struct am_buf out;
+	size_t out_off; /* taken by the kernel */
+	struct am_buf junk;
+	struct conn_peer peer;
+};
+
+static inline struct conn *
+conn_of(void *arg)
+{
+	struct conn *c = arg;
+
+	assert(c->magic == CONN_MAGIC);
+	return c;
+}
+
+/* The end, without a bye: on_close is called now. */
+void conn_end(struct conn *c, const char *why);
+/* The same for an errno of the socket. */
+void conn_end_errno(struct conn *c, int error);
+
+/* ---- conn_in.c: callbacks ---- */
+
+void conn_on_readable(evutil_socket_t fd, short what, void *arg);
+/* Of the turn after: frames that were left over. */
+void conn_on_next(void *arg);
+
+#endif
