@@ -1,5 +1,5 @@
 /* secret.h - tokens are compared in constant time: how far a guess was right
- * must not be seen. They are wiped with explicit_bzero(). */
+ * must not be seen. */
 #ifndef LIB_BASE_SECRET_H
 #define LIB_BASE_SECRET_H
 

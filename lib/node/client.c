@@ -191,7 +191,7 @@ am_client_free(struct am_client *c)
 	c->machine = am_machine_free(c->machine);
 	for (size_t i = 0; i < c->n_supervisors; i++)
 		free(c->supervisor[i].name);
-	explicit_bzero(&c->lease, sizeof(c->lease));
+	node_wipe(&c->lease, sizeof(c->lease));
 	c->magic = 0;
 	free(c);
 	return NULL;

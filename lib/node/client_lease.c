@@ -279,7 +279,7 @@ take_lease(struct am_client *c, struct am_val data)
 		(void)am_add1(c->machine, Cli_Leased, am_buf_val(&args));
 		am_buf_done(&args);
 	}
-	explicit_bzero(&l, sizeof(l));
+	node_wipe(&l, sizeof(l));
 }
 
 void

@@ -174,6 +174,6 @@ worker_forget(struct am_client *c)
 	if (c->worker != NULL && netmach_phase(c->worker) != NETMACH_IDLE)
 		disconnected(c);
 	c->worker = netmach_free(c->worker);
-	explicit_bzero(&c->lease, sizeof(c->lease));
+	node_wipe(&c->lease, sizeof(c->lease));
 	c->attached = false;
 }

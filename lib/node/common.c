@@ -46,6 +46,12 @@ node_ns(int64_t ms)
 	return (ms < year_ms ? ms : year_ms) * NS_PER_MS;
 }
 
+void
+node_wipe(void *p, size_t len)
+{
+	explicit_bzero(p, len);
+}
+
 static void
 copy_text(const char *s, size_t len, char *buf, size_t size)
 {

@@ -15,6 +15,10 @@ const char *node_pulse_left(const struct am_machine *m);
 /* Milliseconds of a peer or user as nanoseconds, cut to a year. */
 int64_t node_ns(int64_t ms);
 
+/* Overwrites a secret, for certain: explicit_bzero(), but gcc 12 with UBSan takes
+ * a struct for its first member there and warns. */
+void node_wipe(void *p, size_t len);
+
 /* Copies the text of map's key, cut to what fits; "" if there is none. */
 void node_get_text(struct am_val map, const char *key, char *buf, size_t size);
 

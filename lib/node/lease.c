@@ -85,7 +85,7 @@ leased_end(struct am_event *ev)
 {
 	struct am_worker *w = ev->arg;
 
-	explicit_bzero(&w->lease, sizeof(w->lease));
+	node_wipe(&w->lease, sizeof(w->lease));
 	outbox_clear(&w->outbox);
 	outbox_has_shrunk(w);
 }

@@ -103,7 +103,7 @@ super_send_payload_state(struct am_event *ev)
 			    data);
 	}
 	if (lease.data != NULL)
-		explicit_bzero(lease.data, lease.len);
+		node_wipe(lease.data, lease.len);
 	am_buf_done(&lease);
 }
 

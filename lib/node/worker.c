@@ -314,7 +314,7 @@ am_worker_free(struct am_worker *w)
 	outbox_clear(&w->outbox);
 	am_closep(&w->env.private_fd);
 	am_closep(&w->env.public_fd);
-	explicit_bzero(&w->lease, sizeof(w->lease));
+	node_wipe(&w->lease, sizeof(w->lease));
 	w->magic = 0;
 	free(w);
 	return NULL;
