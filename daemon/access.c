@@ -49,9 +49,11 @@ on_up(struct rpc_session *ss, void *arg)
 {
 	struct world *w = arg;
 	struct client *c = rpc_session_data(ss);
+	char name[80];
 
-	log_debug("client: connected client=c%" PRIu64 " uid=%d name=\"%s\"",
-	    c->id, (int)c->uid, c->name);
+	log_debug("client: connected client=c%" PRIu64 " uid=%d name=%s", c->id,
+	    (int)c->uid,
+	    log_quote(name, sizeof(name), c->name, strlen(c->name)));
 	super_client_add(w->super, c);
 }
 

@@ -309,11 +309,15 @@ add(struct lease *l, am_id state, const char *reason)
 void
 lease_granted(struct lease *l)
 {
+	char name[80];
+
 	l->phase = LEASE_GRANTED;
 	(void)am_timer_start(&l->timer, LEASE_CONFIRM_MS);
 	log_info("lease: granted lease=%s id=%s client=c%" PRIu64
-		 " name=\"%s\" uid=%d pid=%d",
-	    l->id, l->worker->id, l->waiter->client_id, l->waiter->name,
+		 " name=%s uid=%d pid=%d",
+	    l->id, l->worker->id, l->waiter->client_id,
+	    log_quote(name, sizeof(name), l->waiter->name,
+		strlen(l->waiter->name)),
 	    (int)l->waiter->uid, (int)l->waiter->owner.pid);
 	(void)add(l, Sup_LeaseGranted, NULL);
 }

@@ -7,16 +7,15 @@
 #include "lib/base/log.h"
 #include "lib/rpc/loop.h"
 
-/* TERM and INT: the first one drains, the second one stops at once. */
+/* TERM drains; a second one, or INT, stops at once. */
 static void
 on_stop(evutil_socket_t signum, short what, void *arg)
 {
 	struct signals *sig = arg;
 
-	(void)signum;
 	(void)what;
 	notify_stopping(sig->notify);
-	if (super_is(sig->super, Sup_Draining))
+	if (signum == SIGINT || super_is(sig->super, Sup_Draining))
 		super_hurry(sig->super);
 	else
 		super_drain(sig->super);

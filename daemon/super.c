@@ -329,7 +329,7 @@ void
 super_dump(const struct super *s)
 {
 	struct am_buf b = AM_BUF_INIT;
-	char status[400];
+	char status[400], name[80];
 	int64_t now_ns = clock_ns();
 	const struct worker *w;
 	const struct lease *l;
@@ -372,7 +372,7 @@ super_dump(const struct super *s)
 			 " priority=%d uid=%d",
 		    wt->client_id, wt->request, wt->priority, (int)wt->uid);
 	TAILQ_FOREACH(c, &s->clients, link)
-		log_info("dump: client id=c%" PRIu64
-			 " uid=%d admin=%d name=\"%s\"",
-		    c->id, (int)c->uid, c->admin, c->name);
+		log_info("dump: client id=c%" PRIu64 " uid=%d admin=%d name=%s",
+		    c->id, (int)c->uid, c->admin,
+		    log_quote(name, sizeof(name), c->name, strlen(c->name)));
 }
