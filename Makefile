@@ -21,6 +21,10 @@ workerdir ?= $(prefix)/lib/amnode
 
 # Variants coexist: build, build-clang, build-address-undefined.
 comma := ,
+define newline
+
+
+endef
 BUILD ?= build$(if $(findstring clang,$(notdir $(CC))),-clang)$(if \
 	$(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 obj := $(BUILD)/obj
@@ -147,8 +151,8 @@ conformance_cases ?= tests/data/machine.ndjson.gz tests/data/model.ndjson.gz
 
 tap-unit: $(unit) $(fuzz)
 	$(run) $(unit)
-	$(run) $(foreach f,$(fuzz),--count $(f) \
-		$(patsubst fuzz_%,tests/fuzz/corpus/%,$(notdir $(f))))
+	$(foreach f,$(fuzz),$(run) --count $(f) \
+		$(patsubst fuzz_%,tests/fuzz/corpus/%,$(notdir $(f)))$(newline))
 tap-conformance: $(conformance)
 	$(run) --count $(conformance) $(conformance_cases)
 	$(run) --count $(conformance) --sparse $(conformance_cases)
