@@ -172,14 +172,14 @@ on_room(evutil_socket_t fd, short what, void *arg)
 	out->waiting = false;
 }
 
-/* Another description of the same pipe: non-blocking for us alone. */
+/* Another description of the same pipe or terminal: non-blocking for us alone. */
 static int
 reopen(int fd)
 {
 	char path[64];
 
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
 static enum lines_how
@@ -191,11 +191,10 @@ how_to(int fd, int *ret_own_fd)
 		return LINES_BLOCKING;
 	if (S_ISSOCK(st.st_mode))
 		return LINES_SOCKET;
-	if (S_ISFIFO(st.st_mode)) {
-		*ret_own_fd = reopen(fd);
-		return *ret_own_fd >= 0 ? LINES_OWN_FD : LINES_POLL;
-	}
-	return isatty(fd) == 1 ? LINES_POLL : LINES_BLOCKING;
+	if (!S_ISFIFO(st.st_mode) && isatty(fd) != 1)
+		return LINES_BLOCKING;
+	*ret_own_fd = reopen(fd);
+	return *ret_own_fd >= 0 ? LINES_OWN_FD : LINES_POLL;
 }
 
 int

@@ -226,7 +226,7 @@ START_TEST(a_full_terminal_does_not_block)
 	ck_assert_int_eq(tcgetattr(fd[1], &raw), 0);
 	cfmakeraw(&raw);
 	ck_assert_int_eq(tcsetattr(fd[1], TCSANOW, &raw), 0);
-	check_full(l, fd[0], fd[1], LINES_POLL);
+	check_full(l, fd[0], fd[1], LINES_OWN_FD);
 	(void)close(fd[0]);
 	(void)close(fd[1]);
 	am_loop_free(l);
