@@ -42,9 +42,9 @@ void lines_wait(struct lines_in *in);
 
 enum lines_how {
 	LINES_BLOCKING, /* a file: it never waits for anybody */
-	LINES_OWN_FD,   /* a pipe, a terminal: opened anew, its flags are ours */
-	LINES_SOCKET,   /* a flag of each write */
-	LINES_POLL,     /* one that cannot be: PIPE_BUF bytes if poll() says so */
+	LINES_OWN_FD, /* a pipe, a terminal: opened anew, its flags are ours */
+	LINES_SOCKET, /* a flag of each write */
+	LINES_POLL,   /* one that cannot be: PIPE_BUF bytes if poll() says so */
 };
 
 struct lines_out {
