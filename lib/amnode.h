@@ -198,6 +198,9 @@ AM_API bool am_refuse(struct am_event *ev, const char *fmt, ...)
 AM_API void am_fail(struct am_event *ev, const char *fmt, ...) AM_PRINTF(2, 3);
 /* The text of the last failure; empty if there was none. */
 AM_API const char *am_last_error(const struct am_machine *m);
+/* A handler that took longer has failed, as soon as it returns; 1,000 ms unless
+ * set, -1: no limit. semantics.md 18. */
+AM_API void am_handler_timeout(struct am_machine *m, int64_t timeout_ms);
 
 AM_API bool am_is1(const struct am_machine *m, am_id state);
 /* all active */

@@ -145,12 +145,12 @@ call_end(struct tx *tx)
 	int64_t took_ms = (now - m->handler_ns) / NS_PER_MS;
 
 	m->handler_ns = now;
-	if (took_ms > HANDLER_TIMEOUT_MS && !tx->failing && !m->dying) {
+	if (took_ms > m->handler_limit_ms && !tx->failing && !m->dying) {
 		char text[64];
 
 		(void)snprintf(text, sizeof(text),
-		    "took %lld ms, %d are allowed", (long long)took_ms,
-		    HANDLER_TIMEOUT_MS);
+		    "took %lld ms, %lld are allowed", (long long)took_ms,
+		    (long long)m->handler_limit_ms);
 		fail(tx, tx->call, text, true);
 	}
 	if (!tx->failing)

@@ -123,9 +123,10 @@ struct am_machine {
 	const uint64_t *watch; /* of subs: states that concern one */
 	struct tx *tx;         /* the transition that runs */
 	int64_t handler_ns;    /* when the last handler ended; 0: not known */
-	char *why;             /* owned, may be NULL */
-	char *last_error;      /* likewise */
-	void *owner;           /* of whoever made it */
+	int64_t handler_limit_ms; /* of one handler; INT64_MAX: none */
+	char *why;                /* owned, may be NULL */
+	char *last_error;         /* likewise */
+	void *owner;              /* of whoever made it */
 };
 
 /* What becomes of the one called state, where that is all that happens. */

@@ -25,6 +25,7 @@ mach_alloc(struct am_schema *schema, const char *id)
 	memcpy(m->id, id, id_size);
 	m->schema = am_schema_ref(schema);
 	m->queue_tick = 1;
+	m->handler_limit_ms = HANDLER_TIMEOUT_MS;
 	return m;
 }
 
@@ -32,6 +33,12 @@ struct am_machine *
 am_machine_new(struct am_schema *schema, const char *id)
 {
 	return mach_alloc(schema, id);
+}
+
+void
+am_handler_timeout(struct am_machine *m, int64_t timeout_ms)
+{
+	m->handler_limit_ms = timeout_ms < 0 ? INT64_MAX : timeout_ms;
 }
 
 void

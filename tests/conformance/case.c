@@ -554,6 +554,8 @@ run_steps(struct run *r)
 	r->machine = am_machine_new(r->schema, "case");
 	if (r->machine == NULL)
 		return -ENOMEM;
+	/* A machine that stands still for a second is no failed case. */
+	am_handler_timeout(r->machine, -1);
 	e = r->mode.untraced ? 0 : am_trace(r->machine, &tracer, r);
 	if (e == 0 && !flag(r->doc, "no_handlers"))
 		e = bind_handlers(r);

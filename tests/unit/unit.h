@@ -17,7 +17,7 @@ unit_run(const char *name, const TTest *const *tests, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		tcase_add_test(tc, tests[i]);
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 120);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_set_tap(runner, "-");
