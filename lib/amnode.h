@@ -184,6 +184,13 @@ AM_API am_result am_can_remove(struct am_machine *m, const am_id *states,
 AM_API int am_pulse(struct am_machine *m, const am_id *states, size_t n,
     struct am_val args);
 
+/* Runs fn between transitions: at once if nothing runs, and what it mutates
+ * runs right after it (AM_EXECUTED); inside a drain before all that waits
+ * (AM_QUEUED). source is for logs. semantics.md 15. */
+typedef void (*am_eval_fn)(struct am_machine *m, void *arg);
+AM_API am_result am_eval(struct am_machine *m, const char *source,
+    am_eval_fn fn, void *arg);
+
 /* Why the last mutation made from outside of a drain was canceled: "Ready
  * requires Start", "LeaseRequested removed by Draining", "WorkRequestedEnter:
  * window full (2)", "WorkRequestedState failed, rolled back: TEXT"; several
@@ -209,6 +216,9 @@ AM_API bool am_is(const struct am_machine *m, const am_id *states, size_t n);
 AM_API bool am_not(const struct am_machine *m, const am_id *states, size_t n);
 /* one at least */
 AM_API bool am_any(const struct am_machine *m, const am_id *states, size_t n);
+/* The first active state of these groups, in their order, or -ENOENT. */
+AM_API int am_switch(const struct am_machine *m, const struct am_list *groups,
+    size_t n);
 /* odd: active */
 AM_API uint64_t am_tick(const struct am_machine *m, am_id state);
 /* All clocks, in order of ids; borrowed until the next mutation. */
@@ -238,20 +248,47 @@ typedef uint64_t am_sub;
 #define AM_SUB_FAILED UINT64_MAX
 typedef void (*am_sub_fn)(struct am_machine *m, void *arg);
 
+/* all active at the same time */
 AM_API am_sub am_when(struct am_machine *m, const am_id *states, size_t n,
     am_sub_fn fn, void *arg);
+/* none active */
 AM_API am_sub am_when_not(struct am_machine *m, const am_id *states, size_t n,
     am_sub_fn fn, void *arg);
+/* Exception is active */
+AM_API am_sub am_when_err(struct am_machine *m, am_sub_fn fn, void *arg);
+/* each tick at least so much */
 AM_API am_sub am_when_time(struct am_machine *m, const am_id *states,
     const uint64_t *ticks, size_t n, am_sub_fn fn, void *arg);
+/* n more ticks */
 AM_API am_sub am_when_ticks(struct am_machine *m, am_id state, uint64_t n,
     am_sub_fn fn, void *arg);
+/* activated once more, or entered again */
+AM_API am_sub am_when_next_active(struct am_machine *m, am_id state,
+    am_sub_fn fn, void *arg);
+/* The state is entered with args that have each key of these, with an equal
+ * value; never at once, never on a mirror. Copies args. AM_SUB_FAILED too if
+ * they are no map. */
+AM_API am_sub am_when_args(struct am_machine *m, am_id state,
+    struct am_val args, am_sub_fn fn, void *arg);
+/* The query, which only looks, says yes after a transition; never at once. */
+typedef bool (*am_query_fn)(const struct am_machine *m, void *arg);
+AM_API am_sub am_when_query(struct am_machine *m, am_query_fn query,
+    am_sub_fn fn, void *arg);
+/* The mutation of this queue tick (see am_result) has run, or later ones. */
+AM_API am_sub am_when_queue(struct am_machine *m, uint64_t queue_tick,
+    am_sub_fn fn, void *arg);
+/* The drain is over; at once outside of one. */
+AM_API am_sub am_when_queue_ends(struct am_machine *m, am_sub_fn fn, void *arg);
+/* The machine is about to be freed: it can be read for the last time. */
+AM_API am_sub am_when_disposed(struct am_machine *m, am_sub_fn fn, void *arg);
 AM_API void am_sub_cancel(struct am_machine *m, am_sub sub);
 
 /* ---- tracing ---- */
 
-/* A transition as a tracer sees it when it has ended; borrowed. */
+/* A transition as a tracer sees it; borrowed. Until its end it is accepted and
+ * time_after shows the clocks as they are. */
 struct am_transition {
+	uint64_t id; /* the machine gives it to no other one; 0: only queued */
 	enum am_op op; /* AM_ADD, AM_REMOVE or AM_SET */
 	bool automatic;
 	bool check;
@@ -264,12 +301,24 @@ struct am_transition {
 	const char *why;            /* of a canceled one; else empty */
 };
 
+/* All may be NULL. They may mutate, which is queued. */
 struct am_tracer {
 	void (*transition_end)(struct am_machine *m,
 	    const struct am_transition *t, void *arg);
 	/* The queue is empty, the drain is over; mutations made here start
 	 * another one. */
 	void (*drain_end)(struct am_machine *m, void *arg);
+	/* A mutation was accepted by the queue, or runs at once. */
+	void (*mutation_queued)(struct am_machine *m,
+	    const struct am_transition *t, void *arg);
+	/* Target, exits and enters are known; negotiation comes. Not if relations
+	 * cancel it. */
+	void (*transition_start)(struct am_machine *m,
+	    const struct am_transition *t, void *arg);
+	/* The clocks have ticked; final handlers come. */
+	void (*transition_finals)(struct am_machine *m,
+	    const struct am_transition *t, void *arg);
+	const char *name; /* for logs; may be NULL */
 };
 
 /* Borrows the tracer for the machine's life (or until removed). */
@@ -277,13 +326,58 @@ AM_API int am_trace(struct am_machine *m, const struct am_tracer *t, void *arg);
 AM_API void am_untrace(struct am_machine *m, const struct am_tracer *t,
     void *arg);
 
+/* ---- log lines (semantics.md 17) ---- */
+
+enum am_log_level {
+	AM_LOG_NOTHING,
+	AM_LOG_EXTERNAL,  /* am_log() */
+	AM_LOG_CHANGES,   /* what became active or inactive */
+	AM_LOG_OPS,       /* mutations, handlers, refusals, subscriptions */
+	AM_LOG_DECISIONS, /* automatic ones too */
+	AM_LOG_EVERYTHING,
+};
+
+struct am_logger {
+	enum am_log_level level;
+	bool no_id; /* lines do not begin with "[mach1] " */
+	bool
+	    all_args; /* show all args of mutations, else those of these keys */
+	const char *const *args; /* ends with NULL; NULL: none */
+	/* Takes a line without its end. It must not call the machine. */
+	void (*line)(const struct am_machine *m, enum am_log_level level,
+	    const char *line, void *arg);
+	void *arg;
+};
+
+/* Copies the logger, borrows its args; NULL or level 0: nothing is logged,
+ * which costs nothing. -ENOMEM. */
+AM_API int am_set_logger(struct am_machine *m, const struct am_logger *l);
+/* What the environment says: AM_LOG (0 to 5) sets the level, AM_LOG_ARGS=1 shows
+ * all args; AM_DEBUG=1 gives handlers ten times their time. */
+AM_API int am_set_logger_env(struct am_machine *m, const struct am_logger *l);
+/* A line of the program's own; newlines become blanks. */
+AM_API void am_log(struct am_machine *m, const char *fmt, ...) AM_PRINTF(2, 3);
+
 /* ---- strings (semantics.md 16), appended ---- */
 
 /* (Foo:1 Bar:3) */
 AM_API void am_string(const struct am_machine *m, struct am_buf *out);
 /* (Foo:1) [Bar:0] */
 AM_API void am_string_all(const struct am_machine *m, struct am_buf *out);
+/* Lines of all states, or of these in this order. */
 AM_API void am_inspect(const struct am_machine *m, struct am_buf *out);
+AM_API void am_inspect_states(const struct am_machine *m, const am_id *states,
+    size_t n, struct am_buf *out);
+/* [add] Foo Bar */
+AM_API void am_mutation_string(const struct am_schema *s,
+    const struct am_mutation *mut, struct am_buf *out);
+/* tx#17, a newline, [add] Foo Bar */
+AM_API void am_transition_string(const struct am_schema *s,
+    const struct am_transition *t, struct am_buf *out);
+/* add, remove, set, toggle, can_add, can_remove */
+AM_API const char *am_op_name(enum am_op op);
+/* executed, canceled, queued */
+AM_API const char *am_result_name(am_result r);
 
 /* ---- loop ---- */
 

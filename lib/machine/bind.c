@@ -1,6 +1,6 @@
 /* Handler tables are compiled once for a schema and shared by the machines
  * which bind them: one set a kind tells the transition what it need not call. */
-#include "lib/machine/mach.h"
+#include "lib/machine/mlog.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -136,5 +136,8 @@ am_bind(struct am_machine *m, const struct am_handlers *h, void *arg)
 	if (h->any_enter != NULL || h->any_state != NULL)
 		m->any = true;
 	grown[m->n_bindings++] = (struct binding){ .table = t, .arg = arg };
+	if (m->logger != NULL)
+		mlog_line(m, AM_LOG_OPS, "[handlers] bind %u:%s",
+		    m->n_bindings - 1U, h->name != NULL ? h->name : "handlers");
 	return 0;
 }

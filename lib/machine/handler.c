@@ -1,4 +1,4 @@
-#include "lib/machine/mach.h"
+#include "lib/machine/mlog.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -71,6 +71,9 @@ fail(struct tx *tx, const struct call *c, const char *text, bool timeout)
 	if (bits_test(tx->called.w, s->exception))
 		return;
 	mach_error(m, text);
+	tx->timeout = timeout;
+	if (m->logger != NULL)
+		mlog_failing(tx);
 	am_put_map(&args, 2);
 	am_put_str(&args, "err");
 	am_put_str(&args, text);
@@ -136,6 +139,19 @@ call_begin(struct tx *tx, const struct call *c, void *arg)
 		m->handler_ns = clock_coarse_ns();
 }
 
+static void
+fail_timeout(struct tx *tx, int64_t took_ms)
+{
+	const struct am_machine *m = tx->m;
+	char text[64];
+
+	if (tx->failing || m->dying)
+		return;
+	(void)snprintf(text, sizeof(text), "took %lld ms, %lld are allowed",
+	    (long long)took_ms, (long long)m->handler_limit_ms);
+	fail(tx, tx->call, text, true);
+}
+
 /* False: the handler failed, or took too long, which is the same. */
 static bool
 call_end(struct tx *tx)
@@ -145,25 +161,33 @@ call_end(struct tx *tx)
 	int64_t took_ms = (now - m->handler_ns) / NS_PER_MS;
 
 	m->handler_ns = now;
-	if (took_ms > m->handler_limit_ms && !tx->failing && !m->dying) {
-		char text[64];
-
-		(void)snprintf(text, sizeof(text),
-		    "took %lld ms, %lld are allowed", (long long)took_ms,
-		    (long long)m->handler_limit_ms);
-		fail(tx, tx->call, text, true);
-	}
+	if (took_ms > m->handler_limit_ms)
+		fail_timeout(tx, took_ms);
 	if (!tx->failing)
 		return true;
 	if (!bits_test(tx->called.w, m->schema->exception)) {
 		tx->accepted = false;
 		tx->completed = true;
+		if (m->logger != NULL && !is_final(tx->call) && !m->dying)
+			mlog_recovered(tx);
 	}
 	return false;
 }
 
+static void
+mlog_call(const struct tx *tx, const struct call *c, size_t binding,
+    void (*log)(const struct tx *tx, size_t binding, const char *name))
+{
+	char name[2 * 128 + 16];
+
+	if (tx->m->logger == NULL || tx->m->dying)
+		return;
+	call_name(tx, c, name, sizeof(name));
+	log(tx, binding, name);
+}
+
 static bool
-ask(struct tx *tx, const struct call *c, am_negotiation_fn fn, void *arg)
+ask(struct tx *tx, const struct call *c, am_negotiation_fn fn, size_t binding)
 {
 	char name[2 * 128 + 16];
 	bool ok;
@@ -171,12 +195,16 @@ ask(struct tx *tx, const struct call *c, am_negotiation_fn fn, void *arg)
 	/* Only a bound handler counts as false here (semantics.md 23). */
 	if (!tx->accepted || tx->completed || tx->m->dying)
 		return false;
-	call_begin(tx, c, arg);
+	mlog_call(tx, c, binding, mlog_handler);
+	call_begin(tx, c, tx->m->binding[binding].arg);
 	ok = fn(&tx->ev);
+	mlog_call(tx, c, binding, mlog_handler_end);
 	if (!call_end(tx))
 		return false;
 	if (!ok) {
 		call_name(tx, c, name, sizeof(name));
+		if (tx->m->logger != NULL && !tx->m->dying)
+			mlog_refused(tx, name, c->kind == H_SELF);
 		why_add(tx, "%s: %s", name,
 		    tx->refusal[0] != '\0' ? tx->refusal : "refused");
 	}
@@ -203,8 +231,7 @@ ask_state(struct tx *tx, enum handler_set kind, am_id id)
 
 		if (!bits_test(table_set(b->table, kind, m->schema->nw), id))
 			continue;
-		if (!ask(tx, &c, negotiation_of(&b->table->h->of[id], kind),
-			b->arg))
+		if (!ask(tx, &c, negotiation_of(&b->table->h->of[id], kind), i))
 			return false;
 	}
 	return true;
@@ -243,7 +270,7 @@ ask_pair(struct tx *tx, am_id x, am_id y)
 		for (p = first_pair(t, x, y); p < t->pair + t->n_pairs &&
 		     p->before == x && p->after == y;
 		     p++)
-			if (!ask(tx, &c, p->fn, m->binding[i].arg))
+			if (!ask(tx, &c, p->fn, i))
 				return false;
 	}
 	return true;
@@ -261,7 +288,7 @@ ask_any(struct tx *tx)
 	for (size_t i = 0; i < m->n_bindings; i++) {
 		am_negotiation_fn fn = m->binding[i].table->h->any_enter;
 
-		if (fn != NULL && !ask(tx, &c, fn, m->binding[i].arg))
+		if (fn != NULL && !ask(tx, &c, fn, i))
 			return false;
 	}
 	return true;
@@ -388,12 +415,14 @@ negotiate(struct tx *tx)
 /* ---- final handlers (semantics.md 8.4) ---- */
 
 static bool
-tell(struct tx *tx, const struct call *c, am_final_fn fn, void *arg)
+tell(struct tx *tx, const struct call *c, am_final_fn fn, size_t binding)
 {
 	if (tx->m->dying)
 		return true;
-	call_begin(tx, c, arg);
+	mlog_call(tx, c, binding, mlog_handler);
+	call_begin(tx, c, tx->m->binding[binding].arg);
 	fn(&tx->ev);
+	mlog_call(tx, c, binding, mlog_handler_end);
 	return call_end(tx);
 }
 
@@ -410,7 +439,7 @@ tell_state(struct tx *tx, enum handler_set kind, am_id id)
 		if (!bits_test(table_set(b->table, kind, m->schema->nw), id))
 			continue;
 		h = &b->table->h->of[id];
-		if (!tell(tx, &c, kind == H_STATE ? h->state : h->end, b->arg))
+		if (!tell(tx, &c, kind == H_STATE ? h->state : h->end, i))
 			return false;
 	}
 	return true;
@@ -490,7 +519,7 @@ run_any_state(struct tx *tx)
 	for (size_t i = 0; i < m->n_bindings; i++) {
 		am_final_fn fn = m->binding[i].table->h->any_state;
 
-		if (fn != NULL && !tell(tx, &c, fn, m->binding[i].arg))
+		if (fn != NULL && !tell(tx, &c, fn, i))
 			return false;
 	}
 	return true;

@@ -21,6 +21,14 @@ enum queued_flag {
 	Q_APPENDED = 1, /* its turn ticks the queue */
 	Q_CHECK = 2,
 	Q_DISTINCT = 4, /* half of a pulse: never taken for a duplicate */
+	Q_EVAL = 8,
+};
+
+/* A function that waits for its turn between transitions. */
+struct eval {
+	am_eval_fn fn;
+	void *arg;
+	char source[]; /* for logs */
 };
 
 struct queued_args {
@@ -31,7 +39,8 @@ struct queued_args {
 struct queued {
 	union {
 		am_id in[CALLED_INLINE];
-		am_id *heap; /* owned, if n > CALLED_INLINE */
+		am_id *heap;       /* owned, if n > CALLED_INLINE */
+		struct eval *eval; /* owned, if Q_EVAL; n is 0 then */
 	} called;
 	uint16_t n;
 	uint8_t op;
@@ -87,7 +96,9 @@ struct tracer {
 	void *arg;
 };
 
+struct sub;
 struct subs;
+struct logger;
 struct tx;
 struct call;
 
@@ -110,18 +121,21 @@ struct am_machine {
 	bool self_or_pair; /* such handlers are bound */
 	bool any;          /* any_enter or any_state is bound */
 	bool general;      /* never take the way around the resolver */
+	bool sub_always;   /* a subscription looks at every transition */
 	uint8_t steady;    /* enum steady */
 	uint32_t pins;     /* callers on the stack that still need the memory */
 	uint32_t pending;  /* appended mutations that wait */
 	uint32_t failures; /* of handlers since an appended mutation ran */
 	uint64_t queue_tick;
 	uint64_t machine_tick;
+	uint64_t n_transitions;
 	struct queue queue;
 	struct binding *binding;
 	struct tracer *tracer;
 	struct subs *subs;     /* NULL until the first one */
 	const uint64_t *watch; /* of subs: states that concern one */
 	struct tx *tx;         /* the transition that runs */
+	struct logger *logger; /* NULL: nothing is logged */
 	int64_t handler_ns;    /* when the last handler ended; 0: not known */
 	int64_t handler_limit_ms; /* of one handler; INT64_MAX: none */
 	char *why;                /* owned, may be NULL */
@@ -153,8 +167,10 @@ struct tx {
 	bool ticked;    /* clocks of enters and exits have ticked */
 	bool may_auto;  /* an auto transition may have to follow */
 	enum fast fast; /* what is done instead of the general resolution */
+	bool timeout;   /* the failure is a handler that took too long */
 	size_t n_target;
 	size_t n_exits;
+	size_t n_told; /* of the target; SIZE_MAX: all activations were told */
 	uint64_t *time_after; /* owned; NULL: the clocks as they are */
 	struct set called;
 	struct set target_set; /* auto: rejected states are taken out */
@@ -216,6 +232,8 @@ void tables_unref(struct am_machine *m);
 
 /* queue.c */
 int queued_init(struct queued *it, const struct request *rq);
+int queued_init_eval(struct queued *it, const char *source, am_eval_fn fn,
+    void *arg);
 void queued_done(struct queued *it);
 const am_id *queued_called(const struct queued *it);
 /* Take *it on success. */
@@ -227,8 +245,15 @@ void queue_drop_last(struct queue *q);
 bool queue_holds(const struct queue *q, const struct request *rq);
 void queue_done(struct queue *q);
 
-/* machine.c: the mutation that a failure makes, before all that waits. */
+/* machine.c: runs rq, if not NULL, then what waits. The result is the first
+ * one's, and so is the reason in am_why(). */
+am_result mach_drain(struct am_machine *m, const struct request *rq,
+    struct tx *tx);
+void mach_set_why(struct am_machine *m, const char *text);
+/* mutate.c: the mutation that a failure makes, before all that waits. */
 void mach_prepend(struct am_machine *m, const struct request *rq);
+/* The states that an automatic mutation would call now; returns how many. */
+size_t mach_auto(const struct am_machine *m, am_id *to);
 /* What am_last_error() says from now on. */
 void mach_error(struct am_machine *m, const char *text);
 /* Between them the machine is not freed. */
@@ -237,8 +262,22 @@ void mach_unpin(struct am_machine *m);
 /* A new machine of the schema; the id is copied. */
 struct am_machine *mach_alloc(struct am_schema *schema, const char *id);
 
-/* sub.c: fires what holds now; changed: the states whose clocks ticked. */
-void subs_run(struct am_machine *m, const uint64_t *changed);
+/* sub.c: fire what holds after a transition, after a mirror's update (changed:
+ * the states whose clocks differ), when the queue is empty, at the end. */
+void subs_after(struct am_machine *m, const struct tx *tx);
+void subs_update(struct am_machine *m, const uint64_t *changed);
+void subs_queue_ends(struct am_machine *m);
+void subs_disposed(struct am_machine *m);
 void subs_free(struct am_machine *m);
+
+/* trace.c: tell the tracers. */
+void trace_queued(struct am_machine *m, const struct request *rq);
+void trace_start(struct tx *tx);
+void trace_finals(struct tx *tx);
+void trace_end(struct tx *tx);
+void trace_drain_end(struct am_machine *m);
+
+/* mlog.c; the rest is in mlog.h */
+void mlog_free(struct am_machine *m);
 
 #endif

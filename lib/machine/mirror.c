@@ -37,9 +37,5 @@ mach_mirror_set(struct am_machine *m, const uint64_t *ticks,
 	}
 	m->queue_tick = queue_tick;
 	m->machine_tick = machine_tick;
-	if (m->subs == NULL)
-		return;
-	mach_pin(m);
-	subs_run(m, changed.w);
-	mach_unpin(m);
+	subs_update(m, changed.w);
 }

@@ -34,11 +34,30 @@ queued_init(struct queued *it, const struct request *rq)
 	return 0;
 }
 
+int
+queued_init_eval(struct queued *it, const char *source, am_eval_fn fn,
+    void *arg)
+{
+	size_t size = strlen(source) + 1;
+	struct eval *e = malloc(sizeof(*e) + size);
+
+	if (e == NULL)
+		return -ENOMEM;
+	e->fn = fn;
+	e->arg = arg;
+	memcpy(e->source, source, size);
+	*it = (struct queued){ .called.eval = e, .flags = Q_EVAL };
+	return 0;
+}
+
 void
 queued_done(struct queued *it)
 {
-	if (it->n > CALLED_INLINE)
+	if (it->flags & Q_EVAL)
+		free(it->called.eval);
+	else if (it->n > CALLED_INLINE)
 		free(it->called.heap);
+	it->flags = 0;
 	free(it->args);
 	it->n = 0;
 	it->args = NULL;
@@ -145,7 +164,7 @@ queue_holds(const struct queue *q, const struct request *rq)
 		const struct queued *it = slot(q, i);
 
 		if (it->op == (uint8_t)rq->op && it->args == NULL &&
-		    (it->flags & (Q_CHECK | Q_DISTINCT)) == 0 &&
+		    (it->flags & (Q_CHECK | Q_DISTINCT | Q_EVAL)) == 0 &&
 		    same_states(it, rq))
 			return true;
 	}

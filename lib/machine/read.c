@@ -1,9 +1,8 @@
-/* What a machine tells: states, ticks, contexts, reasons, tracers. */
+/* What a machine tells: states, ticks, contexts, reasons. */
 #include "lib/machine/mach.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 
 const char *
 am_machine_id(const struct am_machine *m)
@@ -58,6 +57,16 @@ bool
 am_not(const struct am_machine *m, const am_id *states, size_t n)
 {
 	return !am_any(m, states, n);
+}
+
+int
+am_switch(const struct am_machine *m, const struct am_list *groups, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < groups[i].len; k++)
+			if (am_is1(m, groups[i].id[k]))
+				return groups[i].id[k];
+	return -ENOENT;
 }
 
 uint64_t
@@ -124,48 +133,4 @@ const char *
 am_last_error(const struct am_machine *m)
 {
 	return m->last_error != NULL ? m->last_error : "";
-}
-
-/* ---- tracers ---- */
-
-/* While they run a removed one only becomes a hole. */
-static void
-close_holes(struct am_machine *m)
-{
-	size_t n = 0;
-
-	if (m->pins > 0)
-		return;
-	for (size_t i = 0; i < m->n_tracers; i++)
-		if (m->tracer[i].t != NULL)
-			m->tracer[n++] = m->tracer[i];
-	m->n_tracers = (uint16_t)n;
-}
-
-int
-am_trace(struct am_machine *m, const struct am_tracer *t, void *arg)
-{
-	struct tracer *grown;
-
-	close_holes(m);
-	if (m->n_tracers == UINT16_MAX)
-		return -E2BIG;
-	grown = realloc(m->tracer, (m->n_tracers + 1U) * sizeof(*grown));
-	if (grown == NULL)
-		return -ENOMEM;
-	m->tracer = grown;
-	grown[m->n_tracers++] = (struct tracer){ .t = t, .arg = arg };
-	return 0;
-}
-
-void
-am_untrace(struct am_machine *m, const struct am_tracer *t, void *arg)
-{
-	for (size_t i = 0; i < m->n_tracers; i++) {
-		if (m->tracer[i].t == t && m->tracer[i].arg == arg) {
-			m->tracer[i].t = NULL;
-			break;
-		}
-	}
-	close_holes(m);
 }

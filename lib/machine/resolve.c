@@ -1,4 +1,4 @@
-#include "lib/machine/mach.h"
+#include "lib/machine/mlog.h"
 
 /* ---- the After sort: Go's sort.SliceStable, step by step, since its result
  * for an order that is none must be the reference's (semantics.md 7) ---- */
@@ -235,11 +235,14 @@ expand_add(const struct tx *tx, const uint64_t *expanders, am_id *list,
 
 /* Takes from set what misses a requirement, until nothing does. */
 static bool
-drop_unsatisfied(const struct am_schema *s, uint64_t *set)
+drop_unsatisfied(const struct tx *tx, size_t n, uint64_t *set)
 {
+	const struct am_schema *s = tx->m->schema;
 	bool dropped = false, again = true;
 	struct set check;
 
+	if (tx->m->logger != NULL)
+		return mlog_unsatisfied(tx, tx->target, n, set);
 	while (again) {
 		again = false;
 		for (size_t i = 0; i < s->nw; i++)
@@ -268,8 +271,9 @@ keep_in(am_id *list, size_t n, const uint64_t *set)
 /* Judges from the end of the list: a blocked state blocks no more. Survivors
  * stay in set. False: nothing was blocked. */
 static bool
-block(const struct am_schema *s, const am_id *list, size_t n, uint64_t *set)
+block(const struct tx *tx, const am_id *list, size_t n, uint64_t *set)
 {
+	const struct am_schema *s = tx->m->schema;
 	bool blocked = false;
 
 	if (!bits_meet(set, s->removable, s->nw))
@@ -278,6 +282,8 @@ block(const struct am_schema *s, const am_id *list, size_t n, uint64_t *set)
 		if (!bits_test(s->removable, list[i]) ||
 		    !bits_meet(schema_rel(s, list[i], F_REMBY), set, s->nw))
 			continue;
+		if (tx->m->logger != NULL)
+			mlog_blocked(tx, list[i], list, n, set);
 		bits_clear(set, list[i]);
 		blocked = true;
 	}
@@ -313,13 +319,13 @@ resolve(struct tx *tx, const am_id *list, size_t n)
 		memcpy(l, list, n * sizeof(*l));
 	if (find_expanders(tx, set, expanders.w))
 		n = expand_add(tx, expanders.w, l, n, set, NULL);
-	if (drop_unsatisfied(s, set))
+	if (drop_unsatisfied(tx, n, set))
 		n = keep_in(l, n, set);
-	if (block(s, l, n, set))
+	if (block(tx, l, n, set))
 		n = keep_in(l, n, set);
 	if (find_expanders(tx, set, expanders.w))
 		n = expand_again(tx, expanders.w, n);
-	if (drop_unsatisfied(s, set))
+	if (drop_unsatisfied(tx, n, set))
 		n = keep_in(l, n, set);
 	sort_states(s, l, n, set);
 	tx->n_target = n;

@@ -281,8 +281,10 @@ walk_require(struct walk *w, am_id id)
 {
 	const struct am_list *req = &w->s->row[id].require;
 
-	if (bits_test(w->open.w, id))
+	if (bits_test(w->open.w, id)) {
+		w->s->cycle = id;
 		return false;
+	}
 	if (w->s->rank[id] != NO_RANK)
 		return true;
 	bits_set(w->open.w, id);
@@ -390,7 +392,7 @@ schema_alloc(struct am_schema *s, size_t len)
 	s->refs = 1;
 	s->len = (uint16_t)len;
 	s->nw = (uint16_t)((len + 63) / 64);
-	s->handler_timeout = -1;
+	s->handler_timeout = s->cycle = -1;
 	s->row = calloc(len, sizeof(*s->row));
 	s->name = calloc(2 * len, sizeof(*s->name));
 	s->add = calloc(len, sizeof(*s->add));

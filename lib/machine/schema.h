@@ -44,6 +44,7 @@ struct am_schema {
 	uint16_t n_auto;
 	am_id exception;
 	int handler_timeout; /* id of ErrHandlerTimeout or -1 */
+	int cycle; /* a state that requires itself in the end, or -1 */
 	uint64_t hash;
 	struct am_state *row; /* as given, with Exception */
 	char **name;         /* owned; row[].name and row[].doc point to them */

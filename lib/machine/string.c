@@ -67,6 +67,62 @@ inspect_state(const struct am_machine *m, struct am_buf *out, am_id id)
 }
 
 void
+am_inspect_states(const struct am_machine *m, const am_id *states, size_t n,
+    struct am_buf *out)
+{
+	for (size_t i = 0; i < n; i++)
+		inspect_state(m, out, states[i]);
+}
+
+const char *
+am_op_name(enum am_op op)
+{
+	static const char *const name[] = {
+		[AM_ADD] = "add",
+		[AM_REMOVE] = "remove",
+		[AM_SET] = "set",
+		[AM_TOGGLE] = "toggle",
+		[AM_CAN_ADD] = "can_add",
+		[AM_CAN_REMOVE] = "can_remove",
+	};
+
+	return name[op];
+}
+
+const char *
+am_result_name(am_result r)
+{
+	if (r == AM_EXECUTED)
+		return "executed";
+	return r == AM_CANCELED ? "canceled" : "queued";
+}
+
+static void
+put_called(const struct am_schema *s, struct am_buf *out, enum am_op op,
+    const am_id *called, size_t n)
+{
+	buf_printf(out, "[%s] ", am_op_name(op));
+	for (size_t i = 0; i < n; i++)
+		buf_printf(out, "%s%s", i > 0 ? " " : "",
+		    s->row[called[i]].name);
+}
+
+void
+am_mutation_string(const struct am_schema *s, const struct am_mutation *mut,
+    struct am_buf *out)
+{
+	put_called(s, out, mut->op, mut->states, mut->n_states);
+}
+
+void
+am_transition_string(const struct am_schema *s, const struct am_transition *t,
+    struct am_buf *out)
+{
+	buf_printf(out, "tx#%llu\n", (unsigned long long)t->id);
+	put_called(s, out, t->op, t->called, t->n_called);
+}
+
+void
 am_inspect(const struct am_machine *m, struct am_buf *out)
 {
 	for (size_t i = 0; i < m->schema->len; i++)

@@ -1,31 +1,12 @@
-/* Subscriptions. Each waits in the chain of one state that keeps it from
- * holding; only when that one ticks is it looked at again. */
-#include "lib/machine/mach.h"
+/* Subscriptions. Each waits in one chain: that of a state which keeps it from
+ * holding, or one of a few others; only when that state ticks is it looked at
+ * again. semantics.md 14. */
+#include "lib/machine/mlog.h"
+#include "lib/machine/sub.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #define NONE UINT32_MAX
-
-enum sub_kind { WHEN, WHEN_NOT, WHEN_TIME };
-enum sub_phase { FREE, WAITING, FIRING };
-
-struct sub {
-	uint64_t seq; /* fired in this order */
-	am_sub_fn fn;
-	void *arg;
-	uint32_t gen; /* in the handle, so that an old one finds nothing */
-	uint32_t next;
-	uint32_t prev;
-	uint16_t n;
-	uint8_t kind;
-	uint8_t phase;
-	am_id pivot;
-	am_id id1;
-	uint64_t tick1;
-	/* For more than one: ticks if WHEN_TIME, then ids; owned. */
-	uint64_t *many;
-};
 
 struct chain {
 	uint32_t head;
@@ -38,8 +19,9 @@ struct subs {
 	uint32_t free; /* linked by next */
 	uint64_t seq;
 	uint64_t *watch; /* states with a chain */
+	uint64_t due;    /* no queue tick before this one is waited for */
 	struct chain fire;
-	struct chain chain[]; /* by state */
+	struct chain chain[]; /* by state, then by enum sub_chain */
 };
 
 /* ---- chains ---- */
@@ -80,63 +62,59 @@ chain_insert(struct subs *s, struct chain *c, uint32_t i)
 		c->head = i;
 }
 
-static void
-watch_begin(struct subs *s, uint32_t i, am_id pivot)
-{
-	s->slot[i].pivot = pivot;
-	s->slot[i].phase = WAITING;
-	chain_insert(s, &s->chain[pivot], i);
-	bits_set(s->watch, pivot);
-}
-
-static void
-watch_end(struct subs *s, uint32_t i)
-{
-	am_id pivot = s->slot[i].pivot;
-
-	chain_remove(s, &s->chain[pivot], i);
-	if (s->chain[pivot].head == NONE)
-		bits_clear(s->watch, pivot);
-}
-
-/* ---- conditions ---- */
-
 static bool
-keeps_waiting(const struct am_machine *m, enum sub_kind kind, am_id id,
-    uint64_t tick)
+is_empty(const struct am_machine *m, enum sub_chain chain)
 {
-	switch (kind) {
-	case WHEN:
-		return !bits_test(m->active, id);
-	case WHEN_NOT:
-		return bits_test(m->active, id);
-	case WHEN_TIME:
-		return m->clock[id] < tick;
-	}
-	return false;
+	return m->subs->chain[m->schema->len + chain].head == NONE;
 }
 
-/* A state for which it does not hold, or -1. */
-static int
-missing(const struct am_machine *m, enum sub_kind kind, const am_id *ids,
-    const uint64_t *ticks, size_t n)
+/* Most mutations are not the one whose turn somebody waits for. */
+static void
+find_due(struct am_machine *m)
 {
-	for (size_t i = 0; i < n; i++)
-		if (keeps_waiting(m, kind, ids[i], ticks ? ticks[i] : 0))
-			return ids[i];
-	return -1;
+	struct subs *s = m->subs;
+	uint32_t i = s->chain[m->schema->len + CHAIN_QUEUE].head;
+
+	s->due = UINT64_MAX;
+	for (; i != NONE; i = s->slot[i].next)
+		if (s->slot[i].tick1 < s->due)
+			s->due = s->slot[i].tick1;
 }
 
-static int
-sub_missing(const struct am_machine *m, const struct sub *b)
+/* A mutation that changes no watched state passes them by; not these. */
+static void
+find_always(struct am_machine *m)
 {
-	enum sub_kind kind = (enum sub_kind)b->kind;
-	size_t n_ticks = kind == WHEN_TIME ? b->n : 0;
+	m->sub_always = !is_empty(m, CHAIN_QUERY) || !is_empty(m, CHAIN_QUEUE);
+}
 
-	if (b->many == NULL)
-		return missing(m, kind, &b->id1, &b->tick1, 1);
-	return missing(m, kind, (const am_id *)(b->many + n_ticks),
-	    n_ticks > 0 ? b->many : NULL, b->n);
+static void
+wait_begin(struct am_machine *m, uint32_t i, size_t chain)
+{
+	struct subs *s = m->subs;
+
+	s->slot[i].pivot = (am_id)chain;
+	s->slot[i].phase = WAITING;
+	chain_insert(s, &s->chain[chain], i);
+	if (chain < m->schema->len)
+		bits_set(s->watch, chain);
+	else
+		find_always(m);
+	if (s->slot[i].kind == WHEN_QUEUE && s->slot[i].tick1 < s->due)
+		s->due = s->slot[i].tick1;
+}
+
+static void
+wait_end(struct am_machine *m, uint32_t i)
+{
+	struct subs *s = m->subs;
+	size_t chain = s->slot[i].pivot;
+
+	chain_remove(s, &s->chain[chain], i);
+	if (chain >= m->schema->len)
+		find_always(m);
+	else if (s->chain[chain].head == NONE)
+		bits_clear(s->watch, chain);
 }
 
 /* ---- life ---- */
@@ -144,15 +122,18 @@ sub_missing(const struct am_machine *m, const struct sub *b)
 static struct subs *
 subs_new(size_t len, size_t nw)
 {
+	size_t n_chains = len + CHAIN__COUNT;
 	struct subs *s = calloc(1,
-	    sizeof(*s) + len * sizeof(s->chain[0]) + nw * sizeof(*s->watch));
+	    sizeof(*s) + n_chains * sizeof(s->chain[0]) +
+		nw * sizeof(*s->watch));
 
 	if (s == NULL)
 		return NULL;
-	s->watch = (uint64_t *)(s->chain + len);
+	s->watch = (uint64_t *)(s->chain + n_chains);
 	s->free = NONE;
+	s->due = UINT64_MAX;
 	s->fire.head = s->fire.tail = NONE;
-	for (size_t i = 0; i < len; i++)
+	for (size_t i = 0; i < n_chains; i++)
 		s->chain[i].head = s->chain[i].tail = NONE;
 	return s;
 }
@@ -203,150 +184,50 @@ slot_give(struct subs *s, uint32_t i)
 {
 	struct sub *b = &s->slot[i];
 
-	free(b->many);
+	if (b->many != NULL)
+		free(b->many);
 	b->many = NULL;
 	b->phase = FREE;
 	b->next = s->free;
 	s->free = i;
 }
 
-/* ---- firing ---- */
-
-static void
-collect(struct am_machine *m, am_id state)
-{
-	struct subs *s = m->subs;
-	uint32_t i = s->chain[state].head, next;
-
-	for (; i != NONE; i = next) {
-		int pivot = sub_missing(m, &s->slot[i]);
-
-		next = s->slot[i].next;
-		if (pivot == state)
-			continue;
-		watch_end(s, i);
-		if (pivot >= 0) {
-			watch_begin(s, i, (am_id)pivot);
-			continue;
-		}
-		s->slot[i].phase = FIRING;
-		chain_insert(s, &s->fire, i);
-	}
-}
-
-void
-subs_run(struct am_machine *m, const uint64_t *changed)
-{
-	struct subs *s = m->subs;
-	size_t nw = m->schema->nw;
-	uint32_t i;
-
-	if (!bits_meet(changed, s->watch, nw))
-		return;
-	for (SET_EACH(id, changed, nw))
-		if (bits_test(s->watch, id))
-			collect(m, (am_id)id);
-	while (!m->dying && (i = s->fire.head) != NONE) {
-		am_sub_fn fn = s->slot[i].fn;
-		void *arg = s->slot[i].arg;
-
-		chain_remove(s, &s->fire, i);
-		slot_give(s, i);
-		fn(m, arg);
-	}
-}
-
-/* ---- subscribing ---- */
-
-static int
-fill(struct sub *b, const am_id *ids, const uint64_t *ticks, size_t n)
-{
-	size_t n_ticks = ticks != NULL ? n : 0;
-
-	b->n = (uint16_t)n;
-	b->many = NULL;
-	if (n == 1) {
-		b->id1 = ids[0];
-		b->tick1 = ticks != NULL ? ticks[0] : 0;
-		return 0;
-	}
-	b->many = malloc(n_ticks * sizeof(*ticks) + n * sizeof(*ids));
-	if (b->many == NULL)
-		return -1;
-	if (n_ticks > 0)
-		memcpy(b->many, ticks, n_ticks * sizeof(*ticks));
-	memcpy(b->many + n_ticks, ids, n * sizeof(*ids));
-	return 0;
-}
-
-static am_sub
-subscribe(struct am_machine *m, enum sub_kind kind, const am_id *ids,
-    const uint64_t *ticks, size_t n, am_sub_fn fn, void *arg)
+struct sub *
+sub_new(struct am_machine *m, enum sub_kind kind, am_sub_fn fn, void *arg)
 {
 	struct sub *b;
 	uint32_t i;
-	int pivot;
 
-	for (size_t k = 0; k < n; k++)
-		assert(ids[k] < m->schema->len);
-	assert(n <= UINT16_MAX);
-	pivot = missing(m, kind, ids, ticks, n);
-	if (pivot < 0) {
-		mach_pin(m);
-		fn(m, arg);
-		mach_unpin(m);
-		return 0;
-	}
 	if (m->subs == NULL) {
 		m->subs = subs_new(m->schema->len, m->schema->nw);
 		if (m->subs == NULL)
-			return AM_SUB_FAILED;
+			return NULL;
 		m->watch = m->subs->watch;
 	}
 	i = slot_take(m->subs);
 	if (i == NONE)
-		return AM_SUB_FAILED;
+		return NULL;
 	b = &m->subs->slot[i];
 	b->seq = ++m->subs->seq;
 	b->fn = fn;
 	b->arg = arg;
 	b->kind = (uint8_t)kind;
-	if (fill(b, ids, ticks, n) < 0) {
-		slot_give(m->subs, i);
-		return AM_SUB_FAILED;
-	}
-	watch_begin(m->subs, i, (am_id)pivot);
+	return b;
+}
+
+am_sub
+sub_wait(struct am_machine *m, struct sub *b, size_t chain)
+{
+	uint32_t i = (uint32_t)(b - m->subs->slot);
+
+	wait_begin(m, i, chain);
 	return (uint64_t)b->gen << 32 | (i + 1);
 }
 
-am_sub
-am_when(struct am_machine *m, const am_id *states, size_t n, am_sub_fn fn,
-    void *arg)
+void
+sub_drop(struct am_machine *m, struct sub *b)
 {
-	return subscribe(m, WHEN, states, NULL, n, fn, arg);
-}
-
-am_sub
-am_when_not(struct am_machine *m, const am_id *states, size_t n, am_sub_fn fn,
-    void *arg)
-{
-	return subscribe(m, WHEN_NOT, states, NULL, n, fn, arg);
-}
-
-am_sub
-am_when_time(struct am_machine *m, const am_id *states, const uint64_t *ticks,
-    size_t n, am_sub_fn fn, void *arg)
-{
-	return subscribe(m, WHEN_TIME, states, ticks, n, fn, arg);
-}
-
-am_sub
-am_when_ticks(struct am_machine *m, am_id state, uint64_t n, am_sub_fn fn,
-    void *arg)
-{
-	uint64_t tick = am_tick(m, state) + n;
-
-	return subscribe(m, WHEN_TIME, &state, &tick, 1, fn, arg);
+	slot_give(m->subs, (uint32_t)(b - m->subs->slot));
 }
 
 void
@@ -362,11 +243,138 @@ am_sub_cancel(struct am_machine *m, am_sub sub)
 	case FREE:
 		return;
 	case WAITING:
-		watch_end(s, i);
+		wait_end(m, i);
 		break;
 	case FIRING:
 		chain_remove(s, &s->fire, i);
 		break;
 	}
 	slot_give(s, i);
+}
+
+/* ---- firing ---- */
+
+static void
+collect(struct am_machine *m, size_t chain, const struct tx *tx)
+{
+	struct subs *s = m->subs;
+	uint32_t i = s->chain[chain].head, next;
+
+	for (; i != NONE; i = next) {
+		int missing = sub_missing(m, &s->slot[i], tx);
+
+		next = s->slot[i].next;
+		if (missing == (int)chain)
+			continue;
+		wait_end(m, i);
+		if (missing >= 0) {
+			wait_begin(m, i, (size_t)missing);
+			continue;
+		}
+		s->slot[i].phase = FIRING;
+		chain_insert(s, &s->fire, i);
+	}
+}
+
+static void
+collect_states(struct am_machine *m, const uint64_t *changed,
+    const struct tx *tx)
+{
+	size_t nw = m->schema->nw;
+	struct set both;
+
+	for (size_t i = 0; i < nw; i++)
+		both.w[i] = changed[i] & m->subs->watch[i];
+	for (SET_EACH(id, both.w, nw))
+		collect(m, id, tx);
+}
+
+static void
+collect_due(struct am_machine *m)
+{
+	if (m->queue_tick < m->subs->due)
+		return;
+	collect(m, m->schema->len + CHAIN_QUEUE, NULL);
+	find_due(m);
+}
+
+static void
+fire_first(struct am_machine *m, struct chain *c)
+{
+	struct subs *s = m->subs;
+	uint32_t i = c->head;
+	am_sub_fn fn = s->slot[i].fn;
+	void *arg = s->slot[i].arg;
+
+	if (m->logger != NULL)
+		mlog_match(m, &s->slot[i]);
+	if (s->slot[i].phase == WAITING)
+		wait_end(m, i);
+	else
+		chain_remove(s, c, i);
+	slot_give(s, i);
+	fn(m, arg);
+}
+
+static void
+fire_collected(struct am_machine *m)
+{
+	while (!m->dying && m->subs->fire.head != NONE)
+		fire_first(m, &m->subs->fire);
+}
+
+void
+subs_after(struct am_machine *m, const struct tx *tx)
+{
+	size_t len = m->schema->len, nw = m->schema->nw;
+	struct set changed;
+
+	if (tx->ticked) {
+		for (size_t i = 0; i < nw; i++)
+			changed.w[i] = tx->enters.w[i] | tx->exits.w[i];
+		if (bits_meet(changed.w, m->subs->watch, nw))
+			collect_states(m, changed.w, tx);
+	}
+	if (m->sub_always) {
+		if (!tx->ev.check && (tx->accepted || tx->ticked))
+			collect(m, len + CHAIN_QUERY, tx);
+		collect_due(m);
+	}
+	fire_collected(m);
+}
+
+void
+subs_update(struct am_machine *m, const uint64_t *changed)
+{
+	size_t len = m->schema->len;
+
+	if (m->subs == NULL)
+		return;
+	mach_pin(m);
+	collect_states(m, changed, NULL);
+	collect(m, len + CHAIN_QUERY, NULL);
+	collect_due(m);
+	fire_collected(m);
+	mach_unpin(m);
+}
+
+/* All that wait there now, and those that join meanwhile. */
+static void
+fire_chain(struct am_machine *m, enum sub_chain chain)
+{
+	while (m->subs != NULL && !is_empty(m, chain))
+		fire_first(m, &m->subs->chain[m->schema->len + chain]);
+}
+
+void
+subs_queue_ends(struct am_machine *m)
+{
+	while (!m->dying && !m->draining && !is_empty(m, CHAIN_ENDS))
+		fire_first(m, &m->subs->chain[m->schema->len + CHAIN_ENDS]);
+}
+
+void
+subs_disposed(struct am_machine *m)
+{
+	fire_chain(m, CHAIN_DISPOSED);
 }

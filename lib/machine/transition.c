@@ -1,4 +1,4 @@
-#include "lib/machine/mach.h"
+#include "lib/machine/mlog.h"
 
 #include <stdlib.h>
 
@@ -21,7 +21,9 @@ tx_init(struct tx *tx, struct am_machine *m, const struct request *rq)
 	tx->accepted = true;
 	tx->completed = tx->failing = tx->refused = false;
 	tx->ticked = tx->may_auto = false;
+	tx->timeout = false;
 	tx->n_exits = 0;
+	tx->n_told = SIZE_MAX;
 	tx->time_after = NULL;
 	tx->why_len = 0;
 	tx->why[0] = '\0';
@@ -120,6 +122,9 @@ apply(struct tx *tx)
 	struct am_machine *m = tx->m;
 	size_t nw = m->schema->nw;
 
+	if (m->logger != NULL)
+		mlog_states(tx, tx->target, tx->n_target, tx->enters.w,
+		    tx->exits.w);
 	tx->ticked = bits_any(tx->enters.w, nw) || bits_any(tx->exits.w, nw);
 	for (SET_EACH(id, tx->enters.w, nw))
 		m->clock[id] += bits_test(m->active, id) ? 2 : 1;
@@ -147,32 +152,41 @@ keep_time(struct tx *tx)
 		memcpy(tx->time_after, m->clock, size);
 }
 
-/* from: the position in the target from which on entered states leave. */
+/* from: the position in the target from which on entered states leave; again:
+ * the second time. */
 static void
-rollback(struct tx *tx, size_t from)
+rollback(struct tx *tx, size_t from, bool again)
 {
 	struct am_machine *m = tx->m;
 	const struct am_schema *s = m->schema;
+	struct set left, reentered;
 	size_t n = 0;
 
 	/* The list that is left may be in no order of its own. */
 	m->steady = STEADY_NO;
 	keep_time(tx);
+	bits_zero(left.w, s->nw);
 	for (size_t i = from; i < tx->n_target; i++) {
 		am_id id = tx->target[i];
 
 		if (!bits_test(tx->enters.w, id) || !bits_test(m->active, id))
 			continue;
-		bits_clear(m->active, id);
+		bits_set(left.w, id);
 		m->clock[id]++;
 	}
+	bits_and_not(m->active, left.w, s->nw);
+	for (size_t i = 0; i < s->nw; i++)
+		reentered.w[i] = tx->called.w[i] & m->active[i] & s->multi[i];
+	for (SET_EACH(id, reentered.w, s->nw))
+		m->clock[id] += 2;
+	if (m->logger != NULL && !again)
+		mlog_rolling_back(tx, left.w);
+	if (m->logger != NULL)
+		mlog_states(tx, m->order, m->n_active, reentered.w, left.w);
 	for (size_t i = 0; i < m->n_active; i++)
 		if (bits_test(m->active, m->order[i]))
 			m->order[n++] = m->order[i];
 	m->n_active = (uint16_t)n;
-	for (SET_EACH(id, tx->called.w, s->nw))
-		if (bits_test(m->active, id) && bits_test(s->multi, id))
-			m->clock[id] += 2;
 }
 
 static bool
@@ -181,20 +195,25 @@ called_exception(const struct tx *tx)
 	return bits_test(tx->called.w, tx->m->schema->exception);
 }
 
-/* Once for the failure, and once more for the phase (QUIRK 13, BUG 2). */
+/* For the failure; from: as above. */
+static void
+recover(struct tx *tx, size_t from)
+{
+	const struct am_machine *m = tx->m;
+
+	if (called_exception(tx))
+		return;
+	rollback(tx, from, false);
+	if (m->logger != NULL && !m->dying)
+		mlog_recovered(tx);
+}
+
+/* Once more for the phase (QUIRK 13, BUG 2). */
 static void
 rollback_final(struct tx *tx, size_t failed)
 {
-	if (!called_exception(tx))
-		rollback(tx, failed);
-	rollback(tx, failed);
-}
-
-static void
-rollback_any_state(struct tx *tx)
-{
-	if (!called_exception(tx))
-		rollback(tx, SIZE_MAX);
+	recover(tx, failed);
+	rollback(tx, failed, true);
 }
 
 /* Steps 8 and 9. */
@@ -203,15 +222,20 @@ finals(struct tx *tx)
 {
 	size_t failed;
 
+	if (tx->m->n_tracers > 0)
+		trace_finals(tx);
+	if (tx->m->logger != NULL)
+		mlog_exception(tx);
 	if (tx->m->n_bindings == 0)
 		return true;
 	if (!run_finals(tx, &failed)) {
+		tx->n_told = failed == SIZE_MAX ? 0 : failed + 1;
 		rollback_final(tx, failed);
 		return false;
 	}
 	if (!tx->m->any || run_any_state(tx))
 		return true;
-	rollback_any_state(tx);
+	recover(tx, SIZE_MAX);
 	return false;
 }
 
@@ -238,19 +262,24 @@ steps_of_one(struct tx *tx)
 	struct am_machine *m = tx->m;
 	am_id id = tx->ev.called[0];
 
+	if (m->n_tracers > 0)
+		trace_start(tx);
 	if (m->n_bindings > 0 && (!negotiate_one(tx, id) || m->dying))
 		return false;
 	list_one(tx, id);
 	fast_apply(m, tx->fast, id);
+	if (m->n_tracers > 0)
+		trace_finals(tx);
 	if (m->n_bindings == 0)
 		return true;
 	if (!run_final_one(tx, id)) {
+		tx->n_told = tx->n_target;
 		rollback_final(tx, tx->fast == FAST_EXIT ? SIZE_MAX : 0);
 		return false;
 	}
 	if (!m->any || run_any_state(tx))
 		return true;
-	rollback_any_state(tx);
+	recover(tx, SIZE_MAX);
 	return false;
 }
 
@@ -281,46 +310,47 @@ may_auto(const struct tx *tx)
 	return tx->accepted && tx->ticked && !ev->automatic && !health;
 }
 
-static void
-trace_end(struct tx *tx)
+static bool
+not_accepted(struct tx *tx)
 {
-	struct am_machine *m = tx->m;
-	const struct am_event *ev = &tx->ev;
-	struct am_transition t = {
-		.op = ev->op,
-		.automatic = ev->automatic,
-		.check = ev->check,
-		.accepted = tx->accepted,
-		.called = ev->called,
-		.n_called = ev->n_called,
-		.args = ev->args,
-		.source = ev->source,
-		.time_after = tx->time_after != NULL ? tx->time_after
-						     : m->clock,
-		.why = tx->accepted ? "" : tx->why,
-	};
+	if (!tx->ev.automatic || tx->m->n_tracers > 0)
+		why_relations(tx);
+	return false;
+}
 
-	for (size_t i = 0; i < m->n_tracers && !m->dying; i++) {
-		const struct tracer *r = &m->tracer[i];
+static bool
+plan_logged(struct tx *tx)
+{
+	size_t n = states_to_set(tx), nw = tx->m->schema->nw;
+	struct set wanted;
+	bool accepted;
 
-		if (r->t != NULL && r->t->transition_end != NULL)
-			r->t->transition_end(m, &t, r->arg);
-	}
-	m->handler_ns = 0;
+	bits_zero(wanted.w, nw);
+	for (size_t i = 0; i < n; i++)
+		bits_set(wanted.w, tx->target[i]);
+	mlog_start(tx);
+	resolve(tx, tx->target, n);
+	mlog_implied(tx, wanted.w);
+	accepted = relations_accept(tx);
+	if (accepted)
+		exits_and_enters(tx);
+	else
+		mlog_not_accepted(tx);
+	return accepted || not_accepted(tx);
 }
 
 /* Steps 1 to 4. */
 static bool
 plan(struct tx *tx)
 {
+	if (tx->m->logger != NULL)
+		return plan_logged(tx);
 	resolve(tx, tx->target, states_to_set(tx));
 	if (relations_accept(tx)) {
 		exits_and_enters(tx);
 		return true;
 	}
-	if (!tx->ev.automatic || tx->m->n_tracers > 0)
-		why_relations(tx);
-	return false;
+	return not_accepted(tx);
 }
 
 static bool
@@ -332,6 +362,8 @@ steps(struct tx *tx)
 		return steps_of_one(tx);
 	if (!plan(tx))
 		return false;
+	if (m->n_tracers > 0)
+		trace_start(tx);
 	if (m->n_bindings > 0 && (!negotiate(tx) || m->dying))
 		return false;
 	if (tx->ev.check)
@@ -341,8 +373,10 @@ steps(struct tx *tx)
 	apply(tx);
 	/* The rest of an automatic transition whose auto state failed: it is
 	 * carried out, but calls nobody and is not accepted. */
-	if (tx->completed)
+	if (tx->completed) {
+		tx->n_told = 0;
 		return false;
+	}
 	return finals(tx);
 }
 
@@ -350,12 +384,15 @@ am_result
 transition_run(struct am_machine *m, const struct request *rq, struct tx *tx)
 {
 	tx_init(tx, m, rq);
+	m->n_transitions++;
 	m->tx = tx;
 	tx->accepted = steps(tx);
 	m->tx = NULL;
 	tx->may_auto = may_auto(tx);
 	if (!tx->accepted && tx->why_len == 0)
 		why_add(tx, "canceled");
+	if (m->logger != NULL && tx->may_auto && m->failures < FAILURES_MAX)
+		mlog_auto(tx);
 	if (m->n_tracers > 0)
 		trace_end(tx);
 	if (tx->time_after != NULL)

@@ -68,8 +68,10 @@ rig_on_drain_end(struct am_machine *m, void *arg)
 static inline struct rig *
 rig_of(struct am_schema *s)
 {
-	static const struct am_tracer tracer = { rig_on_transition,
-		rig_on_drain_end };
+	static const struct am_tracer tracer = {
+		.transition_end = rig_on_transition,
+		.drain_end = rig_on_drain_end,
+	};
 	struct rig *r = calloc(1, sizeof(*r));
 
 	ck_assert_ptr_nonnull(r);

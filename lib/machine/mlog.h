@@ -1,0 +1,77 @@
+/* mlog.h - the lines of semantics.md 17. Only called if the machine has a
+ * logger; each function knows the level of its lines. */
+#ifndef LIB_MACHINE_MLOG_H
+#define LIB_MACHINE_MLOG_H
+
+#include "lib/machine/mach.h"
+
+struct logger {
+	struct am_logger conf;
+	/* what the handler that failed last was about */
+	enum am_op op;
+	size_t n_called;
+	am_id called[AM_STATES_MAX];
+};
+
+/* ---- parts of lines ---- */
+
+bool mlog_on(const struct am_machine *m, enum am_log_level level);
+/* A line starts with the id; what is added to the buffer goes out at its end,
+ * which frees it. */
+void mlog_begin(const struct am_machine *m, struct am_buf *b);
+void mlog_end(const struct am_machine *m, enum am_log_level level,
+    struct am_buf *b);
+/* `before`, then the names with blanks between; nothing without names. */
+void mlog_names(const struct am_machine *m, struct am_buf *b,
+    const char *before, const am_id *list, size_t n);
+/* Those of the list that set has, `before` each; whether there are. */
+bool mlog_some(const struct am_machine *m, struct am_buf *b, const char *before,
+    const am_id *list, size_t n, const uint64_t *set);
+/* " (k=v k2=v2)" by key, of what the logger shows; else nothing. */
+void mlog_args(const struct am_machine *m, struct am_buf *b,
+    struct am_val args);
+void mlog_line(struct am_machine *m, enum am_log_level level, const char *fmt,
+    ...) AM_PRINTF(3, 4);
+
+/* ---- the queue ---- */
+
+void mlog_queued(struct am_machine *m, const struct request *rq, bool in_front);
+void mlog_eval_queued(struct am_machine *m, const char *source);
+void mlog_duplicate(struct am_machine *m, const struct request *rq);
+
+/* ---- a transition, in the order in which they come ---- */
+
+void mlog_start(const struct tx *tx);
+/* Takes from set what misses a requirement, as resolve() does, and tells. */
+bool mlog_unsatisfied(const struct tx *tx, const am_id *list, size_t n,
+    uint64_t *set);
+/* id was blocked by states of set, which stand in list. */
+void mlog_blocked(const struct tx *tx, am_id id, const am_id *list, size_t n,
+    const uint64_t *set);
+/* What stands in the target and not in wanted. */
+void mlog_implied(const struct tx *tx, const uint64_t *wanted);
+void mlog_not_accepted(const struct tx *tx);
+void mlog_handler(const struct tx *tx, size_t binding, const char *name);
+void mlog_handler_end(const struct tx *tx, size_t binding, const char *name);
+void mlog_refused(const struct tx *tx, const char *name, bool self);
+/* Before the active list changes: entered ones stand in list, those that left
+ * in the active list. */
+void mlog_states(const struct tx *tx, const am_id *list, size_t n,
+    const uint64_t *entered, const uint64_t *left);
+void mlog_exception(const struct tx *tx);
+/* The automatic mutation that follows. */
+void mlog_auto(const struct tx *tx);
+
+/* ---- failures ---- */
+
+void mlog_failing(const struct tx *tx);
+/* What is left of the active list without these. */
+void mlog_rolling_back(const struct tx *tx, const uint64_t *left);
+void mlog_recovered(const struct tx *tx);
+
+/* ---- subscriptions ---- */
+
+void mlog_subscribed(struct am_machine *m, const struct sub *b);
+void mlog_match(struct am_machine *m, const struct sub *b);
+
+#endif

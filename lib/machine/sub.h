@@ -1,0 +1,69 @@
+/* sub.h - subscriptions as sub.c keeps them and when.c makes them. */
+#ifndef LIB_MACHINE_SUB_H
+#define LIB_MACHINE_SUB_H
+
+#include "lib/machine/mach.h"
+
+enum sub_kind {
+	WHEN,
+	WHEN_NOT,
+	WHEN_TIME,
+	WHEN_ARGS,
+	WHEN_QUERY,
+	WHEN_QUEUE,
+	WHEN_ENDS,
+	WHEN_DISPOSED,
+};
+
+/* Chains beside those of states, behind them. */
+enum sub_chain {
+	CHAIN_QUERY,
+	CHAIN_QUEUE,
+	CHAIN_ENDS,
+	CHAIN_DISPOSED,
+	CHAIN__COUNT
+};
+
+enum sub_phase { FREE, WAITING, FIRING };
+
+struct sub_args {
+	size_t len;
+	unsigned char data[];
+};
+
+struct sub {
+	uint64_t seq; /* fired in this order */
+	am_sub_fn fn;
+	void *arg;
+	uint32_t gen; /* in the handle, so that an old one finds nothing */
+	uint32_t next;
+	uint32_t prev;
+	uint16_t n;
+	uint8_t kind;
+	uint8_t phase;
+	am_id pivot; /* index of its chain */
+	am_id id1;
+	union {
+		uint64_t tick1; /* WHEN_TIME of one state, WHEN_QUEUE */
+		am_query_fn query;
+	};
+	/* Owned. More than one state: ticks if WHEN_TIME, then ids.
+	 * WHEN_ARGS: a struct sub_args. */
+	void *many;
+};
+
+/* Where a new subscription of m goes, with seq, fn and arg filled in; NULL: no
+ * memory. The caller sets what it waits for, then calls sub_wait(), which
+ * gives its handle. Before that no other one may be made. */
+struct sub *sub_new(struct am_machine *m, enum sub_kind kind, am_sub_fn fn,
+    void *arg);
+am_sub sub_wait(struct am_machine *m, struct sub *b, size_t chain);
+/* Instead of sub_wait(). */
+void sub_drop(struct am_machine *m, struct sub *b);
+
+/* when.c: the chain in which it has to wait, or -1: it holds now. tx: the
+ * transition that has ended, or NULL. */
+int sub_missing(const struct am_machine *m, const struct sub *b,
+    const struct tx *tx);
+
+#endif

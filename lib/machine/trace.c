@@ -1,0 +1,166 @@
+/* Tracers: who watches transitions. While they run a removed one only becomes a
+ * hole; one that is added is told from the next event on. */
+#include "lib/machine/mlog.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+typedef void (
+    *trace_fn)(struct am_machine *m, const struct am_transition *t, void *arg);
+
+enum event { QUEUED, START, FINALS, END };
+
+static trace_fn
+fn_of(const struct am_tracer *t, enum event ev)
+{
+	switch (ev) {
+	case QUEUED:
+		return t->mutation_queued;
+	case START:
+		return t->transition_start;
+	case FINALS:
+		return t->transition_finals;
+	case END:
+		return t->transition_end;
+	}
+	return NULL;
+}
+
+static void
+tell(struct am_machine *m, enum event ev, const struct am_transition *t)
+{
+	for (size_t i = 0; i < m->n_tracers && !m->dying; i++) {
+		const struct tracer *r = &m->tracer[i];
+		trace_fn fn = r->t != NULL ? fn_of(r->t, ev) : NULL;
+
+		if (fn != NULL)
+			fn(m, t, r->arg);
+	}
+}
+
+static void
+tell_tx(struct tx *tx, enum event ev)
+{
+	const struct am_machine *m = tx->m;
+	const struct am_event *e = &tx->ev;
+	struct am_transition t = {
+		.id = m->n_transitions,
+		.op = e->op,
+		.automatic = e->automatic,
+		.check = e->check,
+		.accepted = tx->accepted,
+		.called = e->called,
+		.n_called = e->n_called,
+		.args = e->args,
+		.source = e->source,
+		.time_after = tx->time_after != NULL ? tx->time_after
+						     : m->clock,
+		.why = tx->accepted ? "" : tx->why,
+	};
+
+	tell(tx->m, ev, &t);
+	tx->m->handler_ns = 0;
+}
+
+void
+trace_queued(struct am_machine *m, const struct request *rq)
+{
+	struct am_transition t = {
+		.op = rq->op,
+		.automatic = rq->automatic,
+		.check = rq->check,
+		.accepted = true,
+		.called = rq->called,
+		.n_called = rq->n_called,
+		.args = rq->args,
+		.source = rq->source,
+		.time_after = m->clock,
+		.why = "",
+	};
+
+	tell(m, QUEUED, &t);
+}
+
+void
+trace_start(struct tx *tx)
+{
+	tell_tx(tx, START);
+}
+
+void
+trace_finals(struct tx *tx)
+{
+	tell_tx(tx, FINALS);
+}
+
+void
+trace_end(struct tx *tx)
+{
+	tell_tx(tx, END);
+}
+
+void
+trace_drain_end(struct am_machine *m)
+{
+	for (size_t i = 0; i < m->n_tracers && !m->dying; i++) {
+		const struct tracer *r = &m->tracer[i];
+
+		if (r->t != NULL && r->t->drain_end != NULL)
+			r->t->drain_end(m, r->arg);
+	}
+}
+
+/* ---- coming and going ---- */
+
+/* While they run a removed one only becomes a hole. */
+static void
+close_holes(struct am_machine *m)
+{
+	size_t n = 0;
+
+	if (m->pins > 0)
+		return;
+	for (size_t i = 0; i < m->n_tracers; i++)
+		if (m->tracer[i].t != NULL)
+			m->tracer[n++] = m->tracer[i];
+	m->n_tracers = (uint16_t)n;
+}
+
+static const char *
+name_of(const struct am_tracer *t)
+{
+	return t->name != NULL ? t->name : "tracer";
+}
+
+int
+am_trace(struct am_machine *m, const struct am_tracer *t, void *arg)
+{
+	struct tracer *grown;
+
+	close_holes(m);
+	if (m->n_tracers == UINT16_MAX)
+		return -E2BIG;
+	grown = realloc(m->tracer, (m->n_tracers + 1U) * sizeof(*grown));
+	if (grown == NULL)
+		return -ENOMEM;
+	m->tracer = grown;
+	grown[m->n_tracers++] = (struct tracer){ .t = t, .arg = arg };
+	if (m->logger != NULL)
+		mlog_line(m, AM_LOG_OPS, "[tracers] bind %s", name_of(t));
+	return 0;
+}
+
+void
+am_untrace(struct am_machine *m, const struct am_tracer *t, void *arg)
+{
+	for (size_t i = 0; i < m->n_tracers; i++) {
+		if (m->tracer[i].t == t && m->tracer[i].arg == arg) {
+			m->tracer[i].t = NULL;
+			if (m->logger != NULL)
+				mlog_line(m, AM_LOG_OPS, "[tracers] detach %s",
+				    name_of(t));
+			break;
+		}
+	}
+	close_holes(m);
+}

@@ -1,0 +1,290 @@
+/* What can be waited for: the conditions, and the calls that subscribe. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "lib/machine/mlog.h"
+#include "lib/machine/sub.h"
+#include "proto/mp.h"
+
+/* ---- conditions ---- */
+
+static bool
+keeps_waiting(const struct am_machine *m, enum sub_kind kind, am_id id,
+    uint64_t tick)
+{
+	if (kind == WHEN_TIME)
+		return m->clock[id] < tick;
+	return bits_test(m->active, id) == (kind == WHEN_NOT);
+}
+
+/* A state for which it does not hold, or -1. */
+static int
+missing(const struct am_machine *m, enum sub_kind kind, const am_id *ids,
+    const uint64_t *ticks, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (keeps_waiting(m, kind, ids[i], ticks ? ticks[i] : 0))
+			return ids[i];
+	return -1;
+}
+
+/* Has args each key of wanted, with the same value? */
+static bool
+args_have(struct am_val args, const struct sub_args *wanted)
+{
+	struct mp c = mp_of((struct am_val){ wanted->data, wanted->len });
+	uint32_t n;
+
+	if (wanted->len == 0)
+		return true;
+	if (mp_get_map(&c, &n) < 0)
+		return false;
+	while (n-- > 0) {
+		struct am_val want, have;
+		char key[256];
+
+		if (mp_get_text(&c, key, sizeof(key)) < 0 ||
+		    mp_get_val(&c, &want) < 0 || am_get(args, key, &have) < 0 ||
+		    have.len != want.len ||
+		    memcmp(have.data, want.data, want.len) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Was the state's activation told in this transition, to whoever listens? */
+static bool
+was_told(const struct tx *tx, am_id id)
+{
+	size_t i = 0;
+
+	if (tx == NULL || !bits_test(tx->enters.w, id))
+		return false;
+	if (tx->n_told == SIZE_MAX)
+		return true;
+	while (i < tx->n_told && tx->target[i] != id)
+		i++;
+	return i < tx->n_told;
+}
+
+int
+sub_missing(const struct am_machine *m, const struct sub *b,
+    const struct tx *tx)
+{
+	enum sub_kind kind = (enum sub_kind)b->kind;
+	const uint64_t *ticks = kind == WHEN_TIME ? b->many : NULL;
+	bool holds = false;
+
+	switch (kind) {
+	case WHEN:
+	case WHEN_NOT:
+	case WHEN_TIME:
+		if (b->many == NULL)
+			return missing(m, kind, &b->id1, &b->tick1, 1);
+		return missing(m, kind,
+		    ticks != NULL ? (const am_id *)(ticks + b->n) : b->many,
+		    ticks, b->n);
+	case WHEN_ARGS:
+		holds = was_told(tx, b->id1) && args_have(tx->ev.args, b->many);
+		break;
+	case WHEN_QUERY:
+		holds = b->query(m, b->arg);
+		break;
+	case WHEN_QUEUE:
+		holds = m->queue_tick >= b->tick1;
+		break;
+	case WHEN_ENDS:
+	case WHEN_DISPOSED:
+		break;
+	}
+	return holds ? -1 : b->pivot;
+}
+
+/* ---- subscribing ---- */
+
+/* The condition holds already. */
+static am_sub
+fire_now(struct am_machine *m, am_sub_fn fn, void *arg)
+{
+	mach_pin(m);
+	fn(m, arg);
+	mach_unpin(m);
+	return 0;
+}
+
+static int
+fill(struct sub *b, const am_id *ids, const uint64_t *ticks, size_t n)
+{
+	size_t n_ticks = ticks != NULL ? n : 0;
+	uint64_t *many;
+
+	b->n = (uint16_t)n;
+	if (n == 1) {
+		b->id1 = ids[0];
+		b->tick1 = ticks != NULL ? ticks[0] : 0;
+		return 0;
+	}
+	b->many = many = malloc(n_ticks * sizeof(*ticks) + n * sizeof(*ids));
+	if (many == NULL)
+		return -1;
+	if (n_ticks > 0)
+		memcpy(many, ticks, n_ticks * sizeof(*ticks));
+	memcpy(many + n_ticks, ids, n * sizeof(*ids));
+	return 0;
+}
+
+static am_sub
+subscribe(struct am_machine *m, enum sub_kind kind, const am_id *ids,
+    const uint64_t *ticks, size_t n, am_sub_fn fn, void *arg)
+{
+	struct sub *b;
+	int pivot;
+
+	for (size_t k = 0; k < n; k++)
+		assert(ids[k] < m->schema->len);
+	assert(n <= UINT16_MAX);
+	pivot = missing(m, kind, ids, ticks, n);
+	if (pivot < 0)
+		return fire_now(m, fn, arg);
+	b = sub_new(m, kind, fn, arg);
+	if (b == NULL)
+		return AM_SUB_FAILED;
+	if (fill(b, ids, ticks, n) < 0) {
+		sub_drop(m, b);
+		return AM_SUB_FAILED;
+	}
+	if (m->logger != NULL)
+		mlog_subscribed(m, b);
+	return sub_wait(m, b, (size_t)pivot);
+}
+
+am_sub
+am_when(struct am_machine *m, const am_id *states, size_t n, am_sub_fn fn,
+    void *arg)
+{
+	return subscribe(m, WHEN, states, NULL, n, fn, arg);
+}
+
+am_sub
+am_when_not(struct am_machine *m, const am_id *states, size_t n, am_sub_fn fn,
+    void *arg)
+{
+	return subscribe(m, WHEN_NOT, states, NULL, n, fn, arg);
+}
+
+am_sub
+am_when_err(struct am_machine *m, am_sub_fn fn, void *arg)
+{
+	return subscribe(m, WHEN, &m->schema->exception, NULL, 1, fn, arg);
+}
+
+am_sub
+am_when_time(struct am_machine *m, const am_id *states, const uint64_t *ticks,
+    size_t n, am_sub_fn fn, void *arg)
+{
+	return subscribe(m, WHEN_TIME, states, ticks, n, fn, arg);
+}
+
+am_sub
+am_when_ticks(struct am_machine *m, am_id state, uint64_t n, am_sub_fn fn,
+    void *arg)
+{
+	uint64_t tick = am_tick(m, state) + n;
+
+	return subscribe(m, WHEN_TIME, &state, &tick, 1, fn, arg);
+}
+
+am_sub
+am_when_next_active(struct am_machine *m, am_id state, am_sub_fn fn, void *arg)
+{
+	return am_when_ticks(m, state, am_is1(m, state) ? 2 : 1, fn, arg);
+}
+
+/* One that waits in a chain of its own kind, or fires now. */
+static am_sub
+wait_apart(struct am_machine *m, struct sub *b, enum sub_chain chain)
+{
+	if (b == NULL)
+		return AM_SUB_FAILED;
+	if (m->logger != NULL)
+		mlog_subscribed(m, b);
+	return sub_wait(m, b, m->schema->len + (size_t)chain);
+}
+
+/* Or nothing, which is an empty one. */
+static bool
+is_map(struct am_val args)
+{
+	struct mp c = mp_of(args);
+
+	return args.len == 0 || (mp_is_value(args) && mp_type(&c) == MP_MAP);
+}
+
+am_sub
+am_when_args(struct am_machine *m, am_id state, struct am_val args,
+    am_sub_fn fn, void *arg)
+{
+	struct sub_args *copy;
+	struct sub *b;
+
+	assert(state < m->schema->len);
+	if (!is_map(args))
+		return AM_SUB_FAILED;
+	b = sub_new(m, WHEN_ARGS, fn, arg);
+	if (b == NULL)
+		return AM_SUB_FAILED;
+	b->id1 = state;
+	b->n = 1;
+	b->many = copy = malloc(sizeof(*copy) + args.len);
+	if (copy == NULL) {
+		sub_drop(m, b);
+		return AM_SUB_FAILED;
+	}
+	copy->len = args.len;
+	if (args.len > 0)
+		memcpy(copy->data, args.data, args.len);
+	if (m->logger != NULL)
+		mlog_subscribed(m, b);
+	return sub_wait(m, b, state);
+}
+
+am_sub
+am_when_query(struct am_machine *m, am_query_fn query, am_sub_fn fn, void *arg)
+{
+	struct sub *b = sub_new(m, WHEN_QUERY, fn, arg);
+
+	if (b != NULL)
+		b->query = query;
+	return wait_apart(m, b, CHAIN_QUERY);
+}
+
+am_sub
+am_when_queue(struct am_machine *m, uint64_t queue_tick, am_sub_fn fn,
+    void *arg)
+{
+	struct sub *b;
+
+	if (m->queue_tick >= queue_tick)
+		return fire_now(m, fn, arg);
+	b = sub_new(m, WHEN_QUEUE, fn, arg);
+	if (b != NULL)
+		b->tick1 = queue_tick;
+	return wait_apart(m, b, CHAIN_QUEUE);
+}
+
+am_sub
+am_when_queue_ends(struct am_machine *m, am_sub_fn fn, void *arg)
+{
+	if (!m->draining)
+		return fire_now(m, fn, arg);
+	return wait_apart(m, sub_new(m, WHEN_ENDS, fn, arg), CHAIN_ENDS);
+}
+
+am_sub
+am_when_disposed(struct am_machine *m, am_sub_fn fn, void *arg)
+{
+	if (m->dying)
+		return fire_now(m, fn, arg);
+	return wait_apart(m, sub_new(m, WHEN_DISPOSED, fn, arg),
+	    CHAIN_DISPOSED);
+}
