@@ -116,6 +116,7 @@ class Worker:
             self.wait_forever()
         if "close-in" in m:
             os.close(3)
+            self.say(req=req, progress="closed")
             self.wait_forever()
         if "cancel" in m or "no-cancel" in m:
             return
