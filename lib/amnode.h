@@ -52,6 +52,17 @@ AM_API struct am_schema *am_schema_new(const struct am_states *states,
  * and the JSON's may not repeat one. Returns new. */
 AM_API struct am_schema *am_schema_from_json(const char *json, size_t len,
     const struct am_states *base, struct am_error *err);
+/* Appends what am_schema_from_json() reads: an equal schema, docs included. */
+AM_API void am_schema_to_json(const struct am_schema *s, struct am_buf *out);
+/* Inheritance: a schema with the states of base, in their places, and those of
+ * more behind them; a state that both have is as in more, wholly. Relations go
+ * by name. Returns new, NULL with a message. semantics.md 2. */
+AM_API struct am_schema *am_schema_merge(const struct am_schema *base,
+    const struct am_schema *more, struct am_error *err);
+/* Has it just these states, in this order? Else -EINVAL and the first that
+ * differs in err. */
+AM_API int am_schema_verify(const struct am_schema *s, const char *const *names,
+    size_t n, struct am_error *err);
 AM_API struct am_schema *am_schema_ref(struct am_schema *s);
 /* NULL is fine; returns NULL */
 AM_API struct am_schema *am_schema_unref(struct am_schema *s);
@@ -151,6 +162,20 @@ AM_API struct am_machine *am_machine_free(struct am_machine *m);
 AM_API const char *am_machine_id(const struct am_machine *m);
 /* borrowed */
 AM_API struct am_schema *am_machine_schema(const struct am_machine *m);
+
+/* Gives the machine a schema with more states: the old ones first, in their
+ * places, under other relations if need be; new ones start at tick 0. Refs the
+ * schema. -EINVAL: it is none of that; -EBUSY: in a drain, or a mirror.
+ * semantics.md 19. */
+AM_API int am_set_schema(struct am_machine *m, struct am_schema *schema);
+
+/* The clocks, by name, as one MessagePack map; appended. */
+AM_API int am_export(const struct am_machine *m, struct am_buf *out);
+/* Takes over what a machine of this id and these states has exported. -EINVAL
+ * with a message: it was another one; -EBUSY: in a drain, or a mirror. Adds
+ * MachineRestored if there is such a state. semantics.md 19. */
+AM_API int am_import(struct am_machine *m, struct am_val exported,
+    struct am_error *err);
 
 /* Borrows the table for the machine's life. Several tables: in this order.
  * -EINVAL: an id out of range, or a pair of a state with itself (that is

@@ -105,11 +105,50 @@ tables_unref(struct am_machine *m)
 	m->n_bindings = 0;
 }
 
+static struct handler_table *
+find_table(struct am_schema *s, const struct am_handlers *h)
+{
+	struct handler_table *t = s->tables;
+
+	while (t != NULL && t->h != h)
+		t = t->next;
+	return t != NULL ? t : table_new(s, h);
+}
+
+int
+tables_move(struct am_machine *m, struct am_schema *to)
+{
+	struct binding *moved = NULL;
+	size_t n = 0;
+
+	if (m->n_bindings == 0)
+		return 0;
+	moved = malloc(m->n_bindings * sizeof(*moved));
+	for (; moved != NULL && n < m->n_bindings; n++) {
+		moved[n] = m->binding[n];
+		moved[n].table = find_table(to, m->binding[n].table->h);
+		if (moved[n].table == NULL)
+			break;
+		moved[n].table->refs++;
+	}
+	if (moved != NULL && n == m->n_bindings) {
+		for (size_t i = 0; i < n; i++)
+			table_unref(m->schema, m->binding[i].table);
+		free(m->binding);
+		m->binding = moved;
+		return 0;
+	}
+	while (n-- > 0)
+		table_unref(to, moved[n].table);
+	free(moved);
+	return -ENOMEM;
+}
+
 int
 am_bind(struct am_machine *m, const struct am_handlers *h, void *arg)
 {
 	struct am_schema *s = m->schema;
-	struct handler_table *t = s->tables;
+	struct handler_table *t;
 	struct binding *grown;
 	int r = check_handlers(s, h);
 
@@ -124,10 +163,7 @@ am_bind(struct am_machine *m, const struct am_handlers *h, void *arg)
 	if (grown == NULL)
 		return -ENOMEM;
 	m->binding = grown;
-	while (t != NULL && t->h != h)
-		t = t->next;
-	if (t == NULL)
-		t = table_new(s, h);
+	t = find_table(s, h);
 	if (t == NULL)
 		return -ENOMEM;
 	t->refs++;

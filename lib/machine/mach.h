@@ -109,6 +109,7 @@ enum steady { STEADY_UNKNOWN, STEADY_NO, STEADY_YES };
 struct am_machine {
 	struct am_schema *schema;
 	char *id;
+	void *block; /* owned: of clock, active, order, after a new schema */
 	uint64_t *clock;  /* [len] */
 	uint64_t *active; /* [nw] */
 	am_id *order;     /* [len], the active list */
@@ -229,6 +230,8 @@ bool run_any_state(struct tx *tx);
 
 /* bind.c */
 void tables_unref(struct am_machine *m);
+/* The bindings as tables of another schema; -ENOMEM, and nothing is changed. */
+int tables_move(struct am_machine *m, struct am_schema *to);
 
 /* queue.c */
 int queued_init(struct queued *it, const struct request *rq);
@@ -269,6 +272,12 @@ void subs_update(struct am_machine *m, const uint64_t *changed);
 void subs_queue_ends(struct am_machine *m);
 void subs_disposed(struct am_machine *m);
 void subs_free(struct am_machine *m);
+/* For a longer schema: room (NULL: no memory, or none needed), and the move
+ * there, which takes it. */
+struct subs *subs_longer(const struct am_machine *m,
+    const struct am_schema *to);
+void subs_move(struct am_machine *m, const struct am_schema *to,
+    struct subs *n);
 
 /* trace.c: tell the tracers. */
 void trace_queued(struct am_machine *m, const struct request *rq);

@@ -68,6 +68,7 @@ am_machine_free(struct am_machine *m)
 	subs_free(m);
 	tables_unref(m);
 	am_schema_unref(m->schema);
+	free(m->block);
 	free(m->tracer);
 	mlog_free(m);
 	free(m->why);

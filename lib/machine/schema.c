@@ -465,6 +465,7 @@ schema_compile(const struct am_states *st, bool strict, struct am_error *err)
 	s = calloc(1, sizeof(*s));
 	if (s == NULL || schema_alloc(s, len) < 0)
 		return NULL;
+	s->exception_given = has_exception;
 	r = schema_fill(s, st, strict, err);
 	if (r < 0)
 		return NULL;

@@ -43,7 +43,8 @@ struct am_schema {
 	uint16_t nw; /* words of a set */
 	uint16_t n_auto;
 	am_id exception;
-	int handler_timeout; /* id of ErrHandlerTimeout or -1 */
+	bool exception_given; /* not appended here */
+	int handler_timeout;  /* id of ErrHandlerTimeout or -1 */
 	int cycle; /* a state that requires itself in the end, or -1 */
 	uint64_t hash;
 	struct am_state *row; /* as given, with Exception */

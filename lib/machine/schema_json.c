@@ -16,6 +16,7 @@ struct draft {
 	size_t n_base;
 	struct am_state *row;
 	size_t len;
+	bool exception_given;
 	am_id *list; /* owned; all relations of the JSON's rows */
 	size_t list_len;
 	struct am_error *err;
@@ -209,7 +210,8 @@ read_states(struct draft *d, const cJSON *states)
 			return r;
 	}
 	/* Every machine has it, so relations may name it. */
-	if (find(d, "Exception") < 0)
+	d->exception_given = find(d, "Exception") >= 0;
+	if (!d->exception_given)
 		d->row[d->len++] = (struct am_state){ .name = "Exception",
 			.doc = "level: an error state is active",
 			.multi = true };
@@ -264,6 +266,7 @@ am_schema_from_json(const char *json, size_t len, const struct am_states *base,
 	};
 	const cJSON *states;
 	struct am_states table;
+	struct am_schema *s;
 
 	if (doc == NULL)
 		return NULL;
@@ -276,5 +279,8 @@ am_schema_from_json(const char *json, size_t len, const struct am_states *base,
 	if (read_states(&d, states) < 0)
 		return NULL;
 	table = (struct am_states){ .row = d.row, .len = d.len };
-	return am_schema_new(&table, err);
+	s = am_schema_new(&table, err);
+	if (s != NULL)
+		s->exception_given = d.exception_given;
+	return s;
 }

@@ -138,6 +138,37 @@ subs_new(size_t len, size_t nw)
 	return s;
 }
 
+struct subs *
+subs_longer(const struct am_machine *m, const struct am_schema *to)
+{
+	return m->subs != NULL ? subs_new(to->len, to->nw) : NULL;
+}
+
+void
+subs_move(struct am_machine *m, const struct am_schema *to, struct subs *n)
+{
+	size_t old = m->schema->len;
+	struct subs *s = m->subs;
+
+	if (s == NULL)
+		return;
+	n->slot = s->slot;
+	n->n_slots = s->n_slots;
+	n->free = s->free;
+	n->seq = s->seq;
+	n->due = s->due;
+	memcpy(n->chain, s->chain, old * sizeof(s->chain[0]));
+	memcpy(n->chain + to->len, s->chain + old,
+	    CHAIN__COUNT * sizeof(s->chain[0]));
+	bits_copy(n->watch, s->watch, m->schema->nw);
+	for (uint32_t i = 0; i < n->n_slots; i++)
+		if (n->slot[i].pivot >= old)
+			n->slot[i].pivot += (am_id)(to->len - old);
+	free(s);
+	m->subs = n;
+	m->watch = n->watch;
+}
+
 void
 subs_free(struct am_machine *m)
 {

@@ -51,8 +51,46 @@ on_sub(struct am_machine *m, void *arg)
 	act_nested(w);
 }
 
+static bool
+ask(const struct am_machine *m, void *arg)
+{
+	(void)arg;
+	return am_queue_tick(m) % 3 == 0;
+}
+
 static void
-subscribe(struct world *w, const am_id *ids, size_t n)
+on_eval(struct am_machine *m, void *arg)
+{
+	on_sub(m, arg);
+}
+
+/* What is not about states. */
+static am_sub
+subscribe_else(struct world *w, am_id id, struct am_val args)
+{
+	switch (draw(w, 8)) {
+	case 0:
+		return am_when_args(w->m, id, args, on_sub, w);
+	case 1:
+		return am_when_query(w->m, ask, on_sub, w);
+	case 2:
+		return am_when_queue(w->m, am_queue_tick(w->m) + draw(w, 3),
+		    on_sub, w);
+	case 3:
+		return am_when_queue_ends(w->m, on_sub, w);
+	case 4:
+		return am_when_err(w->m, on_sub, w);
+	case 5:
+		return am_when_next_active(w->m, id, on_sub, w);
+	case 6:
+		(void)am_eval(w->m, "fuzz", on_eval, w);
+		return 0;
+	}
+	return am_when_ticks(w->m, id, draw(w, 4), on_sub, w);
+}
+
+static void
+subscribe(struct world *w, const am_id *ids, size_t n, struct am_val args)
 {
 	unsigned slot = draw(w, SUBS);
 	uint64_t ticks[CALLED_MAX];
@@ -60,7 +98,7 @@ subscribe(struct world *w, const am_id *ids, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		ticks[i] = am_tick(w->m, ids[i]) + draw(w, 4);
-	switch (draw(w, 4)) {
+	switch (draw(w, 6)) {
 	case 0:
 		sub = am_when(w->m, ids, n, on_sub, w);
 		break;
@@ -73,6 +111,8 @@ subscribe(struct world *w, const am_id *ids, size_t n)
 	case 3:
 		am_sub_cancel(w->m, w->sub[slot]);
 		break;
+	default:
+		sub = subscribe_else(w, (am_id)draw(w, (unsigned)w->len), args);
 	}
 	assert(sub != AM_SUB_FAILED);
 	w->sub[slot] = sub;
@@ -97,7 +137,7 @@ act(struct world *w)
 	} else if (what < 12) {
 		(void)am_pulse(w->m, ids, mut.n_states, mut.args);
 	} else if (what < 15) {
-		subscribe(w, ids, mut.n_states);
+		subscribe(w, ids, mut.n_states, mut.args);
 	} else if (draw(w, 8) == 7) {
 		am_machine_free(w->m);
 		w->m = NULL;
@@ -113,6 +153,15 @@ on_negotiation(struct am_event *ev)
 	if (w->m != NULL && draw(w, 16) == 1)
 		am_fail(ev, "failed");
 	return draw(w, 8) != 1;
+}
+
+static void
+on_line(const struct am_machine *m, enum am_log_level level, const char *line,
+    void *arg)
+{
+	(void)m;
+	(void)arg;
+	assert(level <= AM_LOG_EVERYTHING && line[0] == '[');
 }
 
 static void
@@ -151,6 +200,11 @@ run(struct world *w, struct am_schema *s)
 {
 	static struct am_handler of[AM_STATES_MAX];
 	struct am_handlers h = { .of = of, .len = am_schema_len(s) };
+	static const struct am_logger logger = {
+		.level = AM_LOG_EVERYTHING,
+		.all_args = true,
+		.line = on_line,
+	};
 	unsigned how = draw(w, 8);
 
 	w->len = h.len;
@@ -165,6 +219,8 @@ run(struct world *w, struct am_schema *s)
 			.end = i % 5 == 0 ? on_final : NULL,
 		};
 	assert(am_bind(w->m, &h, w) == 0);
+	if (draw(w, 4) == 3)
+		assert(am_set_logger(w->m, &logger) == 0);
 	while (w->left > 0 && w->m != NULL) {
 		act(w);
 		check(w);

@@ -1,0 +1,366 @@
+/* Schemas that are merged, compared and written; machines that take a longer
+ * one, or the clocks of another run. */
+#include <errno.h>
+
+#include "proto/supervisor.h"
+#include "proto/worker.h"
+#include "tests/unit/rig.h"
+
+enum { A, B, C, D };
+
+static struct am_schema *
+schema_of(const char *states)
+{
+	struct am_error err = { "" };
+	char json[4096];
+	struct am_schema *s;
+
+	(void)snprintf(json, sizeof(json), "{\"states\":[%s]}", states);
+	s = am_schema_from_json(json, strlen(json), NULL, &err);
+	ck_assert_msg(s != NULL, "%s", err.text);
+	return s;
+}
+
+/* ---- JSON ---- */
+
+static void
+check_round_trip(struct am_schema *s)
+{
+	struct am_buf a = AM_BUF_INIT, b = AM_BUF_INIT;
+	struct am_error err = { "" };
+	struct am_schema *t;
+
+	am_schema_to_json(s, &a);
+	t = am_schema_from_json(a.data, a.len, NULL, &err);
+	ck_assert_msg(t != NULL, "%s", err.text);
+	ck_assert(am_schema_hash(s) == am_schema_hash(t));
+	ck_assert_uint_eq(am_schema_len(s), am_schema_len(t));
+	am_schema_to_json(t, &b);
+	ck_assert_str_eq(buf_text(&a), buf_text(&b));
+	am_buf_done(&a);
+	am_buf_done(&b);
+	am_schema_unref(t);
+	am_schema_unref(s);
+}
+
+START_TEST(a_schema_survives_as_json)
+{
+	struct am_buf b = AM_BUF_INIT;
+	struct am_schema *s = schema_of(
+	    "{\"name\":\"A\",\"doc\":\"say \\\"hi\\\"\",\"auto\":true,"
+	    "\"require\":[\"B\"],\"add\":[\"C\",\"B\"]},{\"name\":\"B\","
+	    "\"multi\":true,\"remove\":[\"C\"],\"after\":[\"A\"]},"
+	    "{\"name\":\"C\"}");
+
+	am_schema_to_json(s, &b);
+	ck_assert_str_eq(buf_text(&b),
+	    "{\"states\":[{\"name\":\"A\",\"doc\":\"say \\\"hi\\\"\",\"auto\":"
+	    "true,\"require\":[\"B\"],\"add\":[\"C\",\"B\"]},{\"name\":\"B\","
+	    "\"multi\":true,\"remove\":[\"C\"],\"after\":[\"A\"]},{\"name\":"
+	    "\"C\"},{\"name\":\"Exception\",\"doc\":\"level: an error state is "
+	    "active\",\"multi\":true}]}");
+	am_buf_done(&b);
+	check_round_trip(s);
+	check_round_trip(am_schema_new(&sup_states, NULL));
+	check_round_trip(am_schema_new(&wrk_states, NULL));
+}
+END_TEST
+
+/* As many states as there may be, with relations; one more is refused. */
+START_TEST(a_schema_of_1024_states_works)
+{
+	struct am_buf b = AM_BUF_INIT;
+	struct am_error err = { "" };
+	struct am_schema *s;
+	struct am_machine *m;
+
+	buf_puts(&b, "{\"states\":[{\"name\":\"Exception\"}");
+	for (int i = 1; i < AM_STATES_MAX; i++)
+		buf_printf(&b,
+		    ",{\"name\":\"S%d\",\"require\":[\"S%d\"],\"multi\":true,"
+		    "\"after\":[\"S1\"]}",
+		    i, i > 1 ? i - 1 : 1);
+	buf_puts(&b, "]}");
+	s = am_schema_from_json(b.data, b.len, NULL, &err);
+	ck_assert_msg(s != NULL, "%s", err.text);
+	m = am_machine_new(s, "large");
+	for (am_id i = 1; i < AM_STATES_MAX; i++)
+		ck_assert_uint_eq(am_add1(m, i, AM_NONE), AM_EXECUTED);
+	ck_assert_uint_eq(am_remove1(m, 1, AM_NONE), AM_EXECUTED);
+	for (am_id i = 0; i < AM_STATES_MAX; i++)
+		ck_assert_uint_eq(am_tick(m, i), i > 0 ? 2 : 0);
+	am_machine_free(m);
+	b.len -= 2;
+	buf_puts(&b, ",{\"name\":\"X\"}]}");
+	ck_assert_ptr_null(am_schema_from_json(b.data, b.len, NULL, &err));
+	ck_assert_str_eq(err.text, "1025 states: at most 1024 are possible");
+	am_buf_done(&b);
+	check_round_trip(s);
+}
+END_TEST
+
+START_TEST(names_of_four_kib_are_refused_in_every_place)
+{
+	static const char *const forms[] = {
+		"{\"states\":[{\"name\":\"%s\"}]}",
+		"{\"states\":[{\"name\":\"A\",\"add\":[\"%s\"]}]}",
+		"{\"states\":[{\"name\":\"A\",\"%s\":true}]}",
+		"{\"states\":[{\"name\":\"%s\"},{\"name\":\"%s\"}]}",
+	};
+	char name[4097], json[16384];
+
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		struct am_error err = { "" };
+		const char *second = strrchr(forms[i], '%');
+		size_t head = (size_t)(strchr(forms[i], '%') - forms[i]);
+
+		(void)snprintf(json, sizeof(json), "%.*s%s%s", (int)head,
+		    forms[i], name, second + 2);
+		ck_assert_ptr_null(
+		    am_schema_from_json(json, strlen(json), NULL, &err));
+		ck_assert_uint_gt(strlen(err.text), 0);
+	}
+}
+END_TEST
+
+/* ---- merging ---- */
+
+START_TEST(a_merged_schema_has_the_later_states)
+{
+	struct am_schema *base = schema_of(
+	    "{\"name\":\"A\",\"require\":[\"B\"]},{\"name\":\"B\"},"
+	    "{\"name\":\"Exception\"}");
+	struct am_schema *more = schema_of(
+	    "{\"name\":\"C\",\"add\":[\"A\"]},{\"name\":\"A\",\"multi\":true,"
+	    "\"remove\":[\"C\"]}");
+	struct am_schema *s = am_schema_merge(base, more, NULL);
+	struct am_schema *want = schema_of(
+	    "{\"name\":\"A\",\"multi\":true,\"remove\":[\"C\"]},"
+	    "{\"name\":\"B\"},{\"name\":\"Exception\"},{\"name\":\"C\","
+	    "\"add\":[\"A\"]}");
+
+	ck_assert_ptr_nonnull(s);
+	ck_assert(am_schema_hash(s) == am_schema_hash(want));
+	ck_assert(!am_schema_state(s, 2)->multi);
+	am_schema_unref(base);
+	am_schema_unref(more);
+	am_schema_unref(want);
+	check_round_trip(s);
+}
+END_TEST
+
+static struct am_schema *
+many_states(const char *prefix, int n)
+{
+	struct am_buf b = AM_BUF_INIT;
+	struct am_schema *s;
+
+	buf_puts(&b, "{\"states\":[{\"name\":\"Exception\"}");
+	for (int i = 1; i < n; i++)
+		buf_printf(&b, ",{\"name\":\"%s%d\"}", prefix, i);
+	buf_puts(&b, "]}");
+	s = am_schema_from_json(b.data, b.len, NULL, NULL);
+	ck_assert_ptr_nonnull(s);
+	am_buf_done(&b);
+	return s;
+}
+
+START_TEST(a_merge_of_too_many_states_says_so)
+{
+	struct am_schema *base = many_states("A", 1000);
+	struct am_schema *more = many_states("B", 26);
+	struct am_error err = { "" };
+
+	ck_assert_ptr_null(am_schema_merge(base, more, &err));
+	ck_assert_str_eq(err.text, "1025 states: at most 1024 are possible");
+	am_schema_unref(base);
+	am_schema_unref(more);
+}
+END_TEST
+
+START_TEST(a_schema_is_compared_with_names)
+{
+	static const char *const good[] = { "A", "B", "Exception", "C" };
+	static const char *const bad[] = { "A", "C", "Exception" };
+	struct am_schema *s = schema_of("{\"name\":\"A\"},{\"name\":\"B\"}");
+	struct am_error err = { "" };
+
+	ck_assert_int_eq(am_schema_verify(s, good, 3, &err), 0);
+	ck_assert_int_eq(am_schema_verify(s, good, 4, &err), -EINVAL);
+	ck_assert_str_eq(err.text, "there is no state \"C\"");
+	ck_assert_int_eq(am_schema_verify(s, good, 2, &err), -EINVAL);
+	ck_assert_str_eq(err.text,
+	    "state \"Exception\" is missing in the list");
+	ck_assert_int_eq(am_schema_verify(s, bad, 3, NULL), -EINVAL);
+	ck_assert_int_eq(am_schema_verify(s, bad, 3, &err), -EINVAL);
+	ck_assert_str_eq(err.text, "state 1 is \"B\", not \"C\"");
+	am_schema_unref(s);
+}
+END_TEST
+
+/* ---- a longer schema ---- */
+
+static void
+say(struct am_machine *m, void *arg)
+{
+	(void)m;
+	rig_say(arg, "fired");
+}
+
+static void
+say_end(struct am_machine *m, void *arg)
+{
+	ck_assert_uint_eq(am_tick(m, 70), 1);
+	rig_say(arg, "end");
+}
+
+static void
+say_state(struct am_event *ev)
+{
+	rig_say(ev->arg, "BState");
+}
+
+static void
+set_in_handler(struct am_event *ev)
+{
+	struct rig *r = ev->arg;
+
+	ck_assert_int_eq(am_set_schema(r->m, r->s), -EBUSY);
+}
+
+START_TEST(a_machine_takes_a_longer_schema)
+{
+	static const struct am_handler of[] = {
+		[A] = { .state = set_in_handler },
+		[B] = { .state = say_state }
+	};
+	static const struct am_handlers h = { .of = of, .len = 2 };
+	struct rig *r = rig_json("{\"name\":\"A\",\"multi\":true},"
+				 "{\"name\":\"B\"},{\"name\":\"C\"},"
+				 "{\"name\":\"Exception\"}");
+	struct am_schema *same, *longer;
+	struct am_buf b = AM_BUF_INIT;
+
+	ck_assert_int_eq(am_bind(r->m, &h, r), 0);
+	ck_assert_uint_ne(am_when(r->m, RIG_LIST(B, C), say, r), 0);
+	ck_assert_uint_ne(am_when_disposed(r->m, say_end, r), 0);
+	(void)am_add(r->m, RIG_LIST(C, A), AM_NONE);
+	same = schema_of("{\"name\":\"A\"},{\"name\":\"B\"},{\"name\":\"X\"},"
+			 "{\"name\":\"Exception\"},{\"name\":\"Y\"}");
+	ck_assert_int_eq(am_set_schema(r->m, r->s), -EINVAL);
+	ck_assert_int_eq(am_set_schema(r->m, same), -EINVAL);
+	for (int i = 4; i <= 70; i++)
+		buf_printf(&b, "%s{\"name\":\"N%d\",\"require\":[\"C\"]}",
+		    i > 4 ? "," : "", i);
+	{
+		struct am_schema *more, *have = r->s;
+
+		buf_puts(&b, ",{\"name\":\"C\"}");
+		more = schema_of(buf_text(&b));
+		longer = am_schema_merge(have, more, NULL);
+		am_schema_unref(more);
+	}
+	ck_assert_int_eq(am_set_schema(r->m, longer), 0);
+	am_schema_unref(r->s);
+	r->s = longer;
+	(void)rig_log(r);
+	ck_assert_uint_eq(am_add1(r->m, 70, AM_NONE), AM_EXECUTED);
+	ck_assert_str_eq(rig_log(r), "+N70");
+	(void)am_add1(r->m, B, AM_NONE);
+	ck_assert_str_eq(rig_log(r), "BState, +B, fired");
+	am_string(r->m, &r->log);
+	ck_assert_str_eq(rig_log(r), "(A:1 B:1 C:1 N70:1)");
+	r->m = am_machine_free(r->m);
+	ck_assert_str_eq(rig_log(r), "end");
+	am_schema_unref(same);
+	am_buf_done(&b);
+	rig_free(r);
+}
+END_TEST
+
+/* ---- export, import ---- */
+
+static const char restorable[] =
+    "{\"name\":\"A\"},{\"name\":\"B\"},{\"name\":\"MachineRestored\"}";
+
+START_TEST(clocks_are_taken_over_by_name)
+{
+	struct rig *from = rig_json("{\"name\":\"MachineRestored\"},"
+				    "{\"name\":\"B\",\"multi\":true},"
+				    "{\"name\":\"A\"}");
+	struct rig *to = rig_json(restorable);
+	struct am_buf b = AM_BUF_INIT;
+
+	(void)am_add(from->m, RIG_LIST(2, 1), AM_NONE);
+	(void)am_add1(from->m, 1, AM_NONE);
+	ck_assert_int_eq(am_export(from->m, &b), 0);
+	ck_assert_uint_ne(am_when(to->m, RIG_LIST(A, B), say, to), 0);
+	ck_assert_int_eq(am_import(to->m, am_buf_val(&b), NULL), 0);
+	ck_assert_str_eq(rig_log(to), "fired, +MachineRestored");
+	am_string_all(to->m, &to->log);
+	ck_assert_str_eq(rig_log(to),
+	    "(A:1 B:3 MachineRestored:1) [Exception:0]");
+	ck_assert_uint_eq(am_machine_tick(to->m), 1);
+	ck_assert_uint_eq(am_queue_tick(to->m), 2);
+	am_buf_done(&b);
+	rig_free(from);
+	rig_free(to);
+}
+END_TEST
+
+static void
+check_refused(struct rig *r, const char *json, const char *why)
+{
+	struct am_buf b = AM_BUF_INIT;
+	struct am_error err = { "" };
+
+	ck_assert_int_eq(am_json_decode(json, strlen(json), &b, NULL), 0);
+	ck_assert_int_eq(am_import(r->m, am_buf_val(&b), &err), -EINVAL);
+	ck_assert_str_eq(err.text, why);
+	am_buf_done(&b);
+}
+
+START_TEST(what_is_no_export_is_refused)
+{
+	struct rig *r = rig_json("{\"name\":\"A\"}");
+	struct am_error err;
+
+	ck_assert_int_eq(am_import(r->m, AM_NONE, &err), -EINVAL);
+	check_refused(r, "[1]", "is no export: \"id\" is missing");
+	check_refused(r, "{\"id\":\"x\"}",
+	    "is of machine \"x\", not of \"rig\"");
+	check_refused(r, "{\"id\":\"rig\",\"machine_tick\":-1}",
+	    "is no export: a tick is missing");
+	check_refused(r, "{\"id\":\"rig\",\"machine_tick\":1,\"queue_tick\":1}",
+	    "is no export: \"states\" is missing");
+	check_refused(r,
+	    "{\"id\":\"rig\",\"machine_tick\":1,\"queue_tick\":1,\"states\":1}",
+	    "is no export: \"states\" is no array");
+	check_refused(r,
+	    "{\"id\":\"rig\",\"machine_tick\":1,\"queue_tick\":1,\"states\":["
+	    "\"A\"]}",
+	    "has 1 states: the machine has 2 states");
+	check_refused(r,
+	    "{\"id\":\"rig\",\"machine_tick\":1,\"queue_tick\":1,\"states\":["
+	    "\"A\",\"B\"],\"time\":[1,1]}",
+	    "state \"B\": no such state");
+	check_refused(r,
+	    "{\"id\":\"rig\",\"machine_tick\":1,\"queue_tick\":1,\"states\":["
+	    "\"A\",\"A\"],\"time\":[1,1]}",
+	    "state \"A\": is there twice");
+	check_refused(r,
+	    "{\"id\":\"rig\",\"machine_tick\":1,\"queue_tick\":1,\"states\":["
+	    "\"A\",\"Exception\"],\"time\":[1,-1]}",
+	    "is no export: state 1 has no name or no tick");
+	ck_assert_str_eq(rig_active(r), "");
+	rig_free(r);
+}
+END_TEST
+
+UNIT_MAIN("restore", a_schema_survives_as_json, a_schema_of_1024_states_works,
+    names_of_four_kib_are_refused_in_every_place,
+    a_merged_schema_has_the_later_states, a_merge_of_too_many_states_says_so,
+    a_schema_is_compared_with_names, a_machine_takes_a_longer_schema,
+    clocks_are_taken_over_by_name, what_is_no_export_is_refused)
