@@ -15,12 +15,12 @@ CONF(Supervisor, StopTimeout, duration, stop_timeout_ms, 0, 3600000, NULL, "20s"
 CONF(Pool, Min, count, pool_min, 1, 1000, NULL, "2",
 	"the pool is ready with this many workers")
 CONF(Pool, Warm, count, pool_warm, 0, 1000, NULL, "5",
-	"workers to keep beyond those that are leased")
+	"workers to keep beyond those that are leased or waited for")
 CONF(Pool, Max, count, pool_max, 1, 1000, NULL, "10", "never more workers")
 CONF(Pool, QueueMax, count, queue_max, 0, 10000, NULL, "64",
 	"clients that may wait for a worker")
 CONF(Pool, IdleTTL, duration, idle_ttl_ms, 100, 2678400000, NULL, "60s",
-	"an idle worker over Min+Warm is stopped after this time")
+	"an idle worker over what is wanted is stopped after this time")
 CONF(Pool, StartParallel, count, start_parallel, 1, 64, NULL, "4",
 	"workers that may be starting at a time")
 

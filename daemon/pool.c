@@ -91,8 +91,8 @@ unsigned
 pool_wanted(const struct super *s)
 {
 	const struct config *c = s->config;
-	int64_t base = c->pool_min > pool_leased(s) ? c->pool_min
-						    : pool_leased(s);
+	int64_t busy = (int64_t)pool_leased(s) + s->waiters.n;
+	int64_t base = c->pool_min > busy ? c->pool_min : busy;
 	int64_t n = base + c->pool_warm;
 
 	return (unsigned)(n < c->pool_max ? n : c->pool_max);

@@ -47,7 +47,7 @@ struct pool {
 void pool_init(struct super *s);
 void pool_done(struct super *s);
 
-/* min(Max, max(Min+Warm, leased+Warm)) */
+/* min(Max, max(Min, leased+waiting) + Warm): who waits gets a worker started. */
 unsigned pool_wanted(const struct super *s);
 unsigned pool_ready(const struct super *s);
 unsigned pool_leased(const struct super *s);

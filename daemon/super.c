@@ -285,8 +285,10 @@ super_client_gone(struct super *s, struct client *c)
 			waited = true;
 		}
 	}
-	if (waited)
+	if (waited) {
 		waiters_show(s);
+		pool_check(s);
+	}
 	for (l = TAILQ_FIRST(&s->leases); l != NULL; l = l_next) {
 		l_next = TAILQ_NEXT(l, link);
 		if (l->waiter->client != c)

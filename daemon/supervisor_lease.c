@@ -19,19 +19,22 @@ add_next(struct super *s)
 	am_buf_done(&b);
 }
 
-/* Rings for the head of the queue (rule 15). */
-static void
+/* Rings for the head of the queue (rule 15); false: nobody waits, or all have
+ * to. */
+static bool
 promote(struct super *s)
 {
-	if (s->waiters.n > 0 && super_is(s, Sup_WorkersAvailable) &&
-	    pool_free(s) > 0)
-		add_next(s);
+	if (s->waiters.n == 0 || !super_is(s, Sup_WorkersAvailable) ||
+	    pool_free(s) == 0)
+		return false;
+	add_next(s);
+	return true;
 }
 
 static void
 workers_available_state(struct am_event *ev)
 {
-	promote(ev->arg);
+	(void)promote(ev->arg);
 }
 
 static bool
@@ -72,9 +75,10 @@ lease_requested_state(struct am_event *ev)
 		return;
 	}
 	waiter_queue(w);
-	promote(s);
-	if (pool_free(s) == 0)
-		waiters_show(s);
+	if (promote(s))
+		return;
+	waiters_show(s);
+	pool_check(s);
 }
 
 static bool
@@ -115,12 +119,13 @@ provide_worker_state(struct am_event *ev)
 	}
 	if (waiter == NULL) {
 		waiters_show(s);
+		pool_check(s);
 		return;
 	}
 	(void)lease_offer(s, w, waiter);
 	pool_available(s);
 	waiters_show(s);
-	promote(s);
+	(void)promote(s);
 	pool_check(s);
 }
 
@@ -318,6 +323,7 @@ release_worker_state(struct am_event *ev)
 	else
 		waiter_refuse(t.waiter, "no_worker", reason);
 	waiters_show(s);
+	pool_check(s);
 }
 
 static void
@@ -336,7 +342,7 @@ lease_ended_state(struct am_event *ev)
 	lease_close(l, reason);
 	waiters_show(s);
 	pool_available(s);
-	promote(s);
+	(void)promote(s);
 	if (w->ready && w->why[0] == '\0' &&
 	    (super_is(s, Sup_Draining) || !w->wanted))
 		(void)worker_kill(w,

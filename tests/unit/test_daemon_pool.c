@@ -12,7 +12,7 @@
 START_TEST(wanted_is_what_the_formula_says)
 {
 	static const struct {
-		int min, warm, max, leased, wanted;
+		int min, warm, max, leased, waiting, wanted;
 	} table[] = {
 		{ 2, 5, 10, 0, 7 },
 		{ 2, 5, 10, 2, 7 },
@@ -42,6 +42,7 @@ START_TEST(wanted_is_what_the_formula_says)
 		    "row %zu: %u", i, pool_wanted(&r->super));
 		TAILQ_INIT(&r->super.pool.workers);
 		rig_free(r);
+		r->super.waiters.n = (unsigned)table[i].waiting;
 	}
 }
 END_TEST
@@ -105,6 +106,49 @@ START_TEST(surplus_leaves_after_idle_ttl_and_never_below_min_and_warm)
 {
 	struct rig *r = rig_up(1, 1, 3);
 	struct worker *w1 = rig_lease(r, &r->c1, ASK);
+START_TEST(who_waits_gets_a_worker_started_up_to_max)
+{
+	struct rig *r = rig_up(1, 0, 3);
+
+	(void)rig_lease(r, &r->c1, ASK);
+	ck_assert_uint_eq(r->super.pool.n_workers, 1);
+	(void)rig_add(r, &r->c2, Sup_LeaseRequested, ASK);
+	ck_assert(super_is(&r->super, Sup_ClientsWaiting));
+	ck_assert_uint_eq(r->super.pool.n_workers, 2);
+	(void)rig_add(r, &r->c2, Sup_LeaseRequested,
+	    "{\"request\":2,\"timeout_ms\":30000}");
+	(void)rig_add(r, &r->c2, Sup_LeaseRequested,
+	    "{\"request\":3,\"timeout_ms\":30000}");
+	ck_assert_uint_eq(r->super.pool.n_workers, 3);
+	rig_hello(rig_worker(r, "w2"));
+	rig_push(rig_worker(r, "w2"));
+	ck_assert_uint_eq(rig_worker(r, "w2")->lease->waiter->request, 1);
+	ck_assert_uint_eq(r->super.pool.n_workers, 3);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(started_for_who_gave_up_it_is_surplus)
+{
+	struct rig *r = rig_up(1, 0, 3);
+	struct worker *w2;
+
+	(void)rig_lease(r, &r->c1, ASK);
+	(void)rig_add(r, &r->c2, Sup_LeaseRequested, ASK);
+	w2 = rig_worker(r, "w2");
+	(void)rig_add(r, &r->c2, Sup_ReleaseWorker,
+	    "{\"request\":1,\"reason\":\"timeout\"}");
+	ck_assert(super_is(&r->super, Sup_PoolNormalized));
+	rig_hello(w2);
+	rig_push(w2);
+	ck_assert_int_ne(r->super.pool.timer.deadline_ns, 0);
+	w2->idle_ns -= 61 * NS_PER_S;
+	pool_on_timer(&r->super);
+	ck_assert_str_eq(w2->why, "surplus");
+	rig_free(r);
+}
+END_TEST
+
 	struct worker *w2 = rig_lease(r, &r->c2, ASK), *w3;
 
 	w3 = rig_worker(r, "w3");
@@ -364,3 +408,5 @@ UNIT_MAIN("daemon pool", wanted_is_what_the_formula_says,
     a_second_stop_signal_kills_at_once,
     draining_a_pool_whose_program_is_missing_ends,
     draining_ends_leases_without_a_request_and_in_the_end_all)
+    who_waits_gets_a_worker_started_up_to_max,
+    started_for_who_gave_up_it_is_surplus,
