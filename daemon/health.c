@@ -64,6 +64,15 @@ shall_ask(const struct worker *w, int64_t now_ns)
 	    now_ns - w->push_ns > silent_ms * NS_PER_MS;
 }
 
+/* A lease that is not in our table, of somebody else on the private socket, or a
+ * kill that was not heard: as it is nobody would ever get the worker. */
+static bool
+is_lost(const struct worker *w)
+{
+	return w->ready && w->lease == NULL && w->why[0] == '\0' &&
+	    (!w->wanted || worker_is(w, Wrk_Leased));
+}
+
 void
 health_round(struct super *s)
 {
@@ -74,7 +83,9 @@ health_round(struct super *s)
 	if (s->health.due) {
 		s->health.due = false;
 		TAILQ_FOREACH(w, &s->pool.workers, link)
-			if (shall_ask(w, now_ns))
+			if (is_lost(w))
+				(void)worker_kill(w, "unwanted");
+			else if (shall_ask(w, now_ns))
 				health_ask(w);
 	}
 	end_if_answered(s);

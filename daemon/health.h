@@ -1,4 +1,5 @@
-/* health.h - rounds of health checks of idle workers. */
+/* health.h - rounds of health checks of idle workers, and the end of those that
+ * nobody could ever get. */
 #ifndef DAEMON_HEALTH_H
 #define DAEMON_HEALTH_H
 

@@ -14,15 +14,19 @@ START_TEST(wanted_is_what_the_formula_says)
 	static const struct {
 		int min, warm, max, leased, waiting, wanted;
 	} table[] = {
-		{ 2, 5, 10, 0, 7 },
-		{ 2, 5, 10, 2, 7 },
-		{ 2, 5, 10, 3, 8 },
-		{ 2, 5, 10, 5, 10 },
-		{ 2, 5, 10, 9, 10 },
-		{ 1, 0, 4, 0, 1 },
-		{ 1, 0, 4, 1, 1 },
-		{ 1, 0, 4, 3, 3 },
-		{ 3, 2, 4, 0, 4 },
+		{ 2, 5, 10, 0, 0, 7 },
+		{ 2, 5, 10, 2, 0, 7 },
+		{ 2, 5, 10, 3, 0, 8 },
+		{ 2, 5, 10, 5, 0, 10 },
+		{ 2, 5, 10, 9, 0, 10 },
+		{ 1, 0, 4, 0, 0, 1 },
+		{ 1, 0, 4, 1, 0, 1 },
+		{ 1, 0, 4, 1, 1, 2 },
+		{ 1, 0, 4, 1, 64, 4 },
+		{ 1, 0, 4, 3, 0, 3 },
+		{ 3, 2, 4, 0, 0, 4 },
+		{ 3, 2, 9, 1, 2, 5 },
+		{ 3, 2, 9, 1, 3, 6 },
 	};
 	struct worker row = { .id = "x" };
 	struct worker rows[10];
@@ -38,11 +42,11 @@ START_TEST(wanted_is_what_the_formula_says)
 			TAILQ_INSERT_TAIL(&r->super.pool.workers, &rows[j],
 			    link);
 		}
+		r->super.waiters.n = (unsigned)table[i].waiting;
 		ck_assert_msg((int)pool_wanted(&r->super) == table[i].wanted,
 		    "row %zu: %u", i, pool_wanted(&r->super));
 		TAILQ_INIT(&r->super.pool.workers);
 		rig_free(r);
-		r->super.waiters.n = (unsigned)table[i].waiting;
 	}
 }
 END_TEST
@@ -102,10 +106,6 @@ START_TEST(a_lease_makes_the_pool_grow_up_to_max)
 }
 END_TEST
 
-START_TEST(surplus_leaves_after_idle_ttl_and_never_below_min_and_warm)
-{
-	struct rig *r = rig_up(1, 1, 3);
-	struct worker *w1 = rig_lease(r, &r->c1, ASK);
 START_TEST(who_waits_gets_a_worker_started_up_to_max)
 {
 	struct rig *r = rig_up(1, 0, 3);
@@ -149,6 +149,10 @@ START_TEST(started_for_who_gave_up_it_is_surplus)
 }
 END_TEST
 
+START_TEST(surplus_leaves_after_idle_ttl_and_never_below_min_and_warm)
+{
+	struct rig *r = rig_up(1, 1, 3);
+	struct worker *w1 = rig_lease(r, &r->c1, ASK);
 	struct worker *w2 = rig_lease(r, &r->c2, ASK), *w3;
 
 	w3 = rig_worker(r, "w3");
@@ -342,6 +346,27 @@ START_TEST(three_silent_health_checks_are_one_error)
 }
 END_TEST
 
+START_TEST(leased_by_somebody_else_it_is_retired)
+{
+	struct rig *r = rig_up(2, 0, 2);
+	struct worker *w1 = rig_worker(r, "w1"),
+		      *w2 = rig_lease(r, &r->c1, ASK);
+
+	if (w1 == w2)
+		w1 = rig_worker(r, "w2");
+	rig_mirror_add(w1, Wrk_Leased);
+	rig_push(w1);
+	ck_assert(!worker_lendable(w1, clock_ns()));
+	health_beat(&r->super);
+	ck_assert_str_eq(w1->why, "unwanted");
+	ck_assert_int_eq(w1->phase, WORKER_STOPPING);
+	ck_assert_str_eq(w2->why, "");
+	ck_assert(!super_is(&r->super, Sup_Heartbeat) ||
+	    r->super.health.end.deadline_ns != 0);
+	rig_free(r);
+}
+END_TEST
+
 START_TEST(a_second_stop_signal_kills_at_once)
 {
 	struct rig *r = rig_up(1, 0, 1);
@@ -397,6 +422,8 @@ END_TEST
 UNIT_MAIN("daemon pool", wanted_is_what_the_formula_says,
     pauses_grow_and_are_capped, starts_are_bounded_by_start_parallel,
     a_lease_makes_the_pool_grow_up_to_max,
+    who_waits_gets_a_worker_started_up_to_max,
+    started_for_who_gave_up_it_is_surplus,
     surplus_leaves_after_idle_ttl_and_never_below_min_and_warm,
     the_first_death_is_replaced_at_once_further_ones_pause,
     a_round_fails_once_however_many_starts_it_had,
@@ -405,8 +432,6 @@ UNIT_MAIN("daemon pool", wanted_is_what_the_formula_says,
     who_waits_is_told_when_the_pool_breaks,
     an_error_keeps_a_worker_out_of_lending_for_a_while, old_errors_do_not_count,
     three_silent_health_checks_are_one_error,
-    a_second_stop_signal_kills_at_once,
+    leased_by_somebody_else_it_is_retired, a_second_stop_signal_kills_at_once,
     draining_a_pool_whose_program_is_missing_ends,
     draining_ends_leases_without_a_request_and_in_the_end_all)
-    who_waits_gets_a_worker_started_up_to_max,
-    started_for_who_gave_up_it_is_surplus,
