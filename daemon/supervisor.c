@@ -92,6 +92,14 @@ err_pulse_state(struct am_event *ev)
 	(void)am_remove(s->machine, both, s->pool.broken ? 1 : 2, AM_NONE);
 }
 
+static void
+err_handler_timeout_state(struct am_event *ev)
+{
+	log_error("supervisor: a handler took too long: %s",
+	    am_last_error(ev->machine));
+	err_pulse_state(ev);
+}
+
 /* ---- start, ready, stop ---- */
 
 static bool
@@ -339,7 +347,7 @@ static const struct am_handler handlers[Sup__COUNT] = {
 	[Sup_SuperDisconnected] = { .state = pulse_state },
 	[Sup_SuperSendPayload] = { .state = pulse_state },
 	[Sup_ErrNetwork] = { .state = err_pulse_state },
-	[Sup_ErrHandlerTimeout] = { .state = err_pulse_state },
+	[Sup_ErrHandlerTimeout] = { .state = err_handler_timeout_state },
 	[Sup_Start] = { .enter = start_enter,
 	    .state = start_state,
 	    .end = start_end },

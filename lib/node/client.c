@@ -25,7 +25,17 @@ backoff_next(struct backoff *b)
 	return wait / 2 + (int64_t)(random_id() % (uint64_t)(wait / 2 + 1));
 }
 
+/* A handler of the user's failed or was too slow, for ours do neither: it is in
+ * am_last_error(), and it goes on. */
+static void
+exception_state(struct am_event *ev)
+{
+	if (node_is_failure(ev, Cli_ErrHandlerTimeout))
+		node_failure_over(ev->machine, Cli_ErrHandlerTimeout);
+}
+
 static const struct am_handler handler[Cli__COUNT] = {
+	[Cli_Exception] = { .state = exception_state },
 	[Cli_SuperReady] = { .state = super_ready_state },
 	[Cli_WorkerWanted] = { .state = worker_wanted_state },
 	[Cli_WorkerRequested] = { .state = worker_requested_state,

@@ -1,11 +1,14 @@
 #include "lib/node/common.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "proto/client.h"
 #include "proto/mp.h"
+#include "proto/worker.h"
 
 int
 node_error(struct am_error *err, int code, const char *fmt, ...)
@@ -36,6 +39,48 @@ node_pulse_left(const struct am_machine *m)
 			return row->name;
 	}
 	return NULL;
+}
+
+/* ---- failing handlers ---- */
+
+enum { EXCEPTION = 0 };
+static_assert((int)Wrk_Exception == EXCEPTION, "the first row of each table");
+static_assert((int)Cli_Exception == EXCEPTION, "the first row of each table");
+
+bool
+node_is_failure(const struct am_event *ev, am_id timeout)
+{
+	for (size_t i = 0; i < ev->n_called; i++) {
+		if (ev->called[i] != EXCEPTION && ev->called[i] != timeout)
+			return false;
+	}
+	return true;
+}
+
+bool
+node_error_held(const struct am_machine *m, am_id timeout)
+{
+	const struct am_state *row;
+	const am_id *active;
+	size_t n;
+
+	active = am_active(m, &n);
+	for (size_t i = 0; i < n; i++) {
+		row = am_schema_state(am_machine_schema(m), active[i]);
+		if (active[i] != timeout && active[i] != EXCEPTION &&
+		    node_has(row->require.id, row->require.len, EXCEPTION))
+			return true;
+	}
+	return false;
+}
+
+void
+node_failure_over(struct am_machine *m, am_id timeout)
+{
+	const am_id states[] = { timeout, EXCEPTION };
+
+	(void)am_remove(m, states, node_error_held(m, timeout) ? 1 : 2,
+	    AM_NONE);
 }
 
 int64_t

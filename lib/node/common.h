@@ -12,6 +12,15 @@ int node_error(struct am_error *err, int code, const char *fmt, ...)
  * begins with "pulse:"); NULL: none. For assertions at the end of a drain. */
 const char *node_pulse_left(const struct am_machine *m);
 
+/* A failing handler adds Exception, and one that was too slow ErrHandlerTimeout
+ * with it (semantics.md 11, 18); our own error pulses name another state, too.
+ * timeout is the id of ErrHandlerTimeout; Exception is 0 in all our tables. */
+bool node_is_failure(const struct am_event *ev, am_id timeout);
+/* Does another error state hold Exception? */
+bool node_error_held(const struct am_machine *m, am_id timeout);
+/* In ExceptionState: takes both back, Exception unless it is held. */
+void node_failure_over(struct am_machine *m, am_id timeout);
+
 /* Milliseconds of a peer or user as nanoseconds, cut to a year. */
 int64_t node_ns(int64_t ms);
 

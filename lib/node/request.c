@@ -107,30 +107,11 @@ struct final {
 	bool runs_on; /* the program did not stop: Working stays */
 };
 
-/* Does another error state than those of failing handlers hold Exception? */
-static bool
-error_is_held(const struct am_machine *m)
-{
-	const struct am_state *row;
-	const am_id *active;
-	size_t n;
-
-	active = am_active(m, &n);
-	for (size_t i = 0; i < n; i++) {
-		row = am_schema_state(am_machine_schema(m), active[i]);
-		if (active[i] != Wrk_ErrHandlerTimeout &&
-		    active[i] != Wrk_Exception &&
-		    node_has(row->require.id, row->require.len, Wrk_Exception))
-			return true;
-	}
-	return false;
-}
-
 static void
 pulse_error(struct am_worker *w, am_id error, uint32_t id)
 {
 	const am_id states[] = { error, Wrk_Exception };
-	size_t n = error_is_held(w->machine) ? 1 : 2;
+	size_t n = node_error_held(w->machine, Wrk_ErrHandlerTimeout) ? 1 : 2;
 	struct am_buf args = AM_BUF_INIT;
 
 	am_put_map(&args, 1);
@@ -490,29 +471,16 @@ requests_on_deadline(void *arg)
 
 /* ---- a handler failed (flow rule 10) ---- */
 
-/* Our own error pulses name their state; a failing handler names none. */
-static bool
-is_failure(const struct am_event *ev)
-{
-	for (size_t i = 0; i < ev->n_called; i++) {
-		if (ev->called[i] != Wrk_Exception &&
-		    ev->called[i] != Wrk_ErrHandlerTimeout)
-			return false;
-	}
-	return true;
-}
-
 void
 exception_state(struct am_event *ev)
 {
 	struct am_worker *w = ev->arg;
-	const am_id states[] = { Wrk_ErrHandlerTimeout, Wrk_Exception };
 	const char *text = am_last_error(ev->machine);
 	const struct final failed = { .name = "ErrWork",
 		.error = Wrk_ErrWork,
 		.always = true };
 
-	if (!is_failure(ev))
+	if (!node_is_failure(ev, Wrk_ErrHandlerTimeout))
 		return;
 	/* The request that was being taken gets the blame as its answer; one
 	 * that had been answered before has nothing to lose. */
@@ -522,6 +490,5 @@ exception_state(struct am_event *ev)
 	else
 		worker_report(w, "handler_failed", text, false);
 	w->requests.taking = 0;
-	(void)am_remove(ev->machine, states, error_is_held(ev->machine) ? 1 : 2,
-	    AM_NONE);
+	node_failure_over(ev->machine, Wrk_ErrHandlerTimeout);
 }

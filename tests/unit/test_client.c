@@ -620,7 +620,46 @@ START_TEST(attach_to_a_lease_that_is_over)
 }
 END_TEST
 
-UNIT_MAIN("client", supervisors_are_tried_in_order, supervisor_may_come_later,
+static void
+fail_state(struct am_event *ev)
+{
+	am_fail(ev, "out of ink");
+}
+
+static void
+slow_state(struct am_event *ev)
+{
+	am_handler_timeout(ev->machine, 1);
+	(void)usleep(20 * 1000);
+}
+
+START_TEST(failed_and_slow_handlers_leave_no_error_state)
+{
+	static const struct am_handler of[Cli__COUNT] = {
+		[Cli_Healthcheck] = { .state = fail_state },
+		[Cli_Heartbeat] = { .state = slow_state },
+	};
+	static const struct am_handlers user = { .name = "user",
+		.of = of,
+		.len = Cli__COUNT };
+	struct world *w = world_new();
+
+	world_client(w);
+	ck_assert_int_eq(am_bind(w->cm, &user, NULL), 0);
+	(void)am_add1(w->cm, Cli_Healthcheck, AM_NONE);
+	ck_assert_ptr_nonnull(strstr(am_last_error(w->cm), "out of ink"));
+	ck_assert_uint_eq(am_tick(w->cm, Cli_Exception), 2);
+	(void)am_add1(w->cm, Cli_Heartbeat, AM_NONE);
+	ck_assert_uint_eq(am_tick(w->cm, Cli_ErrHandlerTimeout), 2);
+	ck_assert(!am_is1(w->cm, Cli_ErrHandlerTimeout));
+	ck_assert(!am_is1(w->cm, Cli_Exception));
+	ck_assert(am_is1(w->cm, Cli_Start));
+	world_free(w);
+}
+END_TEST
+
+UNIT_MAIN("client", failed_and_slow_handlers_leave_no_error_state,
+    supervisors_are_tried_in_order, supervisor_may_come_later,
     no_supervisor_and_no_wait_fails_at_once, wish_survives_the_supervisor,
     bad_address_is_refused_by_name, refusal_tells_code_and_reason,
     refusal_of_a_waiter_comes_as_payload, grant_that_comes_too_late_goes_back,
