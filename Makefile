@@ -16,6 +16,7 @@ libdir ?= $(prefix)/lib
 libexecdir ?= $(prefix)/libexec
 includedir ?= $(prefix)/include
 mandir ?= $(prefix)/share/man
+docdir ?= $(prefix)/share/doc/amnode
 unitdir ?= $(prefix)/lib/systemd/system
 workerdir ?= $(prefix)/lib/amnode
 
@@ -234,6 +235,7 @@ define places
 644 $(libdir)/pkgconfig $(filter %.pc,$(generated))
 644 $(includedir) lib/amnode.h
 644 $(includedir)/amnode proto/schema.h proto/value.h $(wildcard proto/*.tbl.h)
+644 $(docdir) lib/machine/semantics.md proto/arpc.md proto/flows.md
 644 $(mandir)/man1 $(wildcard man/*.1)
 644 $(mandir)/man5 $(wildcard man/*.5)
 644 $(mandir)/man7 $(wildcard man/*.7)
@@ -256,7 +258,7 @@ uninstall:
 		for f in $$files; do rm -f $(DESTDIR)$$dir/$${f##*/}; done; done
 	rm -f $(DESTDIR)$(libdir)/libamnode.so $(DESTDIR)$(prefix)/lib/sysusers.d/amnode.conf \
 		$(DESTDIR)$(prefix)/lib/tmpfiles.d/amnode.conf
-	-rmdir $(DESTDIR)$(workerdir) $(DESTDIR)$(libexecdir)/amnode $(DESTDIR)$(includedir)/amnode
+	-rmdir $(DESTDIR)$(docdir) $(DESTDIR)$(workerdir) $(DESTDIR)$(libexecdir)/amnode $(DESTDIR)$(includedir)/amnode
 
 dist:
 	git archive --prefix=amnode-$(version)/ -o amnode-$(version).tar.gz HEAD

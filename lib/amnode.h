@@ -4,7 +4,10 @@
  * called from another one. Words used below: *borrows* (the caller keeps it),
  * *takes* (the callee owns it from now on), *returns new* (the caller frees).
  * Functions returning int give 0 or more on success and -errno on failure.
- * States are named by id, their position in the schema. */
+ * States are named by id, their position in the schema.
+ *
+ * The documents named below, semantics.md, flows.md (the flow rules) and
+ * arpc.md, are installed in share/doc/amnode. */
 #ifndef AMNODE_H
 #define AMNODE_H
 

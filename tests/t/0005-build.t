@@ -70,7 +70,9 @@ for f in bin/amctl sbin/amnoded libexec/amnode/amnode-exec include/amnode.h \
 	include/amnode/worker.tbl.h lib/libamnode.so lib/libamnode.a \
 	lib/pkgconfig/amnode.pc lib/amnode/square.py lib/amnode/square \
 	lib/systemd/system/amnoded.service lib/systemd/system/amnoded@.service \
-	share/man/man1/amctl.1 share/man/man8/amnoded.8; do
+	share/man/man1/amctl.1 share/man/man8/amnoded.8 \
+	share/doc/amnode/semantics.md share/doc/amnode/arpc.md \
+	share/doc/amnode/flows.md; do
 	ok "  $f" test -e "$dest/usr/$f"
 done
 leftover_marks() { grep -rn '@[a-z]*dir@' "$dest/usr/lib/systemd" "$dest/usr/lib/pkgconfig"; }
