@@ -9,12 +9,12 @@
 	X(USAGE, 2, "failed", "bad command, option, argument or JSON")         \
 	X(FALSE, 3, "failed", "the condition is false")                        \
 	X(MISSING, 4, "failed", "no such state, lease, process or field")      \
-	X(REFUSED, 5, "refused", "by a relation, a handler or the worker")     \
+	X(REFUSED, 5, "refused", "refused by a relation, handler or worker")   \
 	X(DENIED, 6, "refused", "not permitted")                               \
 	X(LOST, 7, "canceled", "the lease was lost or released")               \
-	X(UNKNOWN, 8, "unknown", "the worker died or the link was cut in it")  \
+	X(UNKNOWN, 8, "unknown", "outcome unknown: worker died, or link cut")  \
 	X(UNREACHABLE, 69, "failed", "amnoded cannot be reached")              \
-	X(NO_WORKER, 75, "failed", "no worker now: queue full, pool broken")   \
+	X(NO_WORKER, 75, "failed", "no worker now: none free, pool broken")    \
 	X(TIMEOUT, 124, "timeout", "timeout; the request is canceled")         \
 	X(RUN_SELF, 125, "failed", "run: amctl itself failed")                 \
 	X(RUN_EXEC, 126, "failed", "run: CMD cannot be executed")              \
