@@ -1,6 +1,5 @@
 #include "cli/leasefile.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -328,13 +327,6 @@ leasefile_remove(struct leasefile *f)
 
 /* ---- tidying up ---- */
 
-static void
-closedirp(DIR **d)
-{
-	if (*d != NULL)
-		(void)closedir(*d);
-}
-
 /* "auto-....json": the name without its suffix into buf. */
 static bool
 is_fresh(const char *file, char *buf, size_t size)
@@ -367,7 +359,7 @@ prune_one(const char *name, int64_t now)
 void
 leasefile_prune(int64_t now)
 {
-	am_cleanup(closedirp) DIR *d = NULL;
+	am_cleanup(am_closedirp) DIR *d = NULL;
 	const struct dirent *e;
 	char dir[192];
 

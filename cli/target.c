@@ -1,6 +1,5 @@
 #include "cli/target.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,8 +33,12 @@ places_add(struct places *p, const char *dir, size_t len, const char *sub)
 		return;
 	n = snprintf(p->dir[p->n], sizeof(p->dir[0]), "%.*s%s", (int)len, dir,
 	    sub);
-	if (n > 0 && (size_t)n < sizeof(p->dir[0]))
-		p->n++;
+	if (n <= 0 || (size_t)n >= sizeof(p->dir[0]))
+		return;
+	for (size_t i = 0; i < p->n; i++)
+		if (strcmp(p->dir[i], p->dir[p->n]) == 0)
+			return;
+	p->n++;
 }
 
 /* AMCTL_RUN_DIRS, a list with colons, replaces both (for tests). */
@@ -46,7 +49,7 @@ places_init(struct places *p)
 	const char *xdg = getenv("XDG_RUNTIME_DIR");
 
 	p->n = 0;
-	if (list == NULL) {
+	if (list == NULL || *list == '\0') {
 		if (xdg != NULL && *xdg == '/')
 			places_add(p, xdg, strlen(xdg), "/amnode");
 		places_add(p, "/run/amnode", strlen("/run/amnode"), "");
@@ -69,16 +72,9 @@ is_socket(const char *path)
 }
 
 static void
-closedirp(DIR **d)
-{
-	if (*d != NULL)
-		(void)closedir(*d);
-}
-
-static void
 found_in(struct found *f, const char *dir)
 {
-	am_cleanup(closedirp) DIR *d = opendir(dir);
+	am_cleanup(am_closedirp) DIR *d = opendir(dir);
 	const struct dirent *e;
 
 	if (d == NULL)

@@ -2,6 +2,7 @@
 #ifndef LIB_BASE_CLEANUP_H
 #define LIB_BASE_CLEANUP_H
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -31,6 +32,14 @@ am_closep(int *fd)
 	if (*fd >= 0)
 		(void)close(*fd);
 	*fd = -1;
+}
+
+static inline void
+am_closedirp(DIR **d)
+{
+	if (*d != NULL)
+		(void)closedir(*d);
+	*d = NULL;
 }
 
 static inline void
