@@ -116,8 +116,7 @@ on_payload(struct session *session, const struct arpc_payload *p, void *arg)
 			hold(s);
 		stream_finish(s, slot, &v, p->data);
 	} else {
-		stream_part(s, slot,
-		    p->kind == ARPC_P_CHUNK ? "chunk" : "progress", p->data);
+		stream_part(s, slot, arpc_payload_kind_name(p->kind), p->data);
 	}
 }
 

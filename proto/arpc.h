@@ -188,6 +188,9 @@ enum arpc_payload_kind {
 	ARPC_P_EVENT,    /* asked for by nobody */
 };
 
+/* "result", ...: the word for it in what people and programs read. */
+const char *arpc_payload_kind_name(enum arpc_payload_kind kind);
+
 struct arpc_payload {
 	uint64_t seq; /* 0: not numbered, not acked (supervisor's) */
 	uint32_t req; /* id of the mutation that asked; 0: none */

@@ -161,6 +161,22 @@ arpc_update_get(struct am_val update, struct arpc_clock *clock,
 
 /* ---- payloads ---- */
 
+const char *
+arpc_payload_kind_name(enum arpc_payload_kind kind)
+{
+	switch (kind) {
+	case ARPC_P_RESULT:
+		return "result";
+	case ARPC_P_PROGRESS:
+		return "progress";
+	case ARPC_P_CHUNK:
+		return "chunk";
+	case ARPC_P_EVENT:
+		return "event";
+	}
+	return "?";
+}
+
 void
 arpc_put_payload(struct am_buf *b, uint64_t seq, uint32_t req,
     enum arpc_payload_kind kind, const char *name, const char *source,

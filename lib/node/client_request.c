@@ -325,22 +325,6 @@ status_of(const char *name)
 	return AM_FAILED;
 }
 
-static const char *
-kind_word(enum arpc_payload_kind kind)
-{
-	switch (kind) {
-	case ARPC_P_RESULT:
-		return "result";
-	case ARPC_P_PROGRESS:
-		return "progress";
-	case ARPC_P_CHUNK:
-		return "chunk";
-	case ARPC_P_EVENT:
-		return "event";
-	}
-	return "?";
-}
-
 static void
 pulse_payload(struct am_client *c, const struct arpc_payload *p,
     const char *name)
@@ -374,7 +358,7 @@ request_on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
 	char name[128], source[64], code[64] = "", message[ARPC_TEXT_MAX] = "";
 	struct am_payload out = {
 		.seq = p->seq,
-		.kind = kind_word(p->kind),
+		.kind = arpc_payload_kind_name(p->kind),
 		.name = name,
 		.source = source,
 		.data = p->data,

@@ -290,22 +290,6 @@ info_status(const struct am_worker *w, struct am_buf *out)
 	node_put_uint(out, "outbox", w->outbox.len);
 }
 
-static const char *
-kind_word(enum arpc_payload_kind kind)
-{
-	switch (kind) {
-	case ARPC_P_RESULT:
-		return "result";
-	case ARPC_P_PROGRESS:
-		return "progress";
-	case ARPC_P_CHUNK:
-		return "chunk";
-	case ARPC_P_EVENT:
-		return "event";
-	}
-	return "?";
-}
-
 static void
 info_payload(const struct am_worker *w, const struct outbox_entry *e,
     struct am_buf *out)
@@ -313,7 +297,7 @@ info_payload(const struct am_worker *w, const struct outbox_entry *e,
 	am_put_array(out, 6);
 	am_put_uint(out, e->seq);
 	am_put_uint(out, e->req);
-	am_put_str(out, kind_word(e->kind));
+	am_put_str(out, arpc_payload_kind_name(e->kind));
 	am_put_str(out, e->name);
 	am_put_str(out, am_machine_id(w->machine));
 	am_put_val(out, e->data);
