@@ -8,6 +8,7 @@
 
 #include "cli/exitcodes.h"
 #include "lib/base/buf.h"
+#include "lib/base/cleanup.h"
 #include "proto/mp.h"
 
 const struct out_view out_bare = { .n_cols = 0 };
@@ -131,20 +132,35 @@ path_step(struct am_val v, const char *key, size_t len, struct am_val *ret)
 	return mp_get_val(&c, ret) == 0 ? 0 : -ENOENT;
 }
 
-int
-out_path(struct am_val v, const char *path, struct am_val *ret)
-{
-	for (const char *p = path;; p++) {
-		size_t len = strcspn(p, ".");
-		int rc = path_step(v, p, len, &v);
+/* What a path names. */
+struct found {
+	struct am_buf values;
+	size_t n;
+	bool each; /* of the elements of an array */
+};
 
-		if (rc < 0)
-			return rc;
-		p += len;
-		if (*p == '\0')
-			break;
+/* A step that is no index of an array is taken in each of its elements. */
+static int
+find_path(struct am_val v, const char *path, struct found *f)
+{
+	size_t len = strcspn(path, ".");
+	struct mp c = mp_of(v);
+	struct am_val part;
+	uint32_t n = 0;
+
+	if (path_step(v, path, len, &part) == 0) {
+		if (path[len] == '.')
+			return find_path(part, path + len + 1, f);
+		am_put_val(&f->values, part);
+		f->n++;
+		return 0;
 	}
-	*ret = v;
+	if (mp_get_array(&c, &n) < 0)
+		return -ENOENT;
+	f->each = true;
+	for (uint32_t i = 0; i < n; i++)
+		if (mp_get_val(&c, &part) < 0 || find_path(part, path, f) < 0)
+			return -ENOENT;
 	return 0;
 }
 
@@ -155,30 +171,34 @@ put_field(struct out *o, struct am_val v)
 	buf_puts(&o->buf, "\n");
 }
 
-/* The field of plain; of an array the field of each element. */
+/* One document with --json, else a line each. */
+static void
+put_found(struct out *o, const struct found *f)
+{
+	am_cleanup(buf_donep) struct am_buf all = AM_BUF_INIT;
+	struct mp c = mp_of(am_buf_val(&f->values));
+	struct am_val v;
+
+	if (f->each && o->format == OUT_JSON) {
+		am_put_array(&all, f->n);
+		buf_append(&all, f->values.data, f->values.len);
+		put_field(o, am_buf_val(&all));
+		return;
+	}
+	for (size_t i = 0; i < f->n && mp_get_val(&c, &v) == 0; i++)
+		put_field(o, v);
+}
+
 static int
 print_field(struct out *o, struct am_val plain)
 {
-	struct mp c = mp_of(plain);
-	struct am_val v;
-	uint32_t n = 0;
+	struct found f = { .values = AM_BUF_INIT };
+	int rc = find_path(plain, o->field, &f) < 0 ? EX_MISSING : 0;
 
-	if (out_path(plain, o->field, &v) == 0) {
-		if (!o->quiet)
-			put_field(o, v);
-		return 0;
-	}
-	if (mp_get_array(&c, &n) < 0)
-		return EX_MISSING;
-	for (uint32_t i = 0; i < n; i++) {
-		struct am_val e;
-
-		if (mp_get_val(&c, &e) < 0 || out_path(e, o->field, &v) < 0)
-			return EX_MISSING;
-		if (!o->quiet)
-			put_field(o, v);
-	}
-	return 0;
+	if (rc == 0 && !o->quiet)
+		put_found(o, &f);
+	am_buf_done(&f.values);
+	return rc;
 }
 
 int

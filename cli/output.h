@@ -82,7 +82,5 @@ int out_flush(struct out *o);
 void out_put(struct am_buf *b, struct am_val v, bool bare);
 /* "1h2m", "4.2s". */
 void out_put_time(struct am_buf *b, double seconds);
-/* The part a.b.0 of v. -ENOENT. */
-int out_path(struct am_val v, const char *path, struct am_val *ret);
 
 #endif

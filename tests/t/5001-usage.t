@@ -28,6 +28,8 @@ ok "JSON by --args" amctl request --args '{"input":7}'
 out '"output":49'
 ok "--field" amctl request input:=7 --field output
 is "  only that" "$(cat "$T_OUT")" 49
+ok "--field of each, as one document" amctl inspect --super --json --field states.name
+is "  an array" "$(grep -c '^\["Exception",.*"Draining"\]$' "$T_OUT")" 1
 printf '%s\n' '{"input":1}' 'nope' '' '{"input":2}' >"$T_DIR/in"
 # shellcheck disable=SC2016
 exits 1 "a stream with bad lines" sh -c 'amctl stream --raw <"$1"' - "$T_DIR/in"

@@ -93,15 +93,40 @@ END_TEST
 
 START_TEST(a_field_of_an_array_is_one_of_each)
 {
-	struct am_buf b = AM_BUF_INIT;
-	struct am_val v = json("[{\"pid\":1},{\"pid\":2}]", &b);
-	struct out o;
+	static const struct {
+		const char *doc;
+		const char *field;
+		enum out_format format;
+		const char *want; /* NULL: there is none */
+	} cases[] = {
+		{ "[{\"pid\":1},{\"pid\":2}]", "pid", OUT_NDJSON, "1\n2\n" },
+		{ "[{\"pid\":1},{\"pid\":2}]", "pid", OUT_TABLE, "1\n2\n" },
+		/* One document, however many there are. */
+		{ "[{\"pid\":1},{\"pid\":2}]", "pid", OUT_JSON, "[1,2]\n" },
+		{ "[{\"pid\":1}]", "pid", OUT_JSON, "[1]\n" },
+		{ "[]", "pid", OUT_JSON, "[]\n" },
+		{ "[]", "pid", OUT_TABLE, "" },
+		{ "[{\"pid\":1},{\"pid\":2}]", "1.pid", OUT_JSON, "2\n" },
+		{ "[{\"pid\":1},{}]", "pid", OUT_TABLE, NULL },
+		{ "{\"s\":[{\"n\":\"A\"},{\"n\":\"B\"}]}", "s.n", OUT_TABLE,
+		    "A\nB\n" },
+		{ "{\"s\":[{\"n\":\"A\"},{\"n\":\"B\"}]}", "s.n", OUT_JSON,
+		    "[\"A\",\"B\"]\n" },
+	};
 
-	out_init(&o, OUT_NDJSON, "pid", false);
-	ck_assert_int_eq(out_doc(&o, v, v, &view), 0);
-	ck_assert_str_eq(buf_text(&o.buf), "1\n2\n");
-	out_done(&o);
-	am_buf_done(&b);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct am_buf b = AM_BUF_INIT;
+		struct am_val v = json(cases[i].doc, &b);
+		const char *want = cases[i].want;
+		struct out o;
+
+		out_init(&o, cases[i].format, cases[i].field, false);
+		ck_assert_int_eq(out_doc(&o, v, v, &view),
+		    want == NULL ? EX_MISSING : 0);
+		ck_assert_str_eq(buf_text(&o.buf), want == NULL ? "" : want);
+		out_done(&o);
+		am_buf_done(&b);
+	}
 }
 END_TEST
 
