@@ -137,7 +137,7 @@ print_part(struct work *w, const struct arpc_payload *p)
 		return;
 	am_put_map(&b, 2);
 	am_put_str(&b, "status");
-	am_put_str(&b, p->kind == ARPC_P_CHUNK ? "chunk" : "progress");
+	am_put_str(&b, arpc_payload_kind_name(p->kind));
 	am_put_str(&b, "payload");
 	am_put_val(&b, p->data);
 	(void)out_item(o, am_buf_val(&b), p->data);
@@ -329,6 +329,23 @@ judge(struct work *w, int rc)
 	return EX_OK;
 }
 
+/* Sent, and no more is known of it: for people that is nothing to print. */
+static int
+work_notify(struct work *w)
+{
+	const struct work_conf *conf = w->conf;
+	am_cleanup(buf_donep) struct am_buf b = AM_BUF_INIT;
+	struct out *o = &w->cli->out;
+
+	(void)netmach_mutate(w->s->nm, conf->op, conf->states, conf->n_states,
+	    conf->args, -1, NULL, NULL);
+	if (o->ops != &out_json_ops)
+		return EX_OK;
+	verdict_set(&w->verdict, EX_OK, "ok", "", "");
+	put_doc(w, &b);
+	return cli_print(w->cli, am_buf_val(&b), AM_NONE, NULL);
+}
+
 static int64_t
 deadline(const struct cli *c)
 {
@@ -348,12 +365,10 @@ work_do(struct cli *c, struct session *s, const struct work_conf *conf)
 
 	if (take_ticks(&w) < 0)
 		return cli_fail(c, EX_FAILED, "internal", "no memory");
-	if (conf->wait == WORK_NONE) {
-		(void)netmach_mutate(s->nm, conf->op, conf->states,
-		    conf->n_states, conf->args, -1, NULL, NULL);
-		return EX_OK;
-	}
-	s->on_payload = on_payload;
+	if (conf->wait == WORK_NONE)
+		return work_notify(&w);
+	/* A result that nobody waits for stays in the worker's outbox. */
+	s->on_payload = conf->wait == WORK_RESULT ? on_payload : NULL;
 	s->arg = &w;
 	rc = session_send(s, conf->op, conf->states, conf->n_states, conf->args,
 	    conf->is_request ? cli_left_ms(c) : -1);

@@ -22,7 +22,7 @@ bool verdict_of_reply(const struct netmach_reply *r, struct verdict *ret);
 enum work_wait {
 	WORK_RESULT, /* of a request; of other states as done */
 	WORK_DONE,   /* the mutation */
-	WORK_NONE,   /* nothing: it is a notification */
+	WORK_NONE,   /* nothing: it is a notification, its outcome null */
 };
 
 struct work_conf {

@@ -30,6 +30,15 @@ ok "--field" amctl request input:=7 --field output
 is "  only that" "$(cat "$T_OUT")" 49
 ok "--field of each, as one document" amctl inspect --super --json --field states.name
 is "  an array" "$(grep -c '^\["Exception",.*"Draining"\]$' "$T_OUT")" 1
+ok "request-worker" amctl request-worker
+ok "--wait done is about the mutation" amctl add WorkRequested input:=3 --wait done
+is "  and says just that" "$(cat "$T_OUT")" executed
+ok "--wait none --json is a document, too" amctl add WorkRequested input:=3 --wait none --json
+out '"result":null'
+ok "both results are done" amctl when-time ClientSendPayload=4 -t 10s
+ok "they wait in the outbox" amctl payloads --field data.output
+is "  both" "$(tr '\n' ' ' <"$T_OUT")" "9 9 "
+ok "release" amctl release
 printf '%s\n' '{"input":1}' 'nope' '' '{"input":2}' >"$T_DIR/in"
 # shellcheck disable=SC2016
 exits 1 "a stream with bad lines" sh -c 'amctl stream --raw <"$1"' - "$T_DIR/in"
