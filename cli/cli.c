@@ -18,6 +18,13 @@ cli_loop(struct cli *c)
 	return c->loop;
 }
 
+bool
+cli_is_unbounded(const struct cli *c)
+{
+	return c->cmd != NULL &&
+	    ((c->cmd->flags & CMD_NO_TIMEOUT) != 0 || cli_has(c, OPT_FOLLOW));
+}
+
 int64_t
 cli_timeout_ms(const struct cli *c)
 {
@@ -25,8 +32,7 @@ cli_timeout_ms(const struct cli *c)
 
 	if (cli_has(c, OPT_TIMEOUT))
 		ms = c->opts.num[OPT_TIMEOUT];
-	else if ((c->cmd->flags & CMD_NO_TIMEOUT) != 0 ||
-	    cli_has(c, OPT_FOLLOW))
+	else if (cli_is_unbounded(c))
 		ms = DUR_INF;
 	return ms == DUR_INF ? -1 : ms;
 }

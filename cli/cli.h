@@ -22,6 +22,7 @@ enum opt_kind {
 	OPT_TEXT,
 	OPT_DURATION, /* num: milliseconds, DUR_INF: inf */
 	OPT_COUNT,    /* num: 1 or more */
+	OPT_WHOLE,    /* num: 0 or more */
 	OPT_NUMBER,   /* num: any integer of 32 bits */
 };
 
@@ -56,7 +57,7 @@ struct cmd {
 };
 /* The options end at the first word that is none: the rest is a command. */
 #define CMD_STOP (UINT64_C(1) << 63)
-/* Without -t there is no timeout. */
+/* Without -t there is no timeout: see cli_is_unbounded(). */
 #define CMD_NO_TIMEOUT (UINT64_C(1) << 62)
 
 extern const struct cmd cmds[];
@@ -90,6 +91,8 @@ cli_has(const struct cli *c, enum opt_id id)
 	return c->opts.text[id] != NULL;
 }
 
+/* Has it a timeout only if -t gives one? */
+bool cli_is_unbounded(const struct cli *c);
 /* The command's timeout in ms from the start: -1 none, 0 do not wait. */
 int64_t cli_timeout_ms(const struct cli *c);
 /* What is left of it, at least 0; -1: no bound. */

@@ -160,9 +160,10 @@ follow(struct cli *c, struct attach *a, uint64_t since)
 		if (rc != EX_OK)
 			return rc;
 		/* Each payload is a tick of ClientSendPayload. */
-		rc = session_wait_update(&a->s, updates, c->deadline_ns);
+		rc = session_wait_update(&a->s, updates, cli_wait_deadline(c));
 		if (rc == -ETIMEDOUT)
-			return EX_TIMEOUT;
+			return cli_fail(c, EX_TIMEOUT, "timeout",
+			    "the time to follow is over");
 		if (rc < 0)
 			return attach_fail(c, a, rc);
 	}

@@ -19,6 +19,15 @@ const struct opt opts_table[OPT__COUNT] = {
 
 static const char flag_given[] = "";
 
+static const struct {
+	int64_t min;
+	const char *which;
+} numbers[] = {
+	[OPT_COUNT] = { 1, " of 1 or more" },
+	[OPT_WHOLE] = { 0, " of 0 or more" },
+	[OPT_NUMBER] = { INT32_MIN, "" },
+};
+
 /* Checks the value and keeps it. */
 static int
 opt_take(struct cli *c, enum opt_id id, const char *text)
@@ -39,15 +48,15 @@ opt_take(struct cli *c, enum opt_id id, const char *text)
 			    o->name, text);
 		break;
 	case OPT_COUNT:
+	case OPT_WHOLE:
 	case OPT_NUMBER:
 		errno = 0;
 		n = strtoll(text, &end, 10);
 		if (errno != 0 || end == text || *end != '\0' ||
-		    n > INT32_MAX || n < INT32_MIN ||
-		    (o->kind == OPT_COUNT && n < (id == OPT_SINCE ? 0 : 1)))
+		    n > INT32_MAX || n < numbers[o->kind].min)
 			return cli_fail(c, EX_USAGE, "usage",
 			    "--%s: \"%s\" is not a number%s", o->name, text,
-			    o->kind == OPT_COUNT ? " of 1 or more" : "");
+			    numbers[o->kind].which);
 		break;
 	}
 	c->opts.text[id] = text;
@@ -202,8 +211,7 @@ take_environment(struct cli *c)
 			continue;
 		if (target && (id == OPT_SOCKET || id == OPT_INSTANCE))
 			continue;
-		if (id == OPT_TIMEOUT && c->cmd != NULL &&
-		    (c->cmd->flags & CMD_NO_TIMEOUT) != 0)
+		if (id == OPT_TIMEOUT && cli_is_unbounded(c))
 			continue;
 		rc = opt_take(c, id, value);
 		if (rc != EX_OK)

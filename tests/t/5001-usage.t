@@ -38,6 +38,10 @@ out '"result":null'
 ok "both results are done" amctl when-time ClientSendPayload=4 -t 10s
 ok "they wait in the outbox" amctl payloads --field data.output
 is "  both" "$(tr '\n' ' ' <"$T_OUT")" "9 9 "
+exits 124 "--follow has no timeout but -t" env AMCTL_TIMEOUT=bad amctl payloads --follow -t 10ms
+err "over"
+exits 2 "a bad number" amctl payloads --since -1
+err "0 or more"
 ok "release" amctl release
 printf '%s\n' '{"input":1}' 'nope' '' '{"input":2}' >"$T_DIR/in"
 # shellcheck disable=SC2016
