@@ -268,8 +268,13 @@ cmd_run(struct cli *c)
 		.pidfd = -1,
 		.sigfd = -1,
 	};
-	int rc = get_lease(c, &r);
+	int rc;
 
+	if (c->lease_by_option)
+		return cli_fail(c, EX_USAGE, "usage",
+		    "-l makes no sense here: run takes a lease of its own, and "
+		    "CMD finds its name in AMCTL_LEASE");
+	rc = get_lease(c, &r);
 	if (rc != EX_OK)
 		return rc;
 	r.wrk.on_down = on_worker_down;

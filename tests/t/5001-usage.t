@@ -43,6 +43,8 @@ err "over"
 exits 2 "a bad number" amctl payloads --since -1
 err "0 or more"
 ok "release" amctl release
+exits 2 "run has a lease of its own" amctl run -l mine -- true
+err "AMCTL_LEASE"
 printf '%s\n' '{"input":1}' 'nope' '' '{"input":2}' >"$T_DIR/in"
 # shellcheck disable=SC2016
 exits 1 "a stream with bad lines" sh -c 'amctl stream --raw <"$1"' - "$T_DIR/in"
