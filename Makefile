@@ -233,7 +233,7 @@ define places
 755 $(workerdir) $(wildcard examples/*.py examples/*.sh) $(filter %/square,$(examples))
 644 $(libdir) $(lib) $(so)
 644 $(libdir)/pkgconfig $(filter %.pc,$(generated))
-644 $(includedir) lib/amnode.h
+644 $(includedir) lib/amnode.h lib/amnode_help.h
 644 $(includedir)/amnode proto/schema.h proto/value.h $(wildcard proto/*.tbl.h)
 644 $(docdir) lib/machine/semantics.md proto/arpc.md proto/flows.md
 644 $(mandir)/man1 $(wildcard man/*.1)

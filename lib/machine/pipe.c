@@ -1,0 +1,195 @@
+#include "lib/amnode_help.h"
+
+#include <stdlib.h>
+
+#include "lib/machine/mlog.h"
+
+struct am_pipe {
+	struct am_pipe *next; /* owned */
+	struct am_machine *from, *to;
+	am_id state;
+	am_id active;
+	am_id inactive;
+	bool is_err;
+	bool over; /* one of the machines is gone */
+	am_sub tick, from_gone, to_gone;
+};
+
+/* ---- what it does ---- */
+
+/* The pipe may be freed by what this causes. */
+static void
+pass_error(const struct am_pipe *p)
+{
+	struct am_machine *to = p->to;
+	const am_id called[] = { p->active, to->schema->exception };
+	struct am_buf args = AM_BUF_INIT;
+
+	am_put_map(&args, 1);
+	am_put_str(&args, "err");
+	am_put_str(&args, am_last_error(p->from));
+	(void)am_add(to, called, 2, am_buf_val(&args));
+	am_buf_done(&args);
+}
+
+static void
+pass(const struct am_pipe *p)
+{
+	bool active = am_is1(p->from, p->state);
+
+	if (p->is_err) {
+		if (active)
+			pass_error(p);
+	} else if (active) {
+		(void)am_add1(p->to, p->active, AM_NONE);
+	} else if (p->inactive == p->active) {
+		(void)am_remove1(p->to, p->active, AM_NONE);
+	} else {
+		(void)am_add1(p->to, p->inactive, AM_NONE);
+	}
+}
+
+static void
+on_tick(struct am_machine *m, void *arg)
+{
+	struct am_pipe *p = arg;
+
+	p->tick = am_when_ticks(m, p->state, 1, on_tick, p);
+	pass(p);
+}
+
+/* ---- its end ---- */
+
+static void
+cut(struct am_pipe *p)
+{
+	if (p->over)
+		return;
+	p->over = true;
+	am_sub_cancel(p->from, p->tick);
+	am_sub_cancel(p->from, p->from_gone);
+	am_sub_cancel(p->to, p->to_gone);
+}
+
+static void
+on_gone(struct am_machine *m, void *arg)
+{
+	struct am_pipe *p = arg;
+	struct am_machine *other = m == p->from ? p->to : p->from;
+
+	cut(p);
+	if (other != m && other->logger != NULL)
+		mlog_line(other, AM_LOG_OPS, "[pipe:gc] %s", m->id);
+}
+
+struct am_pipe *
+am_pipe_free(struct am_pipe *p)
+{
+	while (p != NULL) {
+		struct am_pipe *next = p->next;
+
+		cut(p);
+		free(p);
+		p = next;
+	}
+	return NULL;
+}
+
+/* ---- its beginning ---- */
+
+static void
+log_way(const struct am_pipe *p, const char *op, am_id in)
+{
+	if (p->from->logger != NULL)
+		mlog_line(p->from, AM_LOG_OPS, "[pipe-out:%s] %s to %s", op,
+		    p->from->schema->row[p->state].name, p->to->id);
+	if (p->to->logger != NULL)
+		mlog_line(p->to, AM_LOG_OPS, "[pipe-in:%s] %s from %s", op,
+		    p->to->schema->row[in].name, p->from->id);
+}
+
+static struct am_pipe *
+pipe_begin(const struct am_pipe *conf)
+{
+	struct am_pipe *p = malloc(sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	*p = *conf;
+	p->tick = am_when_ticks(p->from, p->state, 1, on_tick, p);
+	p->from_gone = am_when_disposed(p->from, on_gone, p);
+	p->to_gone = am_when_disposed(p->to, on_gone, p);
+	if (p->tick == AM_SUB_FAILED || p->from_gone == AM_SUB_FAILED ||
+	    p->to_gone == AM_SUB_FAILED)
+		return am_pipe_free(p);
+	log_way(p, "add", p->active);
+	if (!p->is_err)
+		log_way(p, p->inactive == p->active ? "remove" : "add",
+		    p->inactive);
+	if (am_is1(p->from, p->state))
+		pass(p);
+	return p;
+}
+
+struct am_pipe *
+am_pipe_new(struct am_machine *from, am_id state, struct am_machine *to,
+    am_id active, am_id inactive)
+{
+	return pipe_begin(&(struct am_pipe){
+	    .from = from,
+	    .to = to,
+	    .state = state,
+	    .active = active,
+	    .inactive = inactive,
+	});
+}
+
+struct am_pipe *
+am_pipe_err(struct am_machine *from, struct am_machine *to, am_id err)
+{
+	return pipe_begin(&(struct am_pipe){
+	    .from = from,
+	    .to = to,
+	    .state = from->schema->exception,
+	    .active = err,
+	    .inactive = err,
+	    .is_err = true,
+	});
+}
+
+static struct am_pipe *
+pipe_named(struct am_machine *from, const char *name, struct am_machine *to,
+    am_id active, am_id inactive)
+{
+	int id = am_schema_id(from->schema, name, strlen(name));
+
+	return id < 0 ? NULL
+		      : am_pipe_new(from, (am_id)id, to, active, inactive);
+}
+
+struct am_pipe *
+am_pipe_ready(struct am_machine *from, struct am_machine *to, am_id active,
+    am_id inactive)
+{
+	return pipe_named(from, "Ready", to, active, inactive);
+}
+
+struct am_pipe *
+am_pipe_connected(struct am_machine *from, struct am_machine *to,
+    const am_id states[4])
+{
+	static const char *const name[] = { "Disconnected", "Connecting",
+		"Connected", "Disconnecting" };
+	struct am_pipe *all = NULL;
+
+	for (int i = 0; i < 4; i++) {
+		struct am_pipe *p = pipe_named(from, name[i], to, states[i],
+		    states[i]);
+
+		if (p == NULL)
+			return am_pipe_free(all);
+		p->next = all;
+		all = p;
+	}
+	return all;
+}
