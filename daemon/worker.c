@@ -448,6 +448,17 @@ worker_on_gone(struct worker *w, const char *why)
 	(void)am_timer_start(&w->timer, 500);
 }
 
+/* 126 and 127 as amnode-exec and sh mean them. */
+static const char *
+exit_means(const char *how)
+{
+	if (strcmp(how, "status=126") == 0)
+		return "its program cannot be executed";
+	if (strcmp(how, "status=127") == 0)
+		return "its program was not found";
+	return "what it printed is in the log";
+}
+
 void
 worker_on_exit(struct worker *w, const char *how)
 {
@@ -467,7 +478,8 @@ worker_on_exit(struct worker *w, const char *how)
 	if (!was_ready && started && w->ready_ns == 0 &&
 	    !super_is(s, Sup_Draining)) {
 		(void)snprintf(w->fault, sizeof(w->fault),
-		    "exited before it was ready, %s", how);
+		    "exited before it was ready, %s: %s", how,
+		    exit_means(how));
 		start_failed(w);
 	} else if (w->ready_ns != 0 && w->wanted &&
 	    !super_is(s, Sup_Draining)) {

@@ -35,8 +35,18 @@ broken "Permission denied"
 stop
 none_left
 
+start Pool.Min=1 Pool.Warm=0 "Worker.Exec=$EXEC -- $prog.plain"
+broken "its program cannot be executed"
+stop
+none_left
+
+start Pool.Min=1 Pool.Warm=0 "Worker.Exec=$EXEC -- $prog.missing"
+broken "its program was not found"
+stop
+none_left
+
 start Pool.Min=1 Pool.Warm=0 "Worker.Exec=$(bad exit-at-once)"
-broken "exit"
+broken "what it printed is in the log"
 stop
 none_left
 
