@@ -40,19 +40,6 @@ stream_done(struct stream *s)
 
 /* ---- what the worker says ---- */
 
-static struct slot *
-slot_of(struct stream *s, uint32_t id)
-{
-	for (size_t i = 0; i < s->window; i++) {
-		struct slot *slot = &s->slot[i];
-
-		if (slot->used && slot->sent && !slot->is_final &&
-		    slot->id == id)
-			return slot;
-	}
-	return NULL;
-}
-
 /* A request missed its deadline. If its program does not stop, the worker is
  * about to be killed, and what is sent to it now would be lost with it. */
 static void
@@ -78,18 +65,34 @@ is_held(struct stream *s)
 	return false;
 }
 
+/* The outcome of what is in flight is known to nobody. */
+static struct verdict
+gone(const char *why)
+{
+	struct verdict v = { .exit = EX_UNKNOWN,
+		.status = "unknown",
+		.code = "unknown" };
+
+	(void)snprintf(v.message, sizeof(v.message),
+	    "the worker is gone: %.400s", why);
+	return v;
+}
+
 static void
 on_reply(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
     void *arg)
 {
 	struct stream *s = (struct stream *)arg;
-	struct slot *slot = slot_of(s, id);
+	struct slot *slot = stream_slot(s, id);
 	struct verdict v;
 
 	(void)nm;
 	if (slot == NULL)
 		return;
-	if (verdict_of_reply(r, &v)) {
+	if (r->status == NETMACH_LOST) {
+		v = gone(r->text);
+		stream_finish(s, slot, &v, AM_NONE);
+	} else if (verdict_of_reply(r, &v)) {
 		stream_finish(s, slot, &v, AM_NONE);
 	} else if (!slot->is_request) {
 		v = (struct verdict){ .exit = EX_OK, .status = "ok" };
@@ -101,7 +104,7 @@ static void
 on_payload(struct session *session, const struct arpc_payload *p, void *arg)
 {
 	struct stream *s = (struct stream *)arg;
-	struct slot *slot = p->req == 0 ? NULL : slot_of(s, p->req);
+	struct slot *slot = p->req == 0 ? NULL : stream_slot(s, p->req);
 	struct verdict v;
 
 	(void)session;
@@ -120,29 +123,13 @@ on_payload(struct session *session, const struct arpc_payload *p, void *arg)
 	}
 }
 
-/* All that is in flight has an outcome that nobody knows. */
-static void
-end_all(struct stream *s, const struct verdict *v, bool sent)
-{
-	for (size_t i = 0; i < s->window; i++) {
-		struct slot *slot = &s->slot[i];
-
-		if (slot->used && !slot->is_final && slot->sent == sent)
-			stream_finish(s, slot, v, AM_NONE);
-	}
-}
-
 static void
 on_down(struct session *session, void *arg)
 {
 	struct stream *s = (struct stream *)arg;
-	struct verdict v = { .exit = EX_UNKNOWN,
-		.status = "unknown",
-		.code = "unknown" };
+	struct verdict v = gone(session->why);
 
-	(void)snprintf(v.message, sizeof(v.message),
-	    "the worker is gone: %.400s", session->why);
-	end_all(s, &v, true);
+	stream_end_all(s, &v, true);
 }
 
 static void
@@ -197,7 +184,7 @@ is_behind(const struct stream *s)
 }
 
 static void
-send_all(struct stream *s)
+sstream_end_all(struct stream *s)
 {
 	if (is_held(s))
 		return;
@@ -240,8 +227,7 @@ end_late(struct stream *s, int64_t now)
 	for (size_t i = 0; i < s->window; i++) {
 		struct slot *slot = &s->slot[i];
 
-		if (!slot->used || !slot->sent || slot->is_final ||
-		    slot->deadline_ns > now)
+		if (!slot_in_flight(slot) || slot->deadline_ns > now)
 			continue;
 		cancel(s, slot, "timeout");
 		hold(s);
@@ -258,8 +244,7 @@ wait_ms(const struct stream *s)
 	for (size_t i = 0; i < s->window; i++) {
 		const struct slot *slot = &s->slot[i];
 
-		if (slot->used && slot->sent && !slot->is_final &&
-		    slot->deadline_ns < first)
+		if (slot_in_flight(slot) && slot->deadline_ns < first)
 			first = slot->deadline_ns;
 	}
 	if (first == INT64_MAX)
@@ -333,16 +318,7 @@ reopen(struct stream *s)
 		s->fatal = s->cli->interrupted ? 0 : rc;
 	}
 	v.exit = EX_FAILED;
-	end_all(s, &v, false);
-}
-
-static bool
-in_flight(const struct stream *s)
-{
-	for (size_t i = 0; i < s->window; i++)
-		if (s->slot[i].used && s->slot[i].sent && !s->slot[i].is_final)
-			return true;
-	return false;
+	stream_end_all(s, &v, false);
 }
 
 /* It went on too long after a deadline: it is replaced, and the next lines go
@@ -351,7 +327,7 @@ static void
 leave_stuck(struct stream *s)
 {
 	if (s->hold_ns == 0 || clock_ns() < s->hold_ns || s->is_named ||
-	    !is_working(s) || in_flight(s))
+	    !is_working(s) || stream_in_flight(s))
 		return;
 	s->hold_ns = 0;
 	if (s->sup.up)
@@ -401,7 +377,7 @@ read_lines(struct stream *s)
 			return 0;
 		}
 		stream_take(s, kind, line, len);
-		send_all(s);
+		sstream_end_all(s);
 		/* Bad lines only: what they say has to go out, too. */
 		if (lines_out_len(&s->out) >= OUT_HIGH &&
 		    (rc = lines_flush(&s->out)) < 0)
@@ -421,7 +397,7 @@ turn(struct stream *s)
 	if (s->at.s.down && !s->stop &&
 	    (s->is_named || !s->eof || s->n_used > 0))
 		reopen(s);
-	send_all(s);
+	sstream_end_all(s);
 	rc = read_lines(s);
 	if (rc == 0)
 		rc = lines_flush(&s->out);
@@ -451,14 +427,14 @@ wind_up(struct stream *s)
 		.message = "interrupted before it was sent" };
 
 	s->cli->interrupted = false;
-	end_all(s, &canceled, false);
+	stream_end_all(s, &canceled, false);
 	for (size_t i = 0; i < s->window; i++)
-		if (s->slot[i].used && !s->slot[i].is_final)
+		if (slot_in_flight(&s->slot[i]))
 			cancel(s, &s->slot[i], "interrupted");
 	while (s->n_used > 0 && s->n_signals < 2 && clock_ns() < until)
 		(void)am_loop_step(s->cli->loop,
 		    (int)((until - clock_ns()) / NS_PER_MS) + 1);
-	end_all(s, &unknown, true);
+	stream_end_all(s, &unknown, true);
 	s->cli->interrupted = false;
 }
 

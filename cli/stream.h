@@ -23,6 +23,13 @@ struct slot {
 	struct am_buf text;  /* --ordered: lines that wait for their turn */
 };
 
+/* Sent, and not answered. */
+static inline bool
+slot_in_flight(const struct slot *slot)
+{
+	return slot->used && slot->sent && !slot->is_final;
+}
+
 struct stream {
 	struct cli *cli;
 	bool is_named;
@@ -59,6 +66,12 @@ void stream_take(struct stream *s, enum line_kind kind, const char *line,
     size_t len);
 /* Is there a slot for one more line? */
 bool stream_has_room(const struct stream *s);
+/* Is the answer to any line still to come? */
+bool stream_in_flight(const struct stream *s);
+/* The line whose mutation has this id, if it is in flight; NULL. */
+struct slot *stream_slot(struct stream *s, uint32_t id);
+/* Ends all lines that are in flight, or else all that were not sent yet. */
+void stream_end_all(struct stream *s, const struct verdict *v, bool sent);
 /* The states of the line: -errno with a message, else how many. */
 int slot_states(const struct stream *s, const struct slot *slot, am_id *ids,
     struct am_error *err);

@@ -22,6 +22,38 @@ stream_has_room(const struct stream *s)
 	return s->n_used < s->window;
 }
 
+bool
+stream_in_flight(const struct stream *s)
+{
+	for (size_t i = 0; i < s->window; i++)
+		if (slot_in_flight(&s->slot[i]))
+			return true;
+	return false;
+}
+
+struct slot *
+stream_slot(struct stream *s, uint32_t id)
+{
+	for (size_t i = 0; i < s->window; i++) {
+		struct slot *slot = &s->slot[i];
+
+		if (slot_in_flight(slot) && slot->id == id)
+			return slot;
+	}
+	return NULL;
+}
+
+void
+stream_end_all(struct stream *s, const struct verdict *v, bool sent)
+{
+	for (size_t i = 0; i < s->window; i++) {
+		struct slot *slot = &s->slot[i];
+
+		if (slot->used && !slot->is_final && slot->sent == sent)
+			stream_finish(s, slot, v, AM_NONE);
+	}
+}
+
 static struct slot *
 slot_new(struct stream *s)
 {
