@@ -2,6 +2,7 @@
  * and request. */
 #include "cli/cmds.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "cli/args.h"
@@ -35,36 +36,6 @@ wait_of(const struct cli *c, const char **ret_state)
 	return WORK_DONE;
 }
 
-struct state_wait {
-	const struct session *s;
-	am_id state;
-	uint64_t since;
-};
-
-/* Active now, or was in between. */
-static bool
-is_reached(void *arg)
-{
-	const struct state_wait *w = (const struct state_wait *)arg;
-	const struct am_machine *m = session_mirror(w->s);
-
-	return w->s->down || am_is1(m, w->state) ||
-	    am_tick(m, w->state) > w->since;
-}
-
-static int
-wait_state(struct cli *c, struct attach *a, am_id state, uint64_t since)
-{
-	struct state_wait w = { &a->s, state, since };
-	int rc = session_until(c, is_reached, &w, cli_wait_deadline(c));
-
-	if (rc < 0)
-		return cli_fail(c, EX_TIMEOUT, "timeout",
-		    "state \"%s\" did not come in time",
-		    c->opts.text[OPT_WAIT]);
-	return a->s.down ? attach_lost(c, a, false) : EX_OK;
-}
-
 static bool
 has_state(const am_id *states, size_t n, am_id state)
 {
@@ -81,24 +52,20 @@ mutate_on(struct cli *c, struct attach *a, struct work_conf *conf,
 	const struct am_schema *schema = am_machine_schema(
 	    session_mirror(&a->s));
 	am_id ids[AM_STATES_MAX];
-	am_id until = 0;
-	uint64_t since = 0;
 	int rc = names_resolve(c, schema, c->argv, n_states, ids);
 
 	if (rc == EX_OK && until_name != NULL)
-		rc = names_one(c, schema, until_name, &until);
+		rc = names_one(c, schema, until_name, &conf->until);
 	if (rc != EX_OK)
 		return rc;
 	conf->states = ids;
 	conf->n_states = n_states;
 	conf->is_request = !a->super && conf->op == AM_ADD &&
 	    has_state(ids, n_states, Wrk_WorkRequested);
-	since = am_tick(session_mirror(&a->s), until);
+	conf->until_name = until_name;
 	rc = work_do(c, &a->s, conf);
-	if (rc == EX_UNKNOWN)
-		return attach_lost(c, a, true);
-	if (rc == EX_OK && until_name != NULL)
-		rc = wait_state(c, a, until, since);
+	if (rc == EX_UNKNOWN || rc == -ECONNRESET)
+		return attach_lost(c, a, rc == EX_UNKNOWN);
 	return rc;
 }
 

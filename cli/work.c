@@ -329,6 +329,35 @@ judge(struct work *w, int rc)
 	return EX_OK;
 }
 
+/* Active now, or was in between. */
+static bool
+is_reached(void *arg)
+{
+	const struct work *w = (const struct work *)arg;
+	const struct am_machine *m = session_mirror(w->s);
+	am_id state = w->conf->until;
+
+	return w->s->down || am_is1(m, state) ||
+	    am_tick(m, state) > w->before[state];
+}
+
+/* For the state that the mutation shall bring. 0, also if the verdict says that
+ * it did not come; -ECONNRESET. */
+static int
+wait_state(struct work *w)
+{
+	struct cli *c = w->cli;
+	struct verdict *v = &w->verdict;
+	int rc = session_until(c, is_reached, w, cli_wait_deadline(c));
+
+	if (rc == 0)
+		return w->s->down ? -ECONNRESET : 0;
+	verdict_set(v, EX_TIMEOUT, "timeout", "timeout", "");
+	(void)snprintf(v->message, sizeof(v->message),
+	    "state \"%.128s\" did not come in time", w->conf->until_name);
+	return 0;
+}
+
 /* Sent, and no more is known of it: for people that is nothing to print. */
 static int
 work_notify(struct work *w)
@@ -380,6 +409,9 @@ work_do(struct cli *c, struct session *s, const struct work_conf *conf)
 	w.result = result_word(&s->call);
 	if (judge(&w, rc) != EX_OK)
 		return EX_UNKNOWN;
+	if (conf->until_name != NULL && w.verdict.exit == EX_OK &&
+	    wait_state(&w) < 0)
+		return -ECONNRESET;
 	rc = print(&w);
 	/* Only what was written is acknowledged. */
 	if (w.is_final && out_flush(&c->out) == 0 && !s->down)

@@ -32,10 +32,14 @@ struct work_conf {
 	struct am_val args; /* borrowed */
 	enum work_wait wait;
 	bool is_request; /* WorkRequested of a worker is among the states */
+	/* Then a state is waited for; NULL: none is. */
+	const char *until_name;
+	am_id until;
 };
 
-/* Does it, prints it. EX_OK or a code after a message; EX_UNKNOWN without a
- * message if the connection was lost: the caller knows more. */
+/* Does it, prints it. EX_OK or a code after a message. Without a message if the
+ * connection was lost, as the caller knows more: EX_UNKNOWN, or -ECONNRESET
+ * after the mutation. */
 int work_do(struct cli *c, struct session *s, const struct work_conf *conf);
 
 #endif

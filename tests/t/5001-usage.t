@@ -42,6 +42,10 @@ exits 124 "--follow has no timeout but -t" env AMCTL_TIMEOUT=bad amctl payloads 
 err "over"
 exits 2 "a bad number" amctl payloads --since -1
 err "0 or more"
+exits 124 "--wait STATE that does not come" amctl add WorkRequested input:=3 --wait LeaseEnding -t 100ms --json
+out '"status":"timeout"'
+err "LeaseEnding"
+ok "--wait STATE that comes" amctl add WorkRequested input:=3 --wait Working
 ok "release" amctl release
 exits 2 "run has a lease of its own" amctl run -l mine -- true
 err "AMCTL_LEASE"
