@@ -72,18 +72,27 @@ children(void)
 	return list;
 }
 
+pid_t
+reap_next(char **list)
+{
+	char *end;
+	long pid = strtol(*list, &end, 10);
+
+	if (end == *list || *end != ' ' || pid <= 0)
+		return 0;
+	*list = end;
+	return (pid_t)pid;
+}
+
 void
 reap_strays(bool (*is_ours)(pid_t pid, void *arg), void *arg)
 {
 	am_cleanup(am_freep) char *list = children();
 	siginfo_t info;
-	char *end;
+	char *rest = list;
+	pid_t pid;
 
-	for (char *p = list; p != NULL; p = end) {
-		pid_t pid = (pid_t)strtol(p, &end, 10);
-
-		if (end == p || pid <= 0)
-			break;
+	while (list != NULL && (pid = reap_next(&rest)) > 0) {
 		if (is_ours(pid, arg))
 			continue;
 		/* Dead now, or SIGCHLD calls us again when it is. */

@@ -137,6 +137,20 @@ START_TEST(its_children_die_with_it)
 }
 END_TEST
 
+START_TEST(a_number_that_was_cut_is_nobody)
+{
+	char whole[] = "12 345 ", cut[] = "12 34";
+	char *p = whole;
+
+	ck_assert_int_eq(reap_next(&p), 12);
+	ck_assert_int_eq(reap_next(&p), 345);
+	ck_assert_int_eq(reap_next(&p), 0);
+	p = cut;
+	ck_assert_int_eq(reap_next(&p), 12);
+	ck_assert_int_eq(reap_next(&p), 0);
+}
+END_TEST
+
 static bool
 nobody(pid_t pid, void *arg)
 {
@@ -383,8 +397,8 @@ START_TEST(lines_are_logged_whole_and_split_when_too_long)
 END_TEST
 
 UNIT_MAIN("daemon processes", an_error_of_exec_is_returned,
-    it_has_its_own_group_and_five_descriptors, its_children_die_with_it,
-    what_left_the_group_is_killed_as_our_child,
+    it_has_its_own_group_and_five_descriptors, a_number_that_was_cut_is_nobody,
+    its_children_die_with_it, what_left_the_group_is_killed_as_our_child,
     private_variables_are_not_passed_on,
     a_second_one_is_refused_and_the_first_named,
     leavings_of_the_dead_go_those_of_the_living_stay,
