@@ -99,9 +99,10 @@ bind_unix(const struct world *world, const struct worker *w, const char *tail,
 static int
 bind_public(const struct world *world, struct worker *w, struct am_error *err)
 {
+	am_cleanup(am_closep) int fd = -1;
 	char text[160];
 	struct addr a;
-	int fd;
+	int r;
 
 	if (world->tcp_host[0] == '\0')
 		return bind_unix(world, w, "pub", 0660, w->address,
@@ -109,14 +110,16 @@ bind_public(const struct world *world, struct worker *w, struct am_error *err)
 	(void)snprintf(text, sizeof(text), "%s:0", world->tcp_host);
 	if (addr_parse(text, &a, err) < 0)
 		return -EINVAL;
-	fd = addr_listen(&a, 0);
-	if (fd < 0 || addr_of_fd(fd, &a) < 0)
+	r = fd = addr_listen(&a, 0);
+	if (r >= 0)
+		r = addr_of_fd(fd, &a);
+	if (r < 0) {
 		(void)snprintf(err->text, sizeof(err->text),
-		    "cannot listen on %s: %s", text,
-		    strerror(fd < 0 ? -fd : errno));
-	else
-		addr_format(&a, w->address, sizeof(w->address));
-	return fd;
+		    "cannot listen on %s: %s", text, strerror(-r));
+		return r;
+	}
+	addr_format(&a, w->address, sizeof(w->address));
+	return am_steal_fd(&fd);
 }
 
 static int
