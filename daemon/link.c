@@ -8,6 +8,7 @@
 #include "lib/base/log.h"
 #include "lib/rpc/addr.h"
 #include "lib/rpc/netmach.h"
+#include "proto/mp.h"
 #include "proto/worker.h"
 
 /* A worker's own table begins with ours, or its states mean something else. */
@@ -50,7 +51,19 @@ on_update(struct netmach *nm, void *arg)
 	worker_on_push(arg);
 }
 
-/* SuperSendPayload {name: Error, err, message, stuck}. */
+static bool
+is_error(struct am_val name)
+{
+	struct mp c = mp_of(name);
+	const char *s;
+	size_t len;
+
+	return mp_get_str(&c, &s, &len) == 0 && len == 5 &&
+	    memcmp(s, "Error", 5) == 0;
+}
+
+/* SuperSendPayload {name: Error, err, message, stuck}; a program may send others,
+ * which are not for us, and Lease tells of one that we know. */
 static void
 on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
 {
@@ -61,6 +74,8 @@ on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
 
 	if (p->seq != 0)
 		netmach_ack(nm, p->seq);
+	if (!is_error(p->name))
+		return;
 	(void)am_get_bool(p->data, "stuck", &stuck);
 	(void)am_get_text(p->data, "err", err, sizeof(err));
 	if (am_get_text(p->data, "message", text.text, sizeof(text.text)) ==
