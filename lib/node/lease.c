@@ -232,7 +232,9 @@ lease_watch(struct am_worker *w)
 		(void)am_timer_start(&w->lease_timer, ms_until(due));
 	else
 		am_timer_stop(&w->lease_timer);
-	if ((f & WATCH_START) != 0 && (f & (WATCH_SUPER | WATCH_LEASED)) == 0 &&
+	/* A lease that ends needs its program's help: it may never come. */
+	if ((f & WATCH_START) != 0 && (f & WATCH_SUPER) == 0 &&
+	    ((f & WATCH_LEASED) == 0 || (f & WATCH_ENDING) != 0) &&
 	    w->env.orphan_ttl_ms > 0)
 		(void)am_timer_start(&w->orphan_timer, w->env.orphan_ttl_ms);
 	else

@@ -759,6 +759,23 @@ START_TEST(orphan_leaves)
 }
 END_TEST
 
+START_TEST(orphan_leaves_though_its_program_hangs)
+{
+	struct world *w = world_new();
+
+	w->env.orphan_ttl_ms = 30;
+	w->manual_reset = true;
+	world_worker(w);
+	world_lease(w, "L1", 10, 0);
+	world_disconnect(w, &w->super);
+	world_until_true(w, w->n_resets == 1);
+	ck_assert(am_is1(w->w, Wrk_LeaseEnding));
+	world_until_true(w, w->stopped[0] != '\0');
+	ck_assert_str_eq(w->stopped, "orphaned");
+	world_free(w);
+}
+END_TEST
+
 START_TEST(new_supervisor_hears_of_the_lease)
 {
 	struct world *w = leased();
@@ -875,6 +892,7 @@ UNIT_MAIN("worker", schema_must_begin_with_the_base_rows,
     kept_program_is_not_told_to_forget, ttl_is_kept_without_a_supervisor,
     max_waits_for_the_request_that_runs,
     supervisor_is_who_counts_while_it_is_there, orphan_leaves,
-    new_supervisor_hears_of_the_lease, ready_later_waits_for_the_program,
+    orphan_leaves_though_its_program_hangs, new_supervisor_hears_of_the_lease,
+    ready_later_waits_for_the_program,
     healthcheck_ends_when_the_program_answers,
     healthcheck_is_answered_by_the_loop, info_tells_the_state_in_words)
