@@ -64,13 +64,15 @@ shall_ask(const struct worker *w, int64_t now_ns)
 	    now_ns - w->push_ns > silent_ms * NS_PER_MS;
 }
 
-/* A lease that is not in our table, of somebody else on the private socket, or a
- * kill that was not heard: as it is nobody would ever get the worker. */
+/* A lease that is not in our table, of somebody else on the private socket; a
+ * public address that is gone; a kill that was not heard: as it is nobody would
+ * ever get the worker. */
 static bool
 is_lost(const struct worker *w)
 {
 	return w->ready && w->lease == NULL && w->why[0] == '\0' &&
-	    (!w->wanted || worker_is(w, Wrk_Leased));
+	    (!w->wanted || worker_is(w, Wrk_Leased) ||
+		!worker_is(w, Wrk_RpcReady));
 }
 
 void

@@ -384,6 +384,10 @@ END_TEST
 
 START_TEST(draining_a_pool_whose_program_is_missing_ends)
 {
+	rig_end(w2);
+	rig_mirror_remove(w2, Wrk_PublicRpcReady);
+	health_beat(&r->super);
+	ck_assert_str_eq(w2->why, "unwanted");
 	struct rig *r = rig_new(2, 0, 2, NULL, 0);
 
 	r->spawn_error = -ENOENT;
