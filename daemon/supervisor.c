@@ -61,6 +61,7 @@ err_worker_state(struct am_event *ev)
 		if (am_get_text(ev->args, "err", err, sizeof(err)) < 0 ||
 		    strchr(err, ' ') != NULL)
 			(void)snprintf(err, sizeof(err), "errors");
+		w->faulty = true;
 		(void)worker_kill(w, err);
 	}
 	pool_available(s);

@@ -481,7 +481,7 @@ worker_on_exit(struct worker *w, const char *how)
 		    "exited before it was ready, %s: %s", how,
 		    exit_means(how));
 		start_failed(w);
-	} else if (w->ready_ns != 0 && w->wanted &&
+	} else if (w->ready_ns != 0 && (w->wanted || w->faulty) &&
 	    !super_is(s, Sup_Draining)) {
 		pool_worker_died(s, w, now_ns);
 	}

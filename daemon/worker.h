@@ -49,6 +49,7 @@ struct worker {
 	bool connected; /* it was tried */
 	bool gone;      /* the private connection is lost */
 	bool hung;      /* it missed a deadline: no second grace */
+	bool faulty;    /* killed for its errors: it counts as a death */
 	struct worker_log out;
 	struct worker_log err;
 	char address[256];         /* public */

@@ -346,7 +346,30 @@ START_TEST(three_silent_health_checks_are_one_error)
 }
 END_TEST
 
-START_TEST(leased_by_somebody_else_it_is_retired)
+START_TEST(killed_for_its_errors_it_counts_as_a_death)
+{
+	struct rig *r = rig_up(1, 0, 1);
+	struct worker *w = rig_worker(r, "w1");
+
+	for (unsigned i = 1; i <= 2; i++) {
+		ck_assert_uint_eq(w->fails, i - 1);
+		worker_on_error(w, "protocol", true);
+		worker_on_gone(w, "eof");
+		worker_on_exit(w, "status=1");
+		w = TAILQ_FIRST(&r->super.pool.workers);
+		if (i == 2)
+			break;
+		ck_assert_ptr_nonnull(w);
+		rig_hello(w);
+		rig_push(w);
+	}
+	ck_assert_ptr_null(w);
+	ck_assert_int_ne(r->super.pool.timer.deadline_ns, 0);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(nobody_could_get_it_so_it_is_retired)
 {
 	struct rig *r = rig_up(2, 0, 2);
 	struct worker *w1 = rig_worker(r, "w1"),
@@ -361,6 +384,10 @@ START_TEST(leased_by_somebody_else_it_is_retired)
 	ck_assert_str_eq(w1->why, "unwanted");
 	ck_assert_int_eq(w1->phase, WORKER_STOPPING);
 	ck_assert_str_eq(w2->why, "");
+	rig_end(w2);
+	rig_mirror_remove(w2, Wrk_PublicRpcReady);
+	health_beat(&r->super);
+	ck_assert_str_eq(w2->why, "unwanted");
 	ck_assert(!super_is(&r->super, Sup_Heartbeat) ||
 	    r->super.health.end.deadline_ns != 0);
 	rig_free(r);
@@ -384,10 +411,6 @@ END_TEST
 
 START_TEST(draining_a_pool_whose_program_is_missing_ends)
 {
-	rig_end(w2);
-	rig_mirror_remove(w2, Wrk_PublicRpcReady);
-	health_beat(&r->super);
-	ck_assert_str_eq(w2->why, "unwanted");
 	struct rig *r = rig_new(2, 0, 2, NULL, 0);
 
 	r->spawn_error = -ENOENT;
@@ -436,6 +459,7 @@ UNIT_MAIN("daemon pool", wanted_is_what_the_formula_says,
     who_waits_is_told_when_the_pool_breaks,
     an_error_keeps_a_worker_out_of_lending_for_a_while, old_errors_do_not_count,
     three_silent_health_checks_are_one_error,
-    leased_by_somebody_else_it_is_retired, a_second_stop_signal_kills_at_once,
+    killed_for_its_errors_it_counts_as_a_death,
+    nobody_could_get_it_so_it_is_retired, a_second_stop_signal_kills_at_once,
     draining_a_pool_whose_program_is_missing_ends,
     draining_ends_leases_without_a_request_and_in_the_end_all)
