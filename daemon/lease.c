@@ -122,6 +122,18 @@ lease_permits(const struct lease *l, const struct client *c)
 
 /* ---- its time ---- */
 
+/* Its loop hangs: its waiter gets another one, it is replaced. */
+static void
+no_answer(struct lease *l)
+{
+	struct worker *w = l->worker;
+
+	w->hung = true;
+	w->faulty = true;
+	lease_refused(l, "it does not answer");
+	(void)worker_kill(w, "stuck");
+}
+
 static void
 on_timer(void *arg)
 {
@@ -129,6 +141,7 @@ on_timer(void *arg)
 
 	switch (l->phase) {
 	case LEASE_OFFERED:
+		no_answer(l);
 		return;
 	case LEASE_GRANTED:
 		lease_revoke(l, "unconfirmed");
@@ -230,6 +243,7 @@ lease_offer(struct super *s, struct worker *w, struct waiter *waiter)
 	TAILQ_INSERT_TAIL(&s->leases, l, link);
 	w->lease = l;
 	am_timer_stop(&waiter->timer);
+	(void)am_timer_start(&l->timer, LEASE_OFFER_MS);
 	if (waiter->owner.pid != 0)
 		owner_on_exit(&waiter->owner, on_owner_exit, l);
 

@@ -17,6 +17,7 @@ struct waiter;
 struct client;
 
 enum {
+	LEASE_OFFER_MS = 2000,   /* from the question to the worker's answer */
 	LEASE_CONFIRM_MS = 2000, /* from the grant to the client's hello */
 	LEASE_END_MS = 1000,     /* from LeaseEnding to reset done */
 	LEASE_ENDS_MAX = 1024,   /* remembered */
@@ -45,7 +46,7 @@ struct lease {
 	uint64_t client_tick;          /* of ClientConnected at the offer */
 	uint64_t leased_tick;          /* of Leased at the offer */
 	int64_t since_ns;
-	struct am_timer timer; /* of the phase: confirm, ttl, end */
+	struct am_timer timer; /* of the phase: offer, confirm, ttl, end */
 	struct am_timer max_timer;
 };
 TAILQ_HEAD(lease_list, lease);

@@ -33,6 +33,25 @@ START_TEST(without_waiting_none_free_is_told_at_once)
 }
 END_TEST
 
+START_TEST(a_worker_that_does_not_answer_is_replaced)
+{
+	struct rig *r = rig_up(2, 0, 2);
+	struct worker *w1 = rig_worker(r, "w1"), *w2 = rig_worker(r, "w2");
+
+	(void)rig_add(r, &r->c1, Sup_LeaseRequested, ASK);
+	ck_assert_ptr_nonnull(w1->lease);
+	rig_fire(&w1->lease->timer);
+	ck_assert_ptr_null(w1->lease);
+	ck_assert_str_eq(w1->why, "stuck");
+	ck_assert_ptr_nonnull(w2->lease);
+	worker_on_served(w1, true, ""); /* too late */
+	rig_accept(w2);
+	ck_assert_str_eq(r->told_lease, "L2");
+	ck_assert_uint_eq(r->n_told, 1);
+	rig_free(r);
+}
+END_TEST
+
 START_TEST(a_waiter_is_told_when_its_time_is_over)
 {
 	struct rig *r = rig_up(1, 0, 1);
@@ -452,6 +471,7 @@ START_TEST(ends_are_remembered_and_the_oldest_forgotten)
 END_TEST
 
 UNIT_MAIN("daemon leases", without_waiting_none_free_is_told_at_once,
+    a_worker_that_does_not_answer_is_replaced,
     a_waiter_is_told_when_its_time_is_over, priority_goes_first_then_arrival,
     the_queue_is_bounded, bad_wishes_are_refused_with_a_reason,
     a_user_gets_no_more_than_his_share,
