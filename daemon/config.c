@@ -320,7 +320,7 @@ parse(char *text, size_t len, const char *path, struct config_errors *e)
 	struct ini_cfgfile *file = NULL;
 	char **errors = NULL;
 	unsigned line;
-	int kind, at;
+	int kind, at = 0;
 
 	for (int attempt = 0; attempt < 2; attempt++) {
 		if (ini_config_create(&ini) != 0)
@@ -513,7 +513,9 @@ config_load(struct config *ret, const struct config_source *src,
 	if (errors->n > 0)
 		return -EINVAL;
 	if (src->file != NULL) {
-		if (src->must_exist || access(src->file, F_OK) == 0)
+		/* One that cannot be looked for is not missing. */
+		if (src->must_exist || access(src->file, F_OK) == 0 ||
+		    errno != ENOENT)
 			read_file(ret, src->file, errors);
 		read_drop_ins(ret, src->file, errors);
 	}

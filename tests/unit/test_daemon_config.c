@@ -1,4 +1,5 @@
 /* Configuration: what is taken, what is refused, and where it stands. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -157,6 +158,28 @@ START_TEST(a_named_file_must_exist)
 }
 END_TEST
 
+START_TEST(a_default_file_that_cannot_be_looked_for_is_not_missing)
+{
+	struct config c;
+	struct config_errors e = { .n = 0 };
+
+	ck_assert_int_eq(config_load(&c,
+			     &(struct config_source){
+				 .file = "/dev/null/a.conf" },
+			     &e),
+	    -EINVAL);
+	ck_assert_ptr_nonnull(strstr(e.line[0], "/dev/null/a.conf: "));
+	config_done(&c);
+	config_errors_done(&e);
+	ck_assert_int_eq(config_load(&c,
+			     &(struct config_source){
+				 .file = "/nowhere/a.conf" },
+			     &e),
+	    0);
+	config_done(&c);
+}
+END_TEST
+
 START_TEST(min_over_max_is_refused)
 {
 	struct dir d;
@@ -248,6 +271,7 @@ END_TEST
 
 UNIT_MAIN("daemon config", defaults_are_those_of_the_design,
     later_ones_win_and_know_their_line, all_errors_are_told_at_once,
-    a_named_file_must_exist, min_over_max_is_refused,
-    what_is_printed_can_be_read_again, words_are_split_as_by_a_shell,
-    names_of_instances_are_checked)
+    a_named_file_must_exist,
+    a_default_file_that_cannot_be_looked_for_is_not_missing,
+    min_over_max_is_refused, what_is_printed_can_be_read_again,
+    words_are_split_as_by_a_shell, names_of_instances_are_checked)
