@@ -395,9 +395,12 @@ worker_on_push(struct worker *w)
 	if (w->lease != NULL)
 		look_at_lease(w);
 	health_look(w);
-	if (w->lease == NULL && !worker_is(w, Wrk_Idle))
-		w->idle_ns = w->push_ns;
-	pool_available(s);
+	/* Nothing that a leased one does changes who can be lent. */
+	if (w->lease == NULL) {
+		if (!worker_is(w, Wrk_Idle))
+			w->idle_ns = w->push_ns;
+		pool_available(s);
+	}
 	super_drain_idle(s);
 }
 
