@@ -64,6 +64,22 @@ shall_ask(const struct worker *w, int64_t now_ns)
 	    now_ns - w->push_ns > silent_ms * NS_PER_MS;
 }
 
+void
+health_ask_later(struct worker *w)
+{
+	w->tries = 1; /* the pause takes the place of the first */
+	w->asked_ns = clock_ns();
+	w->asked_tick = worker_tick(w, Wrk_Healthcheck);
+	(void)am_timer_start(&w->health_timer, HEALTH_PAUSE_MS);
+}
+
+static void
+ask_now(struct worker *w)
+{
+	health_ask_later(w);
+	(void)w->super->io->ask(w->super, w);
+}
+
 /* A lease that is not in our table, of somebody else on the private socket; a
  * public address that is gone; a kill that was not heard: as it is nobody would
  * ever get the worker. */
@@ -88,7 +104,7 @@ health_round(struct super *s)
 			if (is_lost(w))
 				(void)worker_kill(w, "unwanted");
 			else if (shall_ask(w, now_ns))
-				health_ask(w);
+				ask_now(w);
 	}
 	end_if_answered(s);
 }
@@ -111,16 +127,6 @@ health_round_done(struct super *s)
 	am_timer_stop(&s->health.end);
 	if (super_is(s, Sup_Heartbeat))
 		(void)am_remove1(s->machine, Sup_Heartbeat, AM_NONE);
-}
-
-void
-health_ask(struct worker *w)
-{
-	w->tries = 1;
-	w->asked_ns = clock_ns();
-	w->asked_tick = worker_tick(w, Wrk_Healthcheck);
-	(void)w->super->io->ask(w->super, w);
-	(void)am_timer_start(&w->health_timer, HEALTH_PAUSE_MS);
 }
 
 void

@@ -34,8 +34,9 @@ void health_beat(struct super *s);
 void health_round_done(struct super *s);
 /* The mirror changed: did it answer? */
 void health_look(struct worker *w);
-/* Asks this one, whatever the round. */
-void health_ask(struct worker *w);
+/* Asks this one after a pause, whatever the round: one that refuses each lease
+ * and is well otherwise must not be offered one after the other at full speed. */
+void health_ask_later(struct worker *w);
 /* It is leaving: it cannot answer any more. */
 void health_forget(struct worker *w);
 /* One more try, or the verdict. By its timer; public for tests. */

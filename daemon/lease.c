@@ -280,7 +280,7 @@ lease_refused(struct lease *l, const char *why)
 	log_warn("lease: worker refused lease=%s id=%s: %s", l->id,
 	    l->worker->id, why);
 	l->worker->suspect = true;
-	health_ask(l->worker);
+	health_ask_later(l->worker);
 	/* Nobody wants it any more. */
 	if (l->phase == LEASE_ENDING) {
 		lease_add_ended(l, l->reason);

@@ -33,6 +33,25 @@ START_TEST(without_waiting_none_free_is_told_at_once)
 }
 END_TEST
 
+START_TEST(a_worker_that_refuses_is_asked_again_after_a_pause)
+{
+	struct rig *r = rig_up(1, 0, 1);
+	struct worker *w = rig_worker(r, "w1");
+
+	(void)rig_add(r, &r->c1, Sup_LeaseRequested, ASK);
+	worker_on_served(w, false, "not now");
+	ck_assert_uint_eq(r->n_served, 1);
+	ck_assert_uint_eq(r->n_asked, 0);
+	rig_fire(&w->health_timer);
+	ck_assert_uint_eq(r->n_asked, 1);
+	rig_mirror_add(w, Wrk_Healthcheck);
+	rig_mirror_remove(w, Wrk_Healthcheck);
+	rig_push(w);
+	ck_assert_uint_eq(r->n_served, 2);
+	rig_free(r);
+}
+END_TEST
+
 START_TEST(a_worker_that_does_not_answer_is_replaced)
 {
 	struct rig *r = rig_up(2, 0, 2);
@@ -471,6 +490,7 @@ START_TEST(ends_are_remembered_and_the_oldest_forgotten)
 END_TEST
 
 UNIT_MAIN("daemon leases", without_waiting_none_free_is_told_at_once,
+    a_worker_that_refuses_is_asked_again_after_a_pause,
     a_worker_that_does_not_answer_is_replaced,
     a_waiter_is_told_when_its_time_is_over, priority_goes_first_then_arrival,
     the_queue_is_bounded, bad_wishes_are_refused_with_a_reason,
