@@ -31,7 +31,7 @@ CONF(Worker, StartTimeout, duration, start_timeout_ms, 10, 3600000, NULL, "30s",
 	"from start to ready")
 CONF(Worker, RequestTimeout, duration, request_timeout_ms, 1, 2678400000, NULL, "60s",
 	"for requests without a deadline of their own")
-CONF(Worker, Window, count, window, 1, 65536, NULL, "64",
+CONF(Worker, Window, count, window, 1, 1024, NULL, "64",
 	"requests that may be open on a worker")
 CONF(Worker, StopGrace, duration, stop_grace_ms, 0, 3600000, NULL, "5s",
 	"between the request to stop and SIGTERM, and between SIGTERM and SIGKILL")

@@ -15,6 +15,9 @@ enum {
 	WORKER_HARD_MS = 1000,
 };
 
+/* At least what amnoded's configuration allows. */
+static const long long duration_max_ms = 366LL * 24 * 3600 * 1000;
+
 void
 worker_env_init(struct worker_env *e)
 {
@@ -69,10 +72,11 @@ env_limits(struct worker_env *e, struct am_error *err)
 
 	r = env_number("AM_WINDOW", 1, WORKER_WINDOW_MAX, &window, err);
 	if (r == 0)
-		r = env_number("AM_REQUEST_TIMEOUT_MS", 0, INT_MAX, &timeout,
-		    err);
+		r = env_number("AM_REQUEST_TIMEOUT_MS", 0, duration_max_ms,
+		    &timeout, err);
 	if (r == 0)
-		r = env_number("AM_ORPHAN_TTL_MS", 0, INT_MAX, &orphan, err);
+		r = env_number("AM_ORPHAN_TTL_MS", 0, duration_max_ms, &orphan,
+		    err);
 	e->window = (unsigned)window;
 	e->request_timeout_ms = timeout;
 	e->orphan_ttl_ms = orphan;

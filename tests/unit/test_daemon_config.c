@@ -7,6 +7,7 @@
 
 #include "daemon/config.h"
 #include "daemon/words.h"
+#include "lib/node/worker.h"
 #include "tests/unit/unit.h"
 
 struct dir {
@@ -180,6 +181,23 @@ START_TEST(a_default_file_that_cannot_be_looked_for_is_not_missing)
 }
 END_TEST
 
+START_TEST(what_no_worker_takes_is_refused)
+{
+	struct dir d;
+	char set[64];
+
+	setup(&d);
+	put(&d, "a.conf", "");
+	(void)snprintf(set, sizeof(set), "Worker.Window=%d", WORKER_WINDOW_MAX);
+	ck_assert_int_eq(load(&d, set), 0);
+	(void)snprintf(set, sizeof(set), "Worker.Window=%d",
+	    WORKER_WINDOW_MAX + 1);
+	ck_assert_int_lt(load(&d, set), 0);
+	complains(&d, "--set", "out of bounds");
+	teardown(&d);
+}
+END_TEST
+
 START_TEST(min_over_max_is_refused)
 {
 	struct dir d;
@@ -273,5 +291,6 @@ UNIT_MAIN("daemon config", defaults_are_those_of_the_design,
     later_ones_win_and_know_their_line, all_errors_are_told_at_once,
     a_named_file_must_exist,
     a_default_file_that_cannot_be_looked_for_is_not_missing,
-    min_over_max_is_refused, what_is_printed_can_be_read_again,
-    words_are_split_as_by_a_shell, names_of_instances_are_checked)
+    what_no_worker_takes_is_refused, min_over_max_is_refused,
+    what_is_printed_can_be_read_again, words_are_split_as_by_a_shell,
+    names_of_instances_are_checked)

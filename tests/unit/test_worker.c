@@ -135,6 +135,11 @@ START_TEST(environment_is_read_and_checked)
 	ck_assert_int_eq(env.private_fd, 10);
 	ck_assert_str_eq(env.id, "w7");
 	ck_assert_uint_eq(env.window, 64);
+	setenv("AM_REQUEST_TIMEOUT_MS", "2678400000", 1);
+	setenv("AM_ORPHAN_TTL_MS", "2678400000", 1);
+	setenv("AM_WINDOW", "1024", 1);
+	ck_assert_int_eq(worker_env_get(&env, &err), 0);
+	ck_assert_int_eq(env.request_timeout_ms, 2678400000);
 	setenv("AM_WINDOW", "2k", 1);
 	ck_assert_int_eq(worker_env_get(&env, &err), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err.text,
