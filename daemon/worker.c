@@ -481,8 +481,7 @@ worker_on_exit(struct worker *w, const char *how)
 	if (!was_ready && started && w->ready_ns == 0 &&
 	    !super_is(s, Sup_Draining)) {
 		(void)snprintf(w->fault, sizeof(w->fault),
-		    "exited before it was ready, %s: %s", how,
-		    exit_means(how));
+		    "exited before it was ready, %s: %s", how, exit_means(how));
 		start_failed(w);
 	} else if (w->ready_ns != 0 && (w->wanted || w->faulty) &&
 	    !super_is(s, Sup_Draining)) {
