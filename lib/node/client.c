@@ -61,7 +61,6 @@ on_drain_end(struct am_machine *m, void *arg)
 static const struct am_tracer client_tracer = { .drain_end = on_drain_end };
 #endif
 
-/* One state (b == a) or two at once. */
 void
 client_put_change(struct am_client *c, enum am_op op, am_id a, am_id b)
 {

@@ -86,11 +86,12 @@ struct am_client {
 	struct am_timer guard_timer;
 };
 
+/* One state (b == a), or two in one mutation. */
 void client_put_change(struct am_client *c, enum am_op op, am_id a, am_id b);
 
 /* client_super.c */
-void super_connect(
-    struct am_client *c); /* nothing if it is connected or tried */
+/* Nothing if one is connected or being tried. */
+void super_connect(struct am_client *c);
 void super_on_timer(void *arg);
 bool super_is_ready(const struct am_client *c);
 

@@ -66,7 +66,7 @@ node_has(const am_id *ids, size_t n, am_id id)
 	return false;
 }
 
-/* An array or string with its length, as most calls want them. */
+/* How many elements an array has. */
 #define NODE_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif

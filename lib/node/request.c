@@ -86,7 +86,8 @@ watch_deadline(struct am_worker *w, const struct request *q)
 	(void)am_timer_start(t, left > 0 ? left : 0);
 }
 
-/* Longest first in the time of one request: -1 none, 0 over. */
+/* How long the request may take, in ms: as its client says, else the worker's
+ * own bound. -1: as long as it likes, 0: its time is over. */
 static int64_t
 deadline_of(const struct am_worker *w, const struct am_event *ev)
 {
