@@ -31,7 +31,7 @@ is "  only that" "$(cat "$T_OUT")" 49
 ok "--field of each, as one document" amctl inspect --super --json --field states.name
 is "  an array" "$(grep -c '^\["Exception",.*"Draining"\]$' "$T_OUT")" 1
 ok "request-worker" amctl request-worker
-ok "--wait done is about the mutation" amctl add WorkRequested input:=3 --wait done
+ok "--wait done is about the mutation" amctl add WorkRequested input:=3 --wait "done"
 is "  and says just that" "$(cat "$T_OUT")" executed
 ok "--wait none --json is a document, too" amctl add WorkRequested input:=3 --wait none --json
 out '"result":null'

@@ -12,6 +12,7 @@ pool_ready
 unset AMCTL_SOCKET
 export AMCTL_RUN_DIRS="$T_DIR/empty:$dirs"
 ok "the only instance" amctl ping
+ok "  in a directory that is named twice" env AMCTL_RUN_DIRS="$dirs:$dirs" amctl ping
 ok "by name" amctl -i one ping
 exits 69 "another name" amctl -i two ping
 err "one ($dirs/one/sock)"
