@@ -207,6 +207,13 @@ format:
 
 bench: all $(if $(bench_o),$(BUILD)/tests/bench)
 	BUILD=$(BUILD) $(BUILD)/tests/bench
+# Instructions a round against a committed baseline; needs valgrind. After a
+# change that is meant: tests/bench/gate build-bench/tests/bench \
+# tests/bench/baseline --update
+bench-gate:
+	@$(MAKE) --no-print-directory DEVELOPER= BUILD=build-bench \
+		build-bench/tests/bench
+	tests/bench/gate build-bench/tests/bench tests/bench/baseline
 demo: deps
 	@$(MAKE) --no-print-directory tests
 	@BUILD=$(BUILD) tests/demo
@@ -269,7 +276,7 @@ FORCE:
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
-.PHONY: all tests quick check lint format bench demo soak fuzz deps install \
+.PHONY: all tests quick check lint format bench bench-gate demo soak fuzz deps install \
 	uninstall dist clean FORCE tap-unit tap-conformance tap-t tap-slow \
 	tap-systemd tap-quick
 -include $(shell test -d $(obj) && find $(obj) -name '*.d')

@@ -101,8 +101,27 @@ tables_unref(struct am_machine *m)
 	for (size_t i = 0; i < m->n_bindings; i++)
 		table_unref(m->schema, m->binding[i].table);
 	free(m->binding);
+	free(m->bound_own);
 	m->binding = NULL;
 	m->n_bindings = 0;
+}
+
+/* Several tables have their sets joined in room for nw words a kind, which is
+ * taken; one table needs none. */
+static void
+join_sets(struct am_machine *m, size_t nw, uint64_t *room)
+{
+	free(m->bound_own);
+	m->bound_own = room;
+	m->bound = room != NULL ? room : m->binding[0].table->set;
+	for (size_t i = 0; room != NULL && i < m->n_bindings; i++)
+		bits_or(room, m->binding[i].table->set, H__COUNT * nw);
+}
+
+static uint64_t *
+sets_new(size_t nw)
+{
+	return calloc(H__COUNT * nw, sizeof(uint64_t));
 }
 
 static struct handler_table *
@@ -118,12 +137,14 @@ find_table(struct am_schema *s, const struct am_handlers *h)
 int
 tables_move(struct am_machine *m, struct am_schema *to)
 {
+	uint64_t *room = m->n_bindings > 1 ? sets_new(to->nw) : NULL;
 	struct binding *moved = NULL;
 	size_t n = 0;
 
 	if (m->n_bindings == 0)
 		return 0;
-	moved = malloc(m->n_bindings * sizeof(*moved));
+	if (m->n_bindings == 1 || room != NULL)
+		moved = malloc(m->n_bindings * sizeof(*moved));
 	for (; moved != NULL && n < m->n_bindings; n++) {
 		moved[n] = m->binding[n];
 		moved[n].table = find_table(to, m->binding[n].table->h);
@@ -136,11 +157,13 @@ tables_move(struct am_machine *m, struct am_schema *to)
 			table_unref(m->schema, m->binding[i].table);
 		free(m->binding);
 		m->binding = moved;
+		join_sets(m, to->nw, room);
 		return 0;
 	}
 	while (n-- > 0)
 		table_unref(to, moved[n].table);
 	free(moved);
+	free(room);
 	return -ENOMEM;
 }
 
@@ -148,6 +171,7 @@ int
 am_bind(struct am_machine *m, const struct am_handlers *h, void *arg)
 {
 	struct am_schema *s = m->schema;
+	uint64_t *room = NULL;
 	struct handler_table *t;
 	struct binding *grown;
 	int r = check_handlers(s, h);
@@ -163,15 +187,20 @@ am_bind(struct am_machine *m, const struct am_handlers *h, void *arg)
 	if (grown == NULL)
 		return -ENOMEM;
 	m->binding = grown;
-	t = find_table(s, h);
-	if (t == NULL)
+	if (m->n_bindings > 0)
+		room = sets_new(s->nw);
+	t = m->n_bindings == 0 || room != NULL ? find_table(s, h) : NULL;
+	if (t == NULL) {
+		free(room);
 		return -ENOMEM;
+	}
 	t->refs++;
 	if (h->n_pairs > 0 || bits_any(table_set(t, H_SELF, s->nw), s->nw))
 		m->self_or_pair = true;
 	if (h->any_enter != NULL || h->any_state != NULL)
 		m->any = true;
 	grown[m->n_bindings++] = (struct binding){ .table = t, .arg = arg };
+	join_sets(m, s->nw, room);
 	if (m->logger != NULL)
 		mlog_line(m, AM_LOG_OPS, "[handlers] bind %u:%s",
 		    m->n_bindings - 1U, h->name != NULL ? h->name : "handlers");

@@ -90,6 +90,23 @@ fast_plan(struct am_machine *m, enum am_op op, am_id id)
 	return fits(m, id) ? FAST_ENTER : FAST_NO;
 }
 
+unsigned
+fast_heard(const struct am_machine *m, enum fast plan, am_id id)
+{
+	enum handler_set before = plan == FAST_EXIT ? H_EXIT : H_ENTER;
+	enum handler_set after = plan == FAST_EXIT ? H_END : H_STATE;
+	unsigned heard = m->any ? HEARD_ANY : 0;
+	size_t nw = m->schema->nw;
+
+	if (m->n_bindings == 0 || plan == FAST_STAY || plan == FAST_NONE)
+		return heard;
+	if (bits_test(m->bound + before * nw, id))
+		heard |= HEARD_BEFORE;
+	if (bits_test(m->bound + after * nw, id))
+		heard |= HEARD_AFTER;
+	return heard;
+}
+
 /* Moves the entries before `at` one on and puts id in front. */
 static void
 to_front(struct am_machine *m, size_t at, am_id id)

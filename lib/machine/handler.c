@@ -124,7 +124,7 @@ am_refuse(struct am_event *ev, const char *fmt, ...)
 
 /* ---- calling ---- */
 
-static void
+static inline __attribute__((always_inline)) void
 call_begin(struct tx *tx, const struct call *c, void *arg)
 {
 	struct am_machine *m = tx->m;
@@ -139,7 +139,7 @@ call_begin(struct tx *tx, const struct call *c, void *arg)
 		m->handler_ns = clock_coarse_ns();
 }
 
-static void
+static __attribute__((noinline, cold)) void
 fail_timeout(struct tx *tx, int64_t took_ms)
 {
 	const struct am_machine *m = tx->m;
@@ -153,7 +153,7 @@ fail_timeout(struct tx *tx, int64_t took_ms)
 }
 
 /* False: the handler failed, or took too long, which is the same. */
-static bool
+static inline __attribute__((always_inline)) bool
 call_end(struct tx *tx)
 {
 	struct am_machine *m = tx->m;
@@ -174,13 +174,13 @@ call_end(struct tx *tx)
 	return false;
 }
 
-static void
-mlog_call(const struct tx *tx, const struct call *c, size_t binding,
+static __attribute__((noinline, cold)) void
+log_call(const struct tx *tx, const struct call *c, size_t binding,
     void (*log)(const struct tx *tx, size_t binding, const char *name))
 {
 	char name[2 * 128 + 16];
 
-	if (tx->m->logger == NULL || tx->m->dying)
+	if (tx->m->dying)
 		return;
 	call_name(tx, c, name, sizeof(name));
 	log(tx, binding, name);
@@ -195,10 +195,12 @@ ask(struct tx *tx, const struct call *c, am_negotiation_fn fn, size_t binding)
 	/* Only a bound handler counts as false here (semantics.md 23). */
 	if (!tx->accepted || tx->completed || tx->m->dying)
 		return false;
-	mlog_call(tx, c, binding, mlog_handler);
+	if (tx->m->logger != NULL)
+		log_call(tx, c, binding, mlog_handler);
 	call_begin(tx, c, tx->m->binding[binding].arg);
 	ok = fn(&tx->ev);
-	mlog_call(tx, c, binding, mlog_handler_end);
+	if (tx->m->logger != NULL)
+		log_call(tx, c, binding, mlog_handler_end);
 	if (!call_end(tx))
 		return false;
 	if (!ok) {
@@ -303,11 +305,7 @@ any_bound(const struct am_machine *m, enum handler_set kind,
 {
 	size_t nw = m->schema->nw;
 
-	for (size_t i = 0; i < m->n_bindings; i++)
-		if (bits_meet(table_set(m->binding[i].table, kind, nw), set,
-			nw))
-			return true;
-	return false;
+	return bits_meet(m->bound + (size_t)kind * nw, set, nw);
 }
 
 /* A refusal of an auto state in an auto transition leaves only that one out. */
@@ -414,15 +412,17 @@ negotiate(struct tx *tx)
 
 /* ---- final handlers (semantics.md 8.4) ---- */
 
-static bool
+static inline __attribute__((always_inline)) bool
 tell(struct tx *tx, const struct call *c, am_final_fn fn, size_t binding)
 {
 	if (tx->m->dying)
 		return true;
-	mlog_call(tx, c, binding, mlog_handler);
+	if (tx->m->logger != NULL)
+		log_call(tx, c, binding, mlog_handler);
 	call_begin(tx, c, tx->m->binding[binding].arg);
 	fn(&tx->ev);
-	mlog_call(tx, c, binding, mlog_handler_end);
+	if (tx->m->logger != NULL)
+		log_call(tx, c, binding, mlog_handler_end);
 	return call_end(tx);
 }
 
@@ -470,41 +470,17 @@ run_finals(struct tx *tx, size_t *ret_failed)
 bool
 negotiate_one(struct tx *tx, am_id id)
 {
-	switch (tx->fast) {
-	case FAST_UNKNOWN:
-	case FAST_NO:
-	case FAST_STAY:
-	case FAST_NONE:
-		break;
-	case FAST_ENTER:
-	case FAST_REENTER:
-		if (!ask_state(tx, H_ENTER, id))
-			return false;
-		break;
-	case FAST_EXIT:
-		if (!ask_state(tx, H_EXIT, id))
-			return false;
-		break;
-	}
-	return !tx->m->any || ask_any(tx);
+	if ((tx->heard & HEARD_BEFORE) &&
+	    !ask_state(tx, tx->fast == FAST_EXIT ? H_EXIT : H_ENTER, id))
+		return false;
+	return !(tx->heard & HEARD_ANY) || ask_any(tx);
 }
 
 bool
 run_final_one(struct tx *tx, am_id id)
 {
-	switch (tx->fast) {
-	case FAST_UNKNOWN:
-	case FAST_NO:
-	case FAST_STAY:
-	case FAST_NONE:
-		break;
-	case FAST_ENTER:
-	case FAST_REENTER:
-		return tell_state(tx, H_STATE, id);
-	case FAST_EXIT:
-		return tell_state(tx, H_END, id);
-	}
-	return true;
+	return !(tx->heard & HEARD_AFTER) ||
+	    tell_state(tx, tx->fast == FAST_EXIT ? H_END : H_STATE, id);
 }
 
 bool

@@ -132,6 +132,9 @@ struct am_machine {
 	uint64_t n_transitions;
 	struct queue queue;
 	struct binding *binding;
+	/* [H__COUNT][nw] of all bindings: the sets of the only table, or owned. */
+	const uint64_t *bound;
+	uint64_t *bound_own;
 	struct tracer *tracer;
 	struct subs *subs;     /* NULL until the first one */
 	const uint64_t *watch; /* of subs: states that concern one */
@@ -155,6 +158,12 @@ enum fast {
 	FAST_NONE, /* remove of an inactive one */
 };
 
+enum heard {
+	HEARD_BEFORE = 1, /* enter or exit */
+	HEARD_AFTER = 2,  /* state or end */
+	HEARD_ANY = 4,    /* any_enter or any_state */
+};
+
 /* What runs: a transition and its scratch, on the stack of the drain. */
 struct tx {
 	struct am_event ev; /* what handlers get; op, called, args and source
@@ -167,6 +176,7 @@ struct tx {
 	bool refused;   /* some auto state is left out */
 	bool ticked;    /* clocks of enters and exits have ticked */
 	bool may_auto;  /* an auto transition may have to follow */
+	uint8_t heard;  /* of what is not resolved: enum heard */
 	enum fast fast; /* what is done instead of the general resolution */
 	bool timeout;   /* the failure is a handler that took too long */
 	size_t n_target;
@@ -185,6 +195,15 @@ struct tx {
 	char why[WHY_MAX];
 };
 
+/* An encoded empty map is no args. */
+static inline struct am_val
+real_args(struct am_val args)
+{
+	if (args.len == 1 && *(const unsigned char *)args.data == 0x80)
+		return AM_NONE;
+	return args;
+}
+
 /* What is asked of a machine: am_mutation after the guards. */
 struct request {
 	enum am_op op; /* AM_ADD, AM_REMOVE, AM_SET */
@@ -197,6 +216,15 @@ struct request {
 	const void *source;
 };
 
+/* What subscriptions are told: a transition that has ended, or, without one,
+ * that this state has ticked and was told to nobody else. */
+struct news {
+	const struct tx *tx;
+	am_id id;
+	bool entered;
+	struct am_val args;
+};
+
 /* resolve.c: semantics.md 6 and 7. list (n states, unique; may be
  * tx->target) becomes the target in tx->target, n_target and target_set. */
 void resolve(struct tx *tx, const am_id *list, size_t n);
@@ -206,12 +234,19 @@ void sort_states(const struct am_schema *s, am_id *list, size_t n,
 /* fast.c: the outcome for one called state, without resolution; FAST_NO if
  * that does not suffice. fast_apply() ticks its clock and mends the order. */
 enum fast fast_plan(struct am_machine *m, enum am_op op, am_id id);
+/* Who is bound for that: a mask of enum heard. */
+unsigned fast_heard(const struct am_machine *m, enum fast plan, am_id id);
 void fast_apply(struct am_machine *m, enum fast plan, am_id id);
 
 /* transition.c: one transition from resolution to its end. tx is scratch,
  * tx->called_buf apart, in which rq->called may lie. */
 am_result transition_run(struct am_machine *m, const struct request *rq,
     struct tx *tx);
+
+/* One that calls one state and need not be resolved, without tracers. False: it
+ * was canceled. */
+bool transition_one(struct am_machine *m, const struct am_mutation *mut,
+    enum fast plan, unsigned heard, struct tx *tx);
 
 /* why.c: the reasons of a canceled transition, joined. */
 __attribute__((format(printf, 2, 3))) void why_add(struct tx *tx,
@@ -252,8 +287,14 @@ void queue_done(struct queue *q);
  * one's, and so is the reason in am_why(). */
 am_result mach_drain(struct am_machine *m, const struct request *rq,
     struct tx *tx);
+/* The same in two parts, around what starts the drain. */
+void mach_drain_begin(struct am_machine *m);
+void mach_drain_end(struct am_machine *m);
 void mach_set_why(struct am_machine *m, const char *text);
-/* mutate.c: the mutation that a failure makes, before all that waits. */
+/* mutate.c: any mutation; plan: what fast_plan() said, if it was asked. */
+am_result mach_mutate(struct am_machine *m, const struct am_mutation *mut,
+    enum fast plan);
+/* The mutation that a failure makes, before all that waits. */
 void mach_prepend(struct am_machine *m, const struct request *rq);
 /* The states that an automatic mutation would call now; returns how many. */
 size_t mach_auto(const struct am_machine *m, am_id *to);
@@ -267,7 +308,7 @@ struct am_machine *mach_alloc(struct am_schema *schema, const char *id);
 
 /* sub.c: fire what holds after a transition, after a mirror's update (changed:
  * the states whose clocks differ), when the queue is empty, at the end. */
-void subs_after(struct am_machine *m, const struct tx *tx);
+void subs_after(struct am_machine *m, const struct news *news);
 void subs_update(struct am_machine *m, const uint64_t *changed);
 void subs_queue_ends(struct am_machine *m);
 void subs_disposed(struct am_machine *m);

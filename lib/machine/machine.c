@@ -94,7 +94,7 @@ run_one(struct am_machine *m, const struct request *rq, struct tx *tx)
 	am_result result = transition_run(m, rq, tx);
 
 	if (m->subs != NULL && (tx->ticked || m->sub_always) && !m->dying) {
-		subs_after(m, tx);
+		subs_after(m, &(struct news){ .tx = tx });
 		m->handler_ns = 0;
 	}
 	return result;
@@ -189,33 +189,64 @@ run_queued(struct am_machine *m, struct queued *it, struct tx *tx, bool first)
 	return result;
 }
 
-am_result
-mach_drain(struct am_machine *m, const struct request *rq, struct tx *tx)
+void
+mach_drain_begin(struct am_machine *m)
 {
-	am_result result = AM_CANCELED;
-	bool first = rq == NULL;
-	struct queued it;
-
 	mach_pin(m);
 	m->draining = true;
 	m->failures = 0;
 	m->handler_ns = 0;
-	mach_set_why(m, NULL);
-	if (rq != NULL && m->n_tracers > 0)
-		trace_queued(m, rq);
-	if (rq != NULL && !m->dying)
-		result = run(m, rq, tx, true);
+	if (m->why != NULL)
+		mach_set_why(m, NULL);
+}
+
+static inline __attribute__((always_inline)) am_result
+run_rest(struct am_machine *m, struct tx *tx, bool first, am_result result)
+{
+	struct queued it;
+
 	while (!m->dying && queue_pop(&m->queue, &it)) {
 		am_result r = run_queued(m, &it, tx, first);
 
 		result = first ? r : result;
 		first = false;
 	}
+	return result;
+}
+
+/* On a stack frame of its own: most drains have no rest. */
+static __attribute__((noinline)) void
+run_rest_apart(struct am_machine *m)
+{
+	struct tx tx;
+
+	(void)run_rest(m, &tx, false, AM_EXECUTED);
+}
+
+void
+mach_drain_end(struct am_machine *m)
+{
+	if (m->queue.len > 0)
+		run_rest_apart(m);
 	m->draining = false;
 	if (m->n_tracers > 0)
 		trace_drain_end(m);
 	if (m->subs != NULL)
 		subs_queue_ends(m);
 	mach_unpin(m);
+}
+
+am_result
+mach_drain(struct am_machine *m, const struct request *rq, struct tx *tx)
+{
+	am_result result = AM_CANCELED;
+
+	mach_drain_begin(m);
+	if (rq != NULL && m->n_tracers > 0)
+		trace_queued(m, rq);
+	if (rq != NULL && !m->dying)
+		result = run(m, rq, tx, true);
+	result = run_rest(m, tx, rq == NULL, result);
+	mach_drain_end(m);
 	return result;
 }

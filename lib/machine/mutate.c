@@ -150,17 +150,6 @@ set_op(const struct am_machine *m, struct request *rq, enum am_op op)
 	}
 }
 
-/* An encoded empty map is no args. */
-static struct am_val
-real_args(struct am_val args)
-{
-	static const unsigned char empty_map = 0x80;
-
-	if (args.len == 1 && memcmp(args.data, &empty_map, 1) == 0)
-		return AM_NONE;
-	return args;
-}
-
 static const char *
 not_mutable(const struct am_machine *m)
 {
@@ -169,9 +158,8 @@ not_mutable(const struct am_machine *m)
 	return m->dying ? "the machine is being freed" : NULL;
 }
 
-static am_result
-mutate_heard(struct am_machine *m, const struct am_mutation *mut,
-    enum fast plan)
+am_result
+mach_mutate(struct am_machine *m, const struct am_mutation *mut, enum fast plan)
 {
 	struct request rq = { .fast = plan, .source = mut->source };
 	const char *why = not_mutable(m);
@@ -199,72 +187,6 @@ drain_queue(struct am_machine *m)
 	struct tx tx;
 
 	(void)mach_drain(m, NULL, &tx);
-}
-
-/* Is there a handler for what becomes of this state? */
-static bool
-has_handler(const struct am_machine *m, enum fast plan, am_id id)
-{
-	enum handler_set before = plan == FAST_EXIT ? H_EXIT : H_ENTER;
-	enum handler_set after = plan == FAST_EXIT ? H_END : H_STATE;
-	size_t nw = m->schema->nw;
-
-	for (size_t i = 0; i < m->n_bindings; i++) {
-		const struct handler_table *t = m->binding[i].table;
-
-		if (plan != FAST_STAY && plan != FAST_NONE &&
-		    (bits_test(table_set(t, before, nw), id) ||
-			bits_test(table_set(t, after, nw), id)))
-			return true;
-	}
-	return m->self_or_pair || m->any;
-}
-
-/* May it lead to an auto transition? */
-static bool
-has_auto(const struct am_machine *m, am_id id)
-{
-	const struct am_schema *s = m->schema;
-
-	if (s->n_auto == 0)
-		return false;
-	for (size_t i = 0; i < s->nw; i++)
-		if ((s->automatic[i] & ~m->active[i]) != 0)
-			return true;
-	return bits_test(s->automatic, id);
-}
-
-/* Does a mutation of one state concern nobody: no handler, no tracer, no
- * subscription, nothing that waits, no auto state? *ret_plan is set if it was
- * looked at. */
-static bool
-unheard(struct am_machine *m, const struct am_mutation *mut,
-    enum fast *ret_plan)
-{
-	am_id id = mut->states[0];
-
-	assert(id < m->schema->len);
-	if (m->draining || m->mirror || m->dying || m->n_tracers > 0 ||
-	    m->general || m->sub_always || m->queue.len > 0 ||
-	    has_auto(m, id) || (m->watch != NULL && bits_test(m->watch, id)))
-		return false;
-	*ret_plan = fast_plan(m, mut->op, id);
-	return *ret_plan != FAST_NO &&
-	    (m->n_bindings == 0 || !has_handler(m, *ret_plan, id));
-}
-
-am_result
-am_mutate(struct am_machine *m, const struct am_mutation *mut)
-{
-	enum fast plan = FAST_UNKNOWN;
-
-	if (mut->n_states != 1 || mut->op > AM_REMOVE ||
-	    !unheard(m, mut, &plan))
-		return mutate_heard(m, mut, plan);
-	m->queue_tick++;
-	fast_apply(m, plan, mut->states[0]);
-	mach_set_why(m, NULL);
-	return AM_EXECUTED;
 }
 
 static int

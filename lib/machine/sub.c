@@ -286,13 +286,13 @@ am_sub_cancel(struct am_machine *m, am_sub sub)
 /* ---- firing ---- */
 
 static void
-collect(struct am_machine *m, size_t chain, const struct tx *tx)
+collect(struct am_machine *m, size_t chain, const struct news *news)
 {
 	struct subs *s = m->subs;
 	uint32_t i = s->chain[chain].head, next;
 
 	for (; i != NONE; i = next) {
-		int missing = sub_missing(m, &s->slot[i], tx);
+		int missing = sub_missing(m, &s->slot[i], news);
 
 		next = s->slot[i].next;
 		if (missing == (int)chain)
@@ -309,7 +309,7 @@ collect(struct am_machine *m, size_t chain, const struct tx *tx)
 
 static void
 collect_states(struct am_machine *m, const uint64_t *changed,
-    const struct tx *tx)
+    const struct news *news)
 {
 	size_t nw = m->schema->nw;
 	struct set both;
@@ -317,7 +317,7 @@ collect_states(struct am_machine *m, const uint64_t *changed,
 	for (size_t i = 0; i < nw; i++)
 		both.w[i] = changed[i] & m->subs->watch[i];
 	for (SET_EACH(id, both.w, nw))
-		collect(m, id, tx);
+		collect(m, id, news);
 }
 
 static void
@@ -354,23 +354,31 @@ fire_collected(struct am_machine *m)
 		fire_first(m, &m->subs->fire);
 }
 
-void
-subs_after(struct am_machine *m, const struct tx *tx)
+static void
+collect_after(struct am_machine *m, const struct news *news)
 {
-	size_t len = m->schema->len, nw = m->schema->nw;
+	const struct tx *tx = news->tx;
+	size_t nw = m->schema->nw;
 	struct set changed;
 
-	if (tx->ticked) {
-		for (size_t i = 0; i < nw; i++)
-			changed.w[i] = tx->enters.w[i] | tx->exits.w[i];
-		if (bits_meet(changed.w, m->subs->watch, nw))
-			collect_states(m, changed.w, tx);
-	}
-	if (m->sub_always) {
-		if (!tx->ev.check && (tx->accepted || tx->ticked))
-			collect(m, len + CHAIN_QUERY, tx);
-		collect_due(m);
-	}
+	for (size_t i = 0; tx->ticked && i < nw; i++)
+		changed.w[i] = tx->enters.w[i] | tx->exits.w[i];
+	if (tx->ticked && bits_meet(changed.w, m->subs->watch, nw))
+		collect_states(m, changed.w, news);
+	if (!m->sub_always)
+		return;
+	if (!tx->ev.check && (tx->accepted || tx->ticked))
+		collect(m, m->schema->len + CHAIN_QUERY, news);
+	collect_due(m);
+}
+
+void
+subs_after(struct am_machine *m, const struct news *news)
+{
+	if (news->tx != NULL)
+		collect_after(m, news);
+	else
+		collect(m, news->id, news);
 	fire_collected(m);
 }
 

@@ -61,9 +61,9 @@ am_sub sub_wait(struct am_machine *m, struct sub *b, size_t chain);
 /* Instead of sub_wait(). */
 void sub_drop(struct am_machine *m, struct sub *b);
 
-/* when.c: the chain in which it has to wait, or -1: it holds now. tx: the
- * transition that has ended, or NULL. */
+/* when.c: the chain in which it has to wait, or -1: it holds now. news: what
+ * has happened, or NULL. */
 int sub_missing(const struct am_machine *m, const struct sub *b,
-    const struct tx *tx);
+    const struct news *news);
 
 #endif

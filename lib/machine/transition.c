@@ -2,26 +2,15 @@
 
 #include <stdlib.h>
 
-static void
-tx_init(struct tx *tx, struct am_machine *m, const struct request *rq)
+static inline void
+tx_begin(struct tx *tx, struct am_machine *m)
 {
-	struct am_event *ev = &tx->ev;
-
-	ev->machine = m;
-	ev->op = rq->op;
-	ev->called = rq->called;
-	ev->n_called = rq->n_called;
-	ev->automatic = rq->automatic;
-	ev->check = rq->check;
-	ev->args = rq->args;
-	ev->source = rq->source;
+	tx->ev.machine = m;
 	tx->m = m;
 	tx->call = NULL;
-	tx->fast = rq->fast;
 	tx->accepted = true;
 	tx->completed = tx->failing = tx->refused = false;
-	tx->ticked = tx->may_auto = false;
-	tx->timeout = false;
+	tx->ticked = tx->may_auto = tx->timeout = false;
 	tx->n_exits = 0;
 	tx->n_told = SIZE_MAX;
 	tx->time_after = NULL;
@@ -29,6 +18,22 @@ tx_init(struct tx *tx, struct am_machine *m, const struct request *rq)
 	tx->why[0] = '\0';
 	for (size_t i = 0; i < m->schema->nw; i++)
 		tx->called.w[i] = tx->enters.w[i] = tx->exits.w[i] = 0;
+}
+
+static void
+tx_init(struct tx *tx, struct am_machine *m, const struct request *rq)
+{
+	struct am_event *ev = &tx->ev;
+
+	tx_begin(tx, m);
+	ev->op = rq->op;
+	ev->called = rq->called;
+	ev->n_called = rq->n_called;
+	ev->automatic = rq->automatic;
+	ev->check = rq->check;
+	ev->args = rq->args;
+	ev->source = rq->source;
+	tx->fast = rq->fast;
 	for (size_t i = 0; i < rq->n_called; i++)
 		bits_set(tx->called.w, rq->called[i]);
 }
@@ -264,13 +269,13 @@ steps_of_one(struct tx *tx)
 
 	if (m->n_tracers > 0)
 		trace_start(tx);
-	if (m->n_bindings > 0 && (!negotiate_one(tx, id) || m->dying))
+	if (tx->heard != 0 && (!negotiate_one(tx, id) || m->dying))
 		return false;
 	list_one(tx, id);
 	fast_apply(m, tx->fast, id);
 	if (m->n_tracers > 0)
 		trace_finals(tx);
-	if (m->n_bindings == 0)
+	if (tx->heard == 0)
 		return true;
 	if (!run_final_one(tx, id)) {
 		tx->n_told = tx->n_target;
@@ -294,7 +299,10 @@ find_fast(struct tx *tx)
 		return false;
 	if (tx->fast == FAST_UNKNOWN)
 		tx->fast = fast_plan(tx->m, ev->op, ev->called[0]);
-	return tx->fast != FAST_NO;
+	if (tx->fast == FAST_NO)
+		return false;
+	tx->heard = (uint8_t)fast_heard(tx->m, tx->fast, ev->called[0]);
+	return true;
 }
 
 /* ---- what follows ---- */
@@ -398,4 +406,29 @@ transition_run(struct am_machine *m, const struct request *rq, struct tx *tx)
 	if (tx->time_after != NULL)
 		free(tx->time_after);
 	return tx->accepted ? AM_EXECUTED : AM_CANCELED;
+}
+
+bool
+transition_one(struct am_machine *m, const struct am_mutation *mut,
+    enum fast plan, unsigned heard, struct tx *tx)
+{
+	struct am_event *ev = &tx->ev;
+
+	tx_begin(tx, m);
+	ev->op = mut->op;
+	ev->called = mut->states;
+	ev->n_called = 1;
+	ev->automatic = ev->check = false;
+	ev->args = real_args(mut->args);
+	ev->source = mut->source;
+	tx->fast = plan;
+	tx->heard = (uint8_t)heard;
+	bits_set(tx->called.w, mut->states[0]);
+	m->n_transitions++;
+	m->tx = tx;
+	tx->accepted = steps_of_one(tx);
+	m->tx = NULL;
+	if (!tx->accepted && tx->why_len == 0)
+		why_add(tx, "canceled");
+	return tx->accepted;
 }

@@ -52,13 +52,22 @@ args_have(struct am_val args, const struct sub_args *wanted)
 	return true;
 }
 
+static struct am_val
+args_of(const struct news *news)
+{
+	return news->tx != NULL ? news->tx->ev.args : news->args;
+}
+
 /* Was the state's activation told in this transition, to whoever listens? */
 static bool
-was_told(const struct tx *tx, am_id id)
+was_told(const struct news *news, am_id id)
 {
+	const struct tx *tx = news != NULL ? news->tx : NULL;
 	size_t i = 0;
 
-	if (tx == NULL || !bits_test(tx->enters.w, id))
+	if (tx == NULL)
+		return news != NULL && news->entered && news->id == id;
+	if (!bits_test(tx->enters.w, id))
 		return false;
 	if (tx->n_told == SIZE_MAX)
 		return true;
@@ -69,7 +78,7 @@ was_told(const struct tx *tx, am_id id)
 
 int
 sub_missing(const struct am_machine *m, const struct sub *b,
-    const struct tx *tx)
+    const struct news *news)
 {
 	enum sub_kind kind = (enum sub_kind)b->kind;
 	const uint64_t *ticks = kind == WHEN_TIME ? b->many : NULL;
@@ -85,7 +94,8 @@ sub_missing(const struct am_machine *m, const struct sub *b,
 		    ticks != NULL ? (const am_id *)(ticks + b->n) : b->many,
 		    ticks, b->n);
 	case WHEN_ARGS:
-		holds = was_told(tx, b->id1) && args_have(tx->ev.args, b->many);
+		holds = was_told(news, b->id1) &&
+		    args_have(args_of(news), b->many);
 		break;
 	case WHEN_QUERY:
 		holds = b->query(m, b->arg);

@@ -2,6 +2,7 @@
 #ifndef TESTS_BENCH_BENCH_H
 #define TESTS_BENCH_BENCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What a figure is held against: NAN where there is none. A ratio is the
@@ -19,8 +20,11 @@ struct bench_figure {
 void bench_report(const struct bench_figure *f);
 
 /* Nanoseconds of fn(arg, n) for each of the n rounds: the best of several runs
- * of some 20 ms. */
-double bench_ns(void (*fn)(void *arg, uint64_t n), void *arg);
+ * of some 20 ms. With --count it only runs the rounds of the figure that is
+ * counted, and ends the program. */
+double bench_ns(const char *name, void (*fn)(void *arg, uint64_t n), void *arg);
+
+bool bench_is_counting(void);
 
 /* Each measures a group and reports it. */
 void bench_codec(void);

@@ -75,15 +75,15 @@ bench_codec(void)
 
 	f.name = "c1";
 	f.what = "a call: encode, scan, decode";
-	f.value = bench_ns(one_call, &b);
+	f.value = bench_ns("c1", one_call, &b);
 	bench_report(&f);
 	f.name = "c2";
 	f.what = "an update of one of 64 states: encode, apply";
-	f.value = bench_ns(one_update, &b);
+	f.value = bench_ns("c2", one_update, &b);
 	bench_report(&f);
 	f.name = "c3";
 	f.what = "a JSON object of 50 bytes: decode, encode";
-	f.value = bench_ns(one_json, &b);
+	f.value = bench_ns("c3", one_json, &b);
 	bench_report(&f);
 	am_buf_done(&b);
 }

@@ -175,7 +175,7 @@ measure(const char *address, void (*fn)(void *arg, uint64_t n), bool connected)
 	child = floor_child(&f.addr, echo, NULL);
 	if (connected)
 		f.fd = connect_now(&f);
-	ns = bench_ns(fn, &f);
+	ns = bench_ns("floor", fn, &f);
 	if (f.fd >= 0)
 		(void)close(f.fd);
 	(void)close(f.epfd);

@@ -126,19 +126,19 @@ bench_four(void)
 	struct subject s = { .m = machine_of(&four_states), .id = A };
 	const am_id other = B;
 
-	report("m1", "add + remove, 4 states", bench_ns(add_remove, &s), "ns",
-	    45);
-	report("m5", "when + add + fire + remove", bench_ns(when_add_fire, &s),
-	    "ns", 80);
+	report("m1", "add + remove, 4 states", bench_ns("m1", add_remove, &s),
+	    "ns", 45);
+	report("m5", "when + add + fire + remove",
+	    bench_ns("m5", when_add_fire, &s), "ns", 80);
 	for (int i = 0; i < OTHERS; i++)
 		(void)am_when(s.m, &other, 1, on_fire, &s);
 	report("m5b", "the same beside 100 subscriptions",
-	    bench_ns(when_add_fire, &s), "ns", 120);
+	    bench_ns("m5b", when_add_fire, &s), "ns", 120);
 	s.m = am_machine_free(s.m);
 	s.m = machine_of(&four_states);
 	assert(am_bind(s.m, &handlers, &s) == 0);
 	report("m2", "the same as m1, one state handler",
-	    bench_ns(add_remove, &s), "ns", 90);
+	    bench_ns("m2", add_remove, &s), "ns", 90);
 	am_machine_free(s.m);
 }
 
@@ -155,8 +155,8 @@ bench_supervisor_handlers(struct subject *s)
 	};
 
 	assert(am_bind(s->m, &two, s) == 0);
-	report("m3h", "the same as m3, two handlers", bench_ns(add_remove, s),
-	    "ns", 120);
+	report("m3h", "the same as m3, two handlers",
+	    bench_ns("m3h", add_remove, s), "ns", 120);
 }
 
 static void
@@ -173,9 +173,9 @@ bench_supervisor(void)
 		(void)am_add1(s.m, running[i], AM_NONE);
 	assert(am_is1(s.m, Sup_PoolReady));
 	report("m3", "supervisor with a pool, Heartbeat pair",
-	    bench_ns(add_remove, &s), "ns", 60);
+	    bench_ns("m3", add_remove, &s), "ns", 60);
 	report("m3b", "supervisor, [ErrWorker Exception] pair",
-	    bench_ns(exception_pair, &s), "ns", 400);
+	    bench_ns("m3b", exception_pair, &s), "ns", 400);
 	bench_supervisor_handlers(&s);
 	am_machine_free(s.m);
 }

@@ -196,16 +196,16 @@ bench_address(const char *address, const char *transport)
 		floor_die(address, EINVAL);
 	child = floor_child(&c.addr, serve, NULL);
 	client_connect(&c);
-	ns = bench_ns(one_by_one, &c);
+	ns = bench_ns("r1", one_by_one, &c);
 	(void)snprintf(what, sizeof(what), "remote add, %s", transport);
 	report("r1", what, ns, floor_ns, 1.3);
 	(void)snprintf(what, sizeof(what), "the same, window %d, %s", WINDOW,
 	    transport);
 	/* Its budget is the rate: 8 times that of r1. */
-	report("r2", what, bench_ns(in_a_window, &c), ns, 1.0 / 8);
+	report("r2", what, bench_ns("r2", in_a_window, &c), ns, 1.0 / 8);
 	c.nm = netmach_free(c.nm);
 	(void)snprintf(what, sizeof(what), "connect to ready, %s", transport);
-	report("r5", what, bench_ns(connect_close, &c), connect_ns, 2);
+	report("r5", what, bench_ns("r5", connect_close, &c), connect_ns, 2);
 	floor_kill(child);
 	am_schema_unref(c.schema);
 	am_loop_free(c.loop);
