@@ -8,6 +8,8 @@ next() {
 	result $? "stops"
 }
 
+ok "machine.c" "$BUILD/examples/machine"
+out 'no light: Lamp requires Power'
 start Pool.Min=1 Pool.Warm=0 "Worker.Exec=$BUILD/examples/square"
 pool_ready
 ok "square.c" amctl request input:=12

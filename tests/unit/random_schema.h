@@ -62,10 +62,10 @@ random_list(struct random *r, am_id *to, unsigned below, struct am_list not )
 }
 
 /* n states, the first of them Exception; density: of 10, how many relations
- * there are. Require mostly points back, so that cycles are rare. */
+ * there are; add: also of that kind. Require mostly points back, so that cycles are rare. */
 static inline struct am_schema *
 random_schema(struct random *r, struct random_schema *rs, unsigned n,
-    unsigned density)
+    unsigned density, bool add)
 {
 	static const struct am_list none = { NULL, 0 };
 	struct am_states table = { .name = "r", .row = rs->row, .len = n };
@@ -81,7 +81,7 @@ random_schema(struct random *r, struct random_schema *rs, unsigned n,
 		if (draw(r, 10) < density)
 			row->require = random_list(r, rs->list[i][0],
 			    i > 0 && draw(r, 10) > 0 ? i : n, none);
-		if (draw(r, 10) < density)
+		if (draw(r, 10) < density && add)
 			row->add = random_list(r, rs->list[i][1], n, none);
 		if (draw(r, 10) < density)
 			row->remove = random_list(r, rs->list[i][2], n,

@@ -227,7 +227,7 @@ compare(uint64_t seed, struct random_schema *rs, struct bindings *b)
 {
 	struct random r = random_of(seed);
 	unsigned n = 2 + draw(&r, draw(&r, 4) > 0 ? 12 : 60);
-	struct am_schema *s = random_schema(&r, rs, n, 1 + draw(&r, 8));
+	struct am_schema *s = random_schema(&r, rs, n, 1 + draw(&r, 8), true);
 	struct world w[2] = { { .n = n }, { .n = n } };
 
 	ck_assert_ptr_nonnull(s);
