@@ -122,6 +122,8 @@ node_tests := $(filter %/test_worker %/test_client %/test_flows_worker \
 	%/test_flows_client,$(unit))
 $(node_tests): $(obj)/tests/unit/flows.o $(obj)/tests/unit/world.o \
 	$(obj)/tests/unit/world_client.o
+$(BUILD)/tests/unit/test_nomem: ldflags += -Wl,--wrap=malloc,--wrap=calloc \
+	-Wl,--wrap=realloc,--wrap=strdup
 $(fuzz): $(obj)/tests/fuzz/replay.o
 $(unit) $(helper) $(fuzz): $(BUILD)/%: $(obj)/%.o $(lib)
 	@mkdir -p $(@D)

@@ -1,4 +1,5 @@
 /* Log lines (semantics.md 17), tracers, strings of mutations. */
+#include "lib/base/clock.h"
 #include "lib/machine/machine.h"
 #include "tests/unit/rig.h"
 
@@ -318,6 +319,68 @@ START_TEST(a_cycle_of_require_is_told)
 }
 END_TEST
 
+START_TEST(tracers_and_imports_are_told)
+{
+	static const struct am_tracer t = { .name = "mine" }, u = { NULL };
+	struct logged *l = logged_of(four, AM_LOG_OPS);
+	struct am_buf b = AM_BUF_INIT;
+
+	ck_assert_int_eq(am_trace(l->r.m, &t, NULL), 0);
+	ck_assert_int_eq(am_trace(l->r.m, &u, NULL), 0);
+	am_untrace(l->r.m, &t, NULL);
+	(void)am_add1(l->r.m, A, AM_NONE);
+	ck_assert_int_eq(am_export(l->r.m, &b), 0);
+	am_buf_reset(&l->lines);
+	ck_assert_int_eq(am_import(l->r.m, am_buf_val(&b), NULL), 0);
+	check_lines(l,
+	    "[import] imported 1 times, now at 2 ticks\n"
+	    "[import] exported at 2 ticks\n");
+	am_buf_done(&b);
+	logged_free(l);
+}
+END_TEST
+
+/* Two milliseconds are allowed, and the clock is coarse. */
+static void
+take_long(struct am_event *ev)
+{
+	int64_t end = clock_ns() + 30 * NS_PER_MS;
+
+	(void)ev;
+	while (clock_ns() < end)
+		;
+}
+
+START_TEST(errors_of_all_kinds_are_told)
+{
+	static const struct am_handler of[] = { [A] = { .state = take_long } };
+	static const struct am_handlers h = { .of = of, .len = 1 };
+	struct logged *l = logged_of("{\"name\":\"A\"},{\"name\":\"B\","
+				     "\"require\":[\"Exception\"]},"
+				     "{\"name\":\"ErrHandlerTimeout\"}",
+	    AM_LOG_OPS);
+	struct am_buf b = AM_BUF_INIT;
+
+	am_handler_timeout(l->r.m, 2);
+	ck_assert_int_eq(am_bind(l->r.m, &h, NULL), 0);
+	(void)am_add1(l->r.m, A, AM_NONE);
+	ck_assert_ptr_nonnull(strstr(buf_text(&l->lines),
+	    "[cancel] (A) by timeout\n"
+	    "[prepend:add] ErrHandlerTimeout Exception\n"));
+	ck_assert_ptr_nonnull(
+	    strstr(buf_text(&l->lines), "[error:add] A (took "));
+	am_buf_reset(&l->lines);
+	am_put_map(&b, 1);
+	am_put_str(&b, "err");
+	am_put_str(&b, "line cut");
+	(void)am_add(l->r.m, RIG_LIST(B, 3), am_buf_val(&b));
+	ck_assert_ptr_nonnull(
+	    strstr(buf_text(&l->lines), "[error] line cut\n"));
+	am_buf_done(&b);
+	logged_free(l);
+}
+END_TEST
+
 START_TEST(the_environment_sets_the_level)
 {
 	struct logged *l = logged_of(four, AM_LOG_NOTHING);
@@ -495,5 +558,6 @@ UNIT_MAIN("machine_log", level_2_tells_what_changes,
     levels_differ_in_automatic_transitions, failures_are_told,
     args_are_shown_as_the_logger_says, subscriptions_are_told,
     functions_are_told, a_cycle_of_require_is_told,
+    tracers_and_imports_are_told, errors_of_all_kinds_are_told,
     the_environment_sets_the_level, tracers_hear_each_step,
     a_pulse_is_queued_twice, mutations_and_transitions_have_strings)

@@ -91,6 +91,49 @@ START_TEST(args_are_waited_for_by_key_and_value)
 }
 END_TEST
 
+/* Without a tracer a mutation of one state makes no transition. */
+START_TEST(args_are_seen_without_a_transition)
+{
+	struct rig *r = rig_json(four);
+	struct am_machine *m = am_machine_new(r->s, "untraced");
+	struct am_buf b = AM_BUF_INIT;
+	struct note n = { r, "B", 0 }, c = { r, "C", 0 };
+
+	(void)am_when_args(m, B, args_of(&b, 1, NULL), say, &n);
+	(void)am_when_args(m, C, args_of(&b, 1, NULL), say, &c);
+	(void)am_add1(m, C, AM_NONE);
+	(void)am_remove1(m, C, args_of(&b, 1, NULL));
+	(void)am_add1(m, B, args_of(&b, 2, NULL));
+	(void)am_add1(m, B, args_of(&b, 1, "x"));
+	(void)am_add1(m, C, args_of(&b, 1, "x"));
+	ck_assert_str_eq(rig_log(r), "B, C");
+	am_machine_free(m);
+	am_buf_done(&b);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(several_turns_of_the_queue_are_waited_for)
+{
+	struct rig *r = rig_json(four);
+	struct note n[] = { { r, "4", 0 }, { r, "3", 0 }, { r, "5", 0 } };
+	am_sub sub;
+
+	(void)am_when_queue(r->m, 4, say, &n[0]);
+	(void)am_when_queue(r->m, 3, say, &n[1]);
+	sub = am_when_queue(r->m, 5, say, &n[2]);
+	(void)am_add1(r->m, A, AM_NONE);
+	(void)am_can_remove(r->m, RIG_LIST(A), AM_NONE);
+	ck_assert_str_eq(rig_log(r), "+A, ?A");
+	(void)am_add1(r->m, B, AM_NONE);
+	(void)am_add1(r->m, B, AM_NONE);
+	am_sub_cancel(r->m, sub);
+	(void)am_add1(r->m, B, AM_NONE);
+	ck_assert_str_eq(rig_log(r), "+B, 3, +B, 4, +B");
+	rig_free(r);
+}
+END_TEST
+
 static void
 fail_it(struct am_event *ev)
 {
@@ -412,7 +455,8 @@ START_TEST(the_first_active_state_of_groups_is_told)
 END_TEST
 
 UNIT_MAIN("machine_when", the_next_activation_is_waited_for,
-    args_are_waited_for_by_key_and_value,
+    args_are_waited_for_by_key_and_value, args_are_seen_without_a_transition,
+    several_turns_of_the_queue_are_waited_for,
     args_are_seen_as_far_as_handlers_are_told,
     a_query_is_asked_after_each_transition, errors_are_waited_for,
     the_queue_is_waited_for_whatever_becomes_of_a_mutation,

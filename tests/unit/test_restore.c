@@ -282,6 +282,8 @@ END_TEST
 
 /* ---- export, import ---- */
 
+static const char four_exception[] =
+    "{\"name\":\"A\"},{\"name\":\"B\"},{\"name\":\"Exception\"}";
 static const char restorable[] =
     "{\"name\":\"A\"},{\"name\":\"B\"},{\"name\":\"MachineRestored\"}";
 
@@ -307,6 +309,58 @@ START_TEST(clocks_are_taken_over_by_name)
 	am_buf_done(&b);
 	rig_free(from);
 	rig_free(to);
+}
+END_TEST
+
+static void
+import_in_handler(struct am_event *ev)
+{
+	struct am_error err = { "" };
+
+	ck_assert_int_eq(am_import(ev->machine, AM_NONE, &err), -EBUSY);
+	ck_assert_str_eq(err.text, "not now: a drain runs, or a mirror");
+}
+
+START_TEST(no_clock_is_taken_over_in_a_drain)
+{
+	static const struct am_handler of[] = {
+		[A] = { .state = import_in_handler }
+	};
+	static const struct am_handlers h = { .of = of, .len = 1 };
+	struct rig *r = rig_json(restorable);
+
+	ck_assert_int_eq(am_bind(r->m, &h, NULL), 0);
+	(void)am_add1(r->m, A, AM_NONE);
+	ck_assert_str_eq(rig_log(r), "+A");
+	rig_free(r);
+}
+END_TEST
+
+/* Nothing is bound, nobody has subscribed; then all is, by two tables. */
+START_TEST(bare_and_busy_machines_take_a_longer_schema)
+{
+	static const struct am_handler of[] = { [B] = { .state = say_state } };
+	static const struct am_handlers h = { .of = of, .len = 2 };
+	static const struct am_handlers g = { .of = of, .len = 2 };
+	struct rig *r = rig_json(four_exception);
+	struct am_schema *longer[2] = {
+		schema_of("{\"name\":\"A\"},{\"name\":\"B\"},"
+			  "{\"name\":\"Exception\"},{\"name\":\"X\"}"),
+		schema_of("{\"name\":\"A\"},{\"name\":\"B\"},"
+			  "{\"name\":\"Exception\"},{\"name\":\"X\"},"
+			  "{\"name\":\"Y\",\"add\":[\"B\"]}"),
+	};
+
+	ck_assert_int_eq(am_set_schema(r->m, longer[0]), 0);
+	ck_assert_int_eq(am_bind(r->m, &h, r), 0);
+	ck_assert_int_eq(am_bind(r->m, &g, r), 0);
+	ck_assert_int_eq(am_set_schema(r->m, longer[1]), 0);
+	am_schema_unref(r->s);
+	r->s = longer[1];
+	(void)am_add1(r->m, 4, AM_NONE);
+	ck_assert_str_eq(rig_log(r), "BState, BState, +Y");
+	am_schema_unref(longer[0]);
+	rig_free(r);
 }
 END_TEST
 
@@ -363,4 +417,5 @@ UNIT_MAIN("restore", a_schema_survives_as_json, a_schema_of_1024_states_works,
     names_of_four_kib_are_refused_in_every_place,
     a_merged_schema_has_the_later_states, a_merge_of_too_many_states_says_so,
     a_schema_is_compared_with_names, a_machine_takes_a_longer_schema,
-    clocks_are_taken_over_by_name, what_is_no_export_is_refused)
+    clocks_are_taken_over_by_name, no_clock_is_taken_over_in_a_drain,
+    bare_and_busy_machines_take_a_longer_schema, what_is_no_export_is_refused)
