@@ -150,6 +150,8 @@ cli_code_of(int arpc_error)
 		return EX_MISSING;
 	case ARPC_E_bad_token:
 		return EX_LOST;
+	case ARPC_E_forgotten:
+		return EX_UNKNOWN;
 	case ARPC_E_busy:
 		return EX_NO_WORKER;
 	case ARPC_E_bad_frame:

@@ -80,6 +80,9 @@ verdict_of_reply(const struct netmach_reply *r, struct verdict *ret)
 	case NETMACH_LOST:
 		verdict_set(ret, EX_UNKNOWN, "unknown", "unknown", r->text);
 		return true;
+	case NETMACH_NOT_SENT:
+		verdict_set(ret, EX_TIMEOUT, "timeout", "timeout", r->text);
+		return true;
 	}
 	return false;
 }

@@ -299,7 +299,8 @@ arpc_put_hello(struct am_buf *b, uint32_t id, const struct arpc_hello *h)
 
 	arpc_put_request(b, id, ARPC_hello);
 	am_put_array(b, 1);
-	am_put_map(b, 2 + (size_t)has_name + h->has_token + h->has_hash);
+	am_put_map(b,
+	    2 + (size_t)has_name + h->has_token + h->has_hash + h->has_resume);
 	am_put_str(b, "proto");
 	am_put_uint(b, h->proto);
 	am_put_str(b, "id");
@@ -316,6 +317,31 @@ arpc_put_hello(struct am_buf *b, uint32_t id, const struct arpc_hello *h)
 		am_put_str(b, "hash");
 		am_put_uint(b, h->hash);
 	}
+	if (h->has_resume) {
+		am_put_str(b, "resume");
+		am_put_map(b, h->resume_epoch != 0 ? 1 : 0);
+		if (h->resume_epoch != 0) {
+			am_put_str(b, "epoch");
+			am_put_uint(b, h->resume_epoch);
+		}
+	}
+}
+
+static int
+get_resume(struct am_val map, struct arpc_hello *h)
+{
+	struct am_val v = AM_NONE;
+	struct mp c;
+	int r = am_get(map, "resume", &v);
+
+	if (r == -ENOENT)
+		return 0;
+	c = mp_of(v);
+	if (r < 0 || mp_type(&c) != MP_MAP)
+		return -EBADMSG;
+	h->has_resume = true;
+	r = get_uint(v, "epoch", UINT64_MAX, &h->resume_epoch);
+	return r == -ENOENT ? 0 : r;
 }
 
 int
@@ -345,6 +371,8 @@ arpc_hello_get(struct am_val params, struct arpc_hello *ret,
 	h.has_hash = r == 0;
 	if (r < 0 && r != -ENOENT)
 		return bad(ret_why, "\"hash\" is not a number");
+	if (get_resume(map, &h) < 0)
+		return bad(ret_why, "\"resume\" is not a map with an epoch");
 	*ret = h;
 	return 0;
 }
@@ -352,7 +380,8 @@ arpc_hello_get(struct am_val params, struct arpc_hello *ret,
 void
 arpc_put_welcome(struct am_buf *b, const struct arpc_welcome *w)
 {
-	am_put_map(b, w->schema.data == NULL ? 9 : 10);
+	am_put_map(b,
+	    (w->schema.data == NULL ? 9U : 10U) + (w->has_resumed ? 1 : 0));
 	am_put_str(b, "proto");
 	am_put_uint(b, w->proto);
 	am_put_str(b, "id");
@@ -375,6 +404,10 @@ arpc_put_welcome(struct am_buf *b, const struct arpc_welcome *w)
 	am_put_uint(b, w->machine_tick);
 	am_put_str(b, "seq");
 	am_put_uint(b, w->last_seq);
+	if (w->has_resumed) {
+		am_put_str(b, "resumed");
+		am_put_bool(b, w->resumed);
+	}
 }
 
 /* Is it an array of n unsigned numbers? */
@@ -429,6 +462,7 @@ arpc_welcome_get(struct am_val result, struct arpc_welcome *ret,
 	c = mp_of(w.schema);
 	if (r != -ENOENT && (r < 0 || mp_type(&c) != MP_ARRAY))
 		return bad(ret_why, "\"schema\" is not an array");
+	w.has_resumed = am_get_bool(result, "resumed", &w.resumed) == 0;
 	*ret = w;
 	return 0;
 }

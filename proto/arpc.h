@@ -71,6 +71,7 @@ int arpc_frame_get(const void *data, size_t len, struct arpc_frame *ret,
 	X(no_topic) /* info: no such topic */                                  \
 	X(no_lease) /* no lease of this id, or it is over */                   \
 	X(busy)     /* a limit of this server: try later */                    \
+	X(forgotten) /* sent again, and nobody knows what became of it */      \
 	X(internal)
 
 enum arpc_error {
@@ -100,9 +101,11 @@ enum arpc_error arpc_error_get(struct am_val error, const char **ret_text,
 void arpc_put_bye(struct am_buf *b, const char *reason);
 
 /* ---- hello ----
- * params: [{"proto":1,"id":client id,"name":text?,"token":bin?,"hash":uint?}]
+ * params: [{"proto":1,"id":client id,"name":text?,"token":bin?,"hash":uint?,
+ *           "resume":{"epoch":uint?}?}]
  * result: {"proto","id":text,"epoch","states":n,"schema":rows?,"hash","time":[...],
- *          "q","m","seq"}; schema is left out if the client's hash is right. */
+ *          "q","m","seq","resumed":bool?}; schema is left out if the client's
+ * hash is right, resumed if it did not say resume. */
 
 struct arpc_hello {
 	uint32_t proto;
@@ -112,6 +115,8 @@ struct arpc_hello {
 	uint8_t token[ARPC_TOKEN_LEN];
 	bool has_hash;
 	uint64_t hash;
+	bool has_resume;       /* its mutations are to be remembered */
+	uint64_t resume_epoch; /* of the server it knows; 0: of none */
 };
 
 /* whole frame */
@@ -130,6 +135,8 @@ struct arpc_welcome {
 	uint64_t queue_tick;
 	uint64_t machine_tick;
 	uint64_t last_seq;
+	bool has_resumed;
+	bool resumed; /* mutations sent before are remembered */
 };
 
 /* The result only; rows: schema written before, AM_NONE leaves it out. */

@@ -29,8 +29,6 @@ struct supervisor {
 struct pending {
 	uint64_t req;        /* what the user knows */
 	uint32_t id;         /* of its add [WorkRequested] */
-	uint32_t connection; /* the how manyth it was sent on */
-	bool replied;
 	int64_t deadline_ns; /* when this side gives up; 0: never */
 	LIST_ENTRY(pending) link;
 };
@@ -75,7 +73,6 @@ struct am_client {
 	struct backoff worker_backoff;
 	int64_t worker_lost_ns; /* 0: connected */
 	uint64_t epoch;         /* of the worker's machine; 0: not known */
-	uint32_t connection;    /* counts them */
 	bool said_ready;        /* on_ready was called for this lease */
 
 	/* client_request.c */
@@ -119,7 +116,6 @@ void worker_forget(struct am_client *c);
 /* client_request.c */
 void request_on_payload(struct netmach *nm, const struct arpc_payload *p,
     void *arg);
-void requests_on_reconnect(struct am_client *c);
 /* Ends all that are pending as unknown. */
 void requests_lost(struct am_client *c, const char *code, const char *reason);
 void requests_on_guard(void *arg);

@@ -140,6 +140,7 @@ on_asked(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 		wish_end(c, "", arpc_error_name(r->error), r->text);
 		return;
 	case NETMACH_LOST:
+	case NETMACH_NOT_SENT:
 		return;
 	}
 }
@@ -404,6 +405,7 @@ on_released(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 		lease_over(c, arpc_error_name(r->error), r->text);
 		return;
 	case NETMACH_LOST: /* asked again with the next connection */
+	case NETMACH_NOT_SENT:
 		return;
 	}
 }

@@ -7,7 +7,6 @@
 
 #include "lib/base/clock.h"
 #include "lib/node/client_int.h"
-#include "proto/mp.h"
 #include "proto/worker.h"
 
 enum {
@@ -172,18 +171,21 @@ on_reply(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 
 	(void)nm;
 	/* A worker may answer before the mutation's own result. */
-	if (p == NULL || p->connection != c->connection)
+	if (p == NULL)
 		return;
 	switch (r->status) {
 	case NETMACH_OK:
-		p->replied = true;
 		if (r->result == AM_CANCELED)
 			end_here(c, p, AM_REFUSED, "canceled", r->why);
 		return;
 	case NETMACH_ERROR:
 		end_here(c, p, AM_REFUSED, arpc_error_name(r->error), r->text);
 		return;
-	case NETMACH_LOST: /* decided after the reconnect */
+	case NETMACH_LOST:
+		end_here(c, p, AM_UNKNOWN, "unknown", r->text);
+		return;
+	case NETMACH_NOT_SENT:
+		end_here(c, p, AM_TIMEOUT, "timeout", r->text);
 		return;
 	}
 }
@@ -207,7 +209,6 @@ am_client_request(struct am_client *c, struct am_val args, int64_t timeout_ms)
 		return 0;
 	}
 	p->req = ++c->last_req;
-	p->connection = c->connection;
 	if (timeout_ms >= 0)
 		p->deadline_ns = clock_ns() + node_ns(timeout_ms) +
 		    GUARD_MS * NS_PER_MS;
@@ -235,71 +236,6 @@ am_client_cancel(struct am_client *c, uint64_t req)
 	    -1, NULL, NULL);
 	am_buf_done(&args);
 	return 0;
-}
-
-/* ---- after a reconnect ---- */
-
-static bool
-holds(struct am_val ids, uint32_t id)
-{
-	struct mp c = mp_of(ids);
-	uint64_t v;
-	uint32_t n;
-
-	if (mp_get_array(&c, &n) < 0)
-		return false;
-	while (n-- > 0) {
-		if (mp_get_uint(&c, UINT32_MAX, &v) < 0)
-			return false;
-		if (v == id)
-			return true;
-	}
-	return false;
-}
-
-static struct pending *
-find_unknown(struct am_client *c, struct am_val known)
-{
-	struct pending *p;
-
-	for (size_t i = 0; i < CLIENT_BUCKETS; i++) {
-		LIST_FOREACH(p, &c->pending[i], link) {
-			if (p->connection != c->connection &&
-			    !holds(known, p->id))
-				return p;
-		}
-	}
-	return NULL;
-}
-
-/* What was sent before and the worker does not know: it never arrived, or its
- * memory is gone. Answers in the outbox came before this. */
-static void
-on_open(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
-    void *arg)
-{
-	struct am_client *c = arg;
-	struct pending *p;
-
-	(void)id;
-	if (r->status != NETMACH_OK)
-		return;
-	while (c->worker == nm && (p = find_unknown(c, r->value)) != NULL)
-		end_here(c, p, AM_UNKNOWN, "unknown",
-		    "the connection was cut in this request");
-}
-
-void
-requests_on_reconnect(struct am_client *c)
-{
-	struct am_buf params = AM_BUF_INIT;
-
-	if (c->n_pending == 0)
-		return;
-	am_put_array(&params, 1);
-	am_put_str(&params, "open");
-	(void)netmach_info(c->worker, am_buf_val(&params), on_open, c);
-	am_buf_done(&params);
 }
 
 /* ---- payloads ---- */

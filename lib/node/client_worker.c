@@ -91,7 +91,6 @@ on_ready(struct netmach *nm, void *arg)
 	c->epoch = netmach_epoch(nm);
 	c->worker_lost_ns = 0;
 	c->worker_backoff.next_ms = 0;
-	c->connection++;
 	client_put_change(c, AM_REMOVE, Cli_WorkerConnecting,
 	    Cli_WorkerConnecting);
 	client_put_change(c, AM_ADD, Cli_WorkerConnected, Cli_WorkerConnected);
@@ -99,7 +98,6 @@ on_ready(struct netmach *nm, void *arg)
 	if (before != 0 && before != c->epoch)
 		requests_lost(c, "unknown",
 		    "another process serves the worker's address");
-	requests_on_reconnect(c);
 	if (c->said_ready || c->worker != nm)
 		return;
 	c->said_ready = true;
@@ -121,6 +119,8 @@ worker_set(struct am_client *c, const struct client_lease *l)
 		.client_id = c->client_id,
 		.name = c->name,
 		.token = l->token,
+		.resume = true,
+		.keep_ms = l->ttl_ms > 0 ? l->ttl_ms : WORKER_SEARCH_MS,
 	};
 	struct addr a;
 	int r;

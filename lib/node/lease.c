@@ -87,6 +87,7 @@ leased_end(struct am_event *ev)
 
 	node_wipe(&w->lease, sizeof(w->lease));
 	outbox_clear(&w->outbox);
+	rpc_server_forget(w->server, w->public_listener);
 	outbox_has_shrunk(w);
 }
 

@@ -13,28 +13,93 @@
 enum {
 	CONNECT_MS = 5000,
 	RETRY_MS = 20, /* while the server's queue of connections is full */
+	KEEP_MS = 60000,
+	BACKOFF_MIN_MS = 10,
+	BACKOFF_MAX_MS = 1000,
 };
 
 /* ---- end of a connection ---- */
 
-void
-netmach_end(struct netmach *nm, int code, const char *why)
+/* Is it worth another connection, and is there time for it? */
+static bool
+may_retry(const struct netmach *nm, int code, const char *why)
 {
-	struct netmach_reply r = {
+	if (nm->retry_ms == 0 || nm->closing || code > 0 ||
+	    (nm->epoch == 0 && !nm->retry_gone))
+		return false;
+	if (code == 0 && strcmp(why, "eof") != 0)
+		return false;
+	if ((code == -ECONNREFUSED || code == -ENOENT) && !nm->retry_gone)
+		return false;
+	return clock_ns() - nm->lost_ns < nm->retry_ms * NS_PER_MS;
+}
+
+static void
+wait_and_retry(struct netmach *nm)
+{
+	int64_t wait_ms = nm->backoff_ms;
+
+	/* The first time at once; then up to half of it is left to chance, so
+	 * that not all clients of a server come at the same time. */
+	if (wait_ms > 0)
+		wait_ms -= (int64_t)(random_id() % (uint64_t)wait_ms) / 2;
+	nm->backoff_ms = nm->backoff_ms == 0 ? BACKOFF_MIN_MS
+					     : nm->backoff_ms * 2;
+	if (nm->backoff_ms > BACKOFF_MAX_MS)
+		nm->backoff_ms = BACKOFF_MAX_MS;
+	nm->give_up_ns = -1;
+	(void)am_timer_start(&nm->retry, wait_ms);
+}
+
+/* Calls that end with the connection. */
+static void
+lose_calls(struct netmach *nm, const char *why)
+{
+	const struct netmach_reply r = {
 		.status = NETMACH_LOST,
 		.why = "",
 		.text = why,
 	};
 	struct call call;
 
-	nm->conn = NULL;
-	nm->wrong = false;
-	while (!nm->freed && calls_take_oldest(&nm->calls, &call)) {
+	while (
+	    !nm->freed && !nm->resume && calls_take_oldest(&nm->calls, &call)) {
 		if (call.fn != NULL)
 			call.fn(nm, call.id, &r, call.arg);
 	}
+	while (!nm->freed && calls_take_oldest(&nm->others, &call)) {
+		if (call.fn != NULL)
+			call.fn(nm, call.id + OTHER_IDS, &r, call.arg);
+	}
+}
+
+void
+netmach_end(struct netmach *nm, int code, const char *why)
+{
+	bool was_ready = nm->phase == NETMACH_READY;
+
+	nm->conn = NULL;
+	nm->wrong = false;
+	nm->phase = NETMACH_CONNECTING;
+	lose_calls(nm, why);
 	if (nm->freed)
 		return;
+	if (nm->lost_ns == 0)
+		nm->lost_ns = clock_ns();
+	if (may_retry(nm, code, why)) {
+		kept_wait(nm);
+		wait_and_retry(nm);
+		if (was_ready && nm->ops->on_down != NULL)
+			nm->ops->on_down(nm, why, nm->arg);
+		return;
+	}
+	if (nm->closing || nm->retry_ms > 0 || code > 0)
+		kept_give_up(nm, why);
+	else
+		kept_wait(nm);
+	if (nm->freed)
+		return;
+	nm->closing = false;
 	nm->phase = NETMACH_IDLE;
 	if (nm->ops->on_close != NULL)
 		nm->ops->on_close(nm, code, why, nm->arg);
@@ -88,7 +153,9 @@ on_reap(void *arg)
 	struct netmach *nm = netmach_of(arg);
 
 	am_timer_done(&nm->retry);
+	kept_done(nm);
 	calls_done(&nm->calls);
+	calls_done(&nm->others);
 	free(nm->clock.tick);
 	am_schema_unref(nm->schema);
 	explicit_bzero(&nm->hello, sizeof(nm->hello));
@@ -113,7 +180,8 @@ try_connect(struct netmach *nm)
 		return -ENOMEM;
 	nm->hello.has_hash = nm->schema != NULL;
 	nm->hello.hash = nm->hash;
-	nm->hello_id = calls_next_id(&nm->calls);
+	nm->hello.resume_epoch = nm->epoch;
+	nm->hello_id = OTHER_IDS + calls_next_id(&nm->others);
 	conn_deadline(nm->conn, left_ms > 0 ? left_ms : 1,
 	    "timeout: no answer to hello");
 	/* It waits there until the connection is established. */
@@ -127,6 +195,8 @@ on_retry(void *arg)
 	struct netmach *nm = netmach_of(arg);
 	int r;
 
+	if (nm->give_up_ns == -1) /* the connection was lost */
+		nm->give_up_ns = clock_ns() + nm->timeout_ms * NS_PER_MS;
 	if (nm->give_up_ns == 0) {
 		netmach_end(nm, 0, "closed");
 	} else if (clock_ns() >= nm->give_up_ns) {
@@ -166,6 +236,13 @@ netmach_new(struct am_loop *l, const struct netmach_conf *conf,
 		nm->schema = am_schema_ref(conf->schema);
 		nm->hash = am_schema_hash(nm->schema);
 	}
+	nm->resume = conf->resume;
+	nm->hello.has_resume = conf->resume;
+	nm->keep_ms = conf->keep_ms > 0 ? conf->keep_ms : KEEP_MS;
+	nm->retry_ms = conf->retry_ms;
+	nm->retry_gone = conf->retry_gone;
+	TAILQ_INIT(&nm->kept);
+	am_timer_init(&nm->keep_timer, l, kept_on_timer, nm);
 	nm->reap = (struct turn_item){ .fn = on_reap, .arg = nm };
 	am_timer_init(&nm->retry, l, on_retry, nm);
 	return nm;
@@ -182,6 +259,7 @@ netmach_free(struct netmach *nm)
 		conn_drop(nm->conn);
 	nm->conn = NULL;
 	am_timer_stop(&nm->retry);
+	am_timer_stop(&nm->keep_timer);
 	nm->mirror = am_machine_free(nm->mirror);
 	loop_at_reap(nm->loop, &nm->reap);
 	return NULL;
@@ -212,6 +290,7 @@ netmach_connect(struct netmach *nm, const struct addr *a)
 void
 netmach_close(struct netmach *nm, const char *reason)
 {
+	nm->closing = nm->conn != NULL || nm->phase == NETMACH_CONNECTING;
 	if (nm->conn != NULL) {
 		conn_close(nm->conn, reason);
 	} else if (nm->phase == NETMACH_CONNECTING) {
@@ -230,6 +309,12 @@ struct am_machine *
 netmach_mirror(const struct netmach *nm)
 {
 	return nm->mirror;
+}
+
+void
+netmach_give_up(struct netmach *nm, const char *why)
+{
+	kept_give_up(nm, why);
 }
 
 uint64_t
@@ -275,8 +360,8 @@ netmach_backlog(const struct netmach *nm)
 
 /* ---- calls ---- */
 
-/* Opens a call and puts the head of its frame, whose params follow into
- * *ret_out. */
+/* Opens a call that is no mutation, and puts the head of its frame, whose params
+ * follow into *ret_out. */
 static uint32_t
 call_begin(struct netmach *nm, enum arpc_method method, netmach_reply_fn fn,
     void *arg, struct am_buf **ret_out)
@@ -285,12 +370,12 @@ call_begin(struct netmach *nm, enum arpc_method method, netmach_reply_fn fn,
 
 	if (!netmach_is_ready(nm))
 		return 0;
-	call.id = calls_next_id(&nm->calls);
-	if (call.id == 0 || calls_put(&nm->calls, &call) < 0)
+	call.id = calls_next_id(&nm->others);
+	if (call.id == 0 || calls_put(&nm->others, &call) < 0)
 		return 0;
 	*ret_out = conn_out(nm->conn);
-	arpc_put_request(*ret_out, call.id, method);
-	return call.id;
+	arpc_put_request(*ret_out, call.id + OTHER_IDS, method);
+	return call.id + OTHER_IDS;
 }
 
 static enum arpc_method
@@ -313,29 +398,58 @@ method_of(enum am_op op)
 	return ARPC_UNKNOWN;
 }
 
+static uint32_t
+mutate_kept(struct netmach *nm, struct call *call, const am_id *states,
+    size_t n, struct am_val args, int64_t deadline_ms)
+{
+	if (nm->freed || nm->closing)
+		return 0;
+	call->id = calls_next_id(&nm->calls);
+	if (call->id == 0)
+		return 0;
+	call->kept = kept_put(nm, call->id, call->method, states, n, args,
+	    deadline_ms);
+	if (call->kept == NULL)
+		return 0;
+	if (calls_put(&nm->calls, call) < 0) {
+		kept_drop(nm, call->kept);
+		return 0;
+	}
+	kept_send(nm);
+	return call->id;
+}
+
 uint32_t
 netmach_mutate(struct netmach *nm, enum am_op op, const am_id *states, size_t n,
     struct am_val args, int64_t deadline_ms, netmach_reply_fn fn, void *arg)
 {
-	bool is_check = op == AM_CAN_ADD || op == AM_CAN_REMOVE;
+	struct call call = { .method = method_of(op), .fn = fn, .arg = arg };
 	struct am_buf *out;
-	uint32_t id;
+	uint32_t id = 0;
 
-	if (fn == NULL && !is_check) {
-		if (!netmach_is_ready(nm))
-			return 0;
-		id = calls_next_id(&nm->calls);
-		if (id == 0)
-			return 0;
-		out = conn_out(nm->conn);
-		arpc_put_notification(out, method_of(op));
-		arpc_put_mutation(out, states, n, args, deadline_ms);
+	if (op == AM_CAN_ADD || op == AM_CAN_REMOVE) {
+		id = call_begin(nm, call.method, fn, arg, &out);
+		if (id != 0)
+			arpc_put_mutation(out, states, n, args, deadline_ms);
 		return id;
 	}
-	id = call_begin(nm, method_of(op), fn, arg, &out);
-	if (id != 0)
-		arpc_put_mutation(out, states, n, args, deadline_ms);
-	return id;
+	if (nm->resume && fn != NULL)
+		return mutate_kept(nm, &call, states, n, args, deadline_ms);
+	if (!netmach_is_ready(nm))
+		return 0;
+	if (fn != NULL) {
+		call.id = calls_next_id(&nm->calls);
+		if (call.id == 0 || calls_put(&nm->calls, &call) < 0)
+			return 0;
+		id = call.id;
+	}
+	out = conn_out(nm->conn);
+	if (fn != NULL)
+		arpc_put_request(out, id, call.method);
+	else
+		arpc_put_notification(out, call.method);
+	arpc_put_mutation(out, states, n, args, deadline_ms);
+	return fn != NULL ? id : UINT32_MAX;
 }
 
 uint32_t

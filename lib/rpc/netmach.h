@@ -23,18 +23,23 @@ struct netmach_ops {
 	/* Borrowed. Ack it by netmach_ack() when it is safe. May be NULL. */
 	void (*on_payload)(struct netmach *nm, const struct arpc_payload *p,
 	    void *arg);
+	/* The connection was lost and is made again (retry_ms); on_ready comes
+	 * next, or on_close. May be NULL. */
+	void (*on_down)(struct netmach *nm, const char *why, void *arg);
 	/* Not connected (any more): code is 0 for an end of the connection (why
 	 * is "eof" or the peer's bye reason), -errno for a failed connect, an
 	 * enum arpc_error + 1 for a refused hello. Calls without an answer
-	 * have been called back with NETMACH_LOST before. */
+	 * have been called back with NETMACH_LOST before, but for mutations of
+	 * a resuming one, which wait for the next netmach_connect(). */
 	void (*on_close)(struct netmach *nm, int code, const char *why,
 	    void *arg);
 };
 
 enum netmach_status {
 	NETMACH_OK,
-	NETMACH_ERROR, /* an error answer: error and text are set */
-	NETMACH_LOST,  /* the connection ended first: outcome unknown */
+	NETMACH_ERROR,    /* an error answer: error and text are set */
+	NETMACH_LOST,     /* the connection ended first: outcome unknown */
+	NETMACH_NOT_SENT, /* of a resuming one: no connection came in time */
 };
 
 struct netmach_reply {
@@ -43,7 +48,7 @@ struct netmach_reply {
 	const char *why;       /* of a canceled one; else empty */
 	struct am_val value;   /* of info; borrowed */
 	enum arpc_error error; /* of NETMACH_ERROR */
-	const char *text;      /* of NETMACH_ERROR and _LOST, terminated */
+	const char *text;      /* of all but NETMACH_OK, terminated */
 };
 typedef void (*netmach_reply_fn)(struct netmach *nm, uint32_t id,
     const struct netmach_reply *r, void *arg);
@@ -57,6 +62,21 @@ struct netmach_conf {
 	/* A schema that the other end probably has: it is not sent again, and
 	 * mirrors share it. Refs it; NULL: none is known. */
 	struct am_schema *schema;
+	/* Mutations with a callback outlive the connection: they are sent again
+	 * with their ids after the next one, and the server answers what it has
+	 * made already from its memory. Those made without a connection wait
+	 * for one. Both for as long as their deadline_ms, or else keep_ms after
+	 * the connection was lost (0: 60 s). What the server cannot know any
+	 * more (it was started anew) is NETMACH_LOST. At most 1,000 are on the
+	 * way at a time, further ones wait here, 64 MiB of them. */
+	bool resume;
+	int64_t keep_ms;
+	/* A lost connection is made again, with growing and jittered waits, for
+	 * this long; 0: on_close comes at once, and the owner may connect. A
+	 * refused hello and a bye are final. */
+	int64_t retry_ms;
+	/* Also if nobody listens there any more, or not yet. */
+	bool retry_gone;
 };
 
 /* Returns new; borrows ops. */
@@ -88,9 +108,15 @@ size_t netmach_backlog(const struct netmach *nm);
 /* How often a wrong checksum took a sync. */
 uint64_t netmach_mismatches(const struct netmach *nm);
 
+/* Calls back what a resuming one keeps, for an owner that will not connect
+ * again. */
+void netmach_give_up(struct netmach *nm, const char *why);
+
 /* Each returns the id of the call (never 0), or 0 if there is no connection
- * (phase READY) or there are 65,535 open calls. fn is called exactly once, never from within the call; fn NULL: sent as a
- * notification where the method allows it. deadline_ms: -1 none. */
+ * (phase READY; a resuming one takes mutations with fn at any time) or there are
+ * 65,535 open calls. fn is called exactly once, never from within the call; fn
+ * NULL: sent as a notification where the method allows it, and the id is not of
+ * a call. deadline_ms: -1 none. */
 uint32_t netmach_mutate(struct netmach *nm, enum am_op op, const am_id *states,
     size_t n, struct am_val args, int64_t deadline_ms, netmach_reply_fn fn,
     void *arg);

@@ -135,6 +135,7 @@ on_welcome(struct netmach *nm, const struct arpc_frame *f)
 	struct am_error err = { "no memory" };
 	const char *why = "welcome";
 	struct arpc_welcome w;
+	bool resumed;
 	int r;
 
 	if (arpc_welcome_get(f->params, &w, &why) < 0) {
@@ -150,10 +151,14 @@ on_welcome(struct netmach *nm, const struct arpc_frame *f)
 		protocol_error(nm, r == -ENOMEM ? "no memory" : err.text);
 		return;
 	}
+	resumed = w.resumed && nm->epoch == w.epoch;
 	nm->epoch = w.epoch;
 	nm->last_seq = w.last_seq;
 	nm->phase = NETMACH_READY;
+	nm->backoff_ms = 0;
 	conn_deadline(nm->conn, 0, "");
+	if (!kept_resume(nm, resumed) || nm->phase != NETMACH_READY)
+		return;
 	mach_mirror_set(nm->mirror, nm->clock.tick, nm->clock.queue_tick,
 	    nm->clock.machine_tick);
 	if (!nm->freed && nm->phase == NETMACH_READY &&
@@ -230,6 +235,17 @@ on_synced(struct netmach *nm, struct am_val result, struct netmach_reply *r)
 	return publish(nm);
 }
 
+static bool
+call_of(struct netmach *nm, uint32_t id, struct call *ret)
+{
+	if (id <= OTHER_IDS)
+		return calls_take(&nm->calls, id, ret);
+	if (!calls_take(&nm->others, id - OTHER_IDS, ret))
+		return false;
+	ret->id = id;
+	return true;
+}
+
 static void
 on_response(struct netmach *nm, const struct arpc_frame *f)
 {
@@ -242,13 +258,16 @@ on_response(struct netmach *nm, const struct arpc_frame *f)
 	size_t len = 0;
 	struct call call;
 
-	if (!calls_take(&nm->calls, f->id, &call))
+	if (!call_of(nm, f->id, &call))
 		return; /* nothing was asked: nobody to tell */
+	kept_drop(nm, call.kept);
 	if (f->error.data != NULL) {
 		r.status = NETMACH_ERROR;
 		r.error = arpc_error_get(f->error, &p, &len);
 		copy_text(text, sizeof(text), p, len);
 		r.text = text;
+		if (r.error == ARPC_E_forgotten)
+			r.status = NETMACH_LOST;
 		/* Nothing else makes a wrong mirror right. */
 		if (call.method == ARPC_sync && nm->wrong)
 			protocol_error(nm, "sync is refused");

@@ -7,7 +7,12 @@
 
 #include "lib/rpc/calls.h"
 
-enum { NETMACH_MAGIC = 0x6e6d6163 };
+enum {
+	NETMACH_MAGIC = 0x6e6d6163,
+	/* Added to the ids of calls that are no mutations, on the wire: those
+	 * of mutations are to ascend without them. */
+	OTHER_IDS = 1 << 16,
+};
 
 struct netmach {
 	uint32_t magic;
@@ -21,6 +26,10 @@ struct netmach {
 	struct addr addr;  /* of the last netmach_connect() */
 	struct am_timer retry;
 	int64_t give_up_ns; /* then it is no longer tried; 0: it is closed */
+	bool closing;       /* by the user: no connection is wanted any more */
+	int64_t retry_ms;
+	bool retry_gone;
+	int64_t backoff_ms;
 	struct arpc_hello hello;
 	uint32_t hello_id;
 	int64_t timeout_ms;
@@ -31,7 +40,16 @@ struct netmach {
 	uint64_t epoch;
 	uint64_t last_seq;
 	uint64_t mismatches;
-	struct calls calls;
+	struct calls calls;  /* mutations */
+	struct calls others; /* their ids without OTHER_IDS */
+	/* Of a resuming one. */
+	bool resume;
+	int64_t keep_ms;
+	int64_t lost_ns; /* since when there is no connection; 0: there is */
+	struct kept_list kept;
+	struct kept *unsent; /* borrowed; the first that is not sent */
+	size_t kept_bytes;
+	struct am_timer keep_timer;
 	struct turn_item reap;
 };
 

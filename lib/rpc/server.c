@@ -163,6 +163,7 @@ rpc_server_new(struct am_loop *l, struct am_machine *m)
 	srv->rows = AM_BUF_INIT;
 	srv->turn = (struct turn_item){ .fn = on_flush, .arg = srv };
 	TAILQ_INIT(&srv->sessions);
+	TAILQ_INIT(&srv->memories);
 	if (am_trace(m, &tracer, srv) < 0) {
 		free(srv);
 		return NULL;
@@ -194,6 +195,7 @@ rpc_server_free(struct rpc_server *srv)
 		listener_stop(srv->listener[i]);
 	while ((s = TAILQ_FIRST(&srv->sessions)) != NULL)
 		session_drop(s);
+	rpc_server_forget(srv, -1);
 	/* It may be a callback of a session who calls. */
 	srv->turn.fn = on_reap;
 	loop_at_reap(srv->loop, &srv->turn);
@@ -208,6 +210,23 @@ rpc_server_close(struct rpc_server *srv, int listener, const char *reason)
 	TAILQ_FOREACH(s, &srv->sessions, link) {
 		if (listener < 0 || s->li->number == listener)
 			conn_close(s->conn, reason);
+	}
+}
+
+void
+rpc_server_forget(struct rpc_server *srv, int listener)
+{
+	struct memory *m = TAILQ_FIRST(&srv->memories);
+	struct memory *next;
+
+	for (; m != NULL; m = next) {
+		next = TAILQ_NEXT(m, link);
+		if (listener >= 0 && m->listener != listener)
+			continue;
+		if (m->session != NULL)
+			m->session->memory = NULL;
+		m->session = NULL;
+		memory_free(&srv->memories, m);
 	}
 }
 

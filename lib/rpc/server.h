@@ -65,6 +65,9 @@ int rpc_server_listen(struct rpc_server *srv, int fd,
 void rpc_server_unlisten(struct rpc_server *srv, int listener);
 /* Sends every session of the listener (-1: of all) a bye and closes it. */
 void rpc_server_close(struct rpc_server *srv, int listener, const char *reason);
+/* Forgets what became of the mutations of that listener's clients: a lease is
+ * over, and whoever sends them again is told that they are unknown. */
+void rpc_server_forget(struct rpc_server *srv, int listener);
 uint64_t rpc_server_epoch(const struct rpc_server *srv);
 /* Unknown notifications so far, for status. */
 uint64_t rpc_server_ignored(const struct rpc_server *srv);

@@ -78,15 +78,13 @@ put_update(struct rpc_session *s, struct am_buf *out)
 }
 
 void
-session_answer_result(struct rpc_session *s, uint32_t id, am_result result)
+session_answer_result(struct rpc_session *s, uint32_t id, am_result result,
+    const char *why)
 {
-	const char *why = "";
 	struct am_buf *out;
 
 	if (!session_is_up(s))
 		return;
-	if (result == AM_CANCELED)
-		why = am_why(s->srv->machine);
 	out = conn_out(s->conn);
 	arpc_put_response(out, id);
 	am_put_array(out, *why == '\0' ? 2 : 3);
@@ -124,6 +122,8 @@ session_answer_welcome(struct rpc_session *s, uint32_t id, struct am_val rows)
 	w.time = am_buf_val(&time);
 	w.queue_tick = s->sent.queue_tick;
 	w.machine_tick = s->sent.machine_tick;
+	w.has_resumed = s->memory != NULL;
+	w.resumed = s->resumed;
 	if (policy->last_seq != NULL)
 		w.last_seq = policy->last_seq(s, s->li->arg);
 	if (am_buf_error(&time) < 0) {
@@ -157,6 +157,47 @@ schema_rows(struct rpc_server *srv)
 	return am_buf_val(&srv->rows);
 }
 
+/* What is still on the way on an older connection of this client is sent again
+ * on this one. */
+static void
+take_over(struct memory *m)
+{
+	struct rpc_session *old = m->session;
+
+	if (old == NULL)
+		return;
+	old->memory = NULL;
+	m->session = NULL;
+	if (old->conn != NULL)
+		conn_close(old->conn, "resumed by another connection");
+}
+
+/* Without memory for it, or too many clients, the client is told that nothing
+ * is remembered. */
+static void
+resume(struct rpc_session *s, const struct arpc_hello *h)
+{
+	struct rpc_server *srv = s->srv;
+	struct memory *m = memory_find(&srv->memories, s->li->number,
+	    s->client_id, s->peer.uid);
+
+	if (m != NULL) {
+		take_over(m);
+		s->resumed = h->resume_epoch == srv->epoch;
+		/* It has forgotten what it did. */
+		if (!s->resumed) {
+			memory_free(&srv->memories, m);
+			m = NULL;
+		}
+	}
+	if (m == NULL)
+		m = memory_new(&srv->memories, s->li->number, s->client_id,
+		    s->peer.uid);
+	if (m != NULL)
+		m->session = s;
+	s->memory = m;
+}
+
 static void
 welcome(struct rpc_session *s, const struct arpc_frame *f,
     const struct arpc_hello *h)
@@ -176,6 +217,8 @@ welcome(struct rpc_session *s, const struct arpc_frame *f,
 			return;
 		}
 	}
+	if (h->has_resume)
+		resume(s, h);
 	session_answer_welcome(s, f->id, rows);
 	conn_deadline(s->conn, 0, "");
 	if (policy->up != NULL && session_is_up(s))
@@ -306,6 +349,9 @@ session_drop(struct rpc_session *s)
 	if (s->conn != NULL)
 		conn_drop(s->conn);
 	s->conn = NULL;
+	if (s->memory != NULL)
+		s->memory->session = NULL;
+	s->memory = NULL;
 	TAILQ_REMOVE(&s->srv->sessions, s, link);
 	if (s->up)
 		s->li->n_up--;

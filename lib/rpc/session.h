@@ -5,6 +5,7 @@
 
 #include <event2/event_struct.h>
 
+#include "lib/rpc/memory.h"
 #include "lib/rpc/server.h"
 
 struct listener {
@@ -35,6 +36,8 @@ struct rpc_session {
 	void (*room_fn)(struct rpc_session *s, void *arg);
 	void *room_arg;
 	struct turn_item reap;
+	struct memory *memory;  /* borrowed; NULL: it did not say resume */
+	bool resumed;           /* it found its memory */
 	uint64_t version;       /* of the server when sent was made */
 	struct arpc_clock sent; /* what the peer knows */
 	uint64_t tick[];        /* of sent */
@@ -49,6 +52,7 @@ struct rpc_server {
 	uint64_t last_id;
 	uint64_t version; /* counts drains */
 	struct session_list sessions;
+	struct memory_list memories;
 	struct listener **listener;
 	size_t n_listeners;
 	struct turn_item turn; /* clocks to push; when freed: the memory */
@@ -67,8 +71,8 @@ void session_answer_error(struct rpc_session *s, const struct arpc_frame *f,
     enum arpc_error e, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* Of a mutation, with the clocks that go along. */
-void session_answer_result(struct rpc_session *s, uint32_t id,
-    am_result result);
+void session_answer_result(struct rpc_session *s, uint32_t id, am_result result,
+    const char *why);
 /* Everything, absolute: hello's and sync's result. rows: AM_NONE leaves the
  * schema out. */
 void session_answer_welcome(struct rpc_session *s, uint32_t id,

@@ -9,9 +9,52 @@
 
 enum { ACK_BATCH = 256 };
 
+/* Was it made before, on a connection that was lost? Then it is answered from
+ * memory. */
+static bool
+is_repeated(struct rpc_session *s, const struct arpc_frame *f)
+{
+	const struct remembered *r = NULL;
+
+	if (s->memory == NULL || f->kind != ARPC_REQUEST || f->id == 0 ||
+	    f->id > UINT16_MAX)
+		return false;
+	switch (memory_see(s->memory, f->id, &r)) {
+	case MEMORY_NEW:
+		return false;
+	case MEMORY_KNOWN:
+		session_answer_result(s, f->id, r->result,
+		    r->why == NULL ? "" : r->why);
+		return true;
+	case MEMORY_FORGOTTEN:
+		session_answer_error(s, f, ARPC_E_forgotten,
+		    "%u is more than %d mutations ago", (unsigned)f->id,
+		    MEMORY_WINDOW);
+		return true;
+	}
+	return false;
+}
+
+/* Nobody may know the result if it was not for a request. */
+static void
+answer_mutation(struct rpc_session *s, const struct arpc_frame *f,
+    am_result result, bool is_check)
+{
+	const char *why = "";
+
+	if (f->kind != ARPC_REQUEST)
+		return;
+	if (result == AM_CANCELED)
+		why = am_why(s->srv->machine);
+	if (s->memory != NULL && !is_check && f->id != 0 && f->id <= UINT16_MAX)
+		memory_put(s->memory, f->id, result, why);
+	session_answer_result(s, f->id, result, why);
+}
+
 static void
 on_mutation(struct rpc_session *s, const struct arpc_frame *f, enum am_op op)
 {
+	bool is_check = op == AM_CAN_ADD || op == AM_CAN_REMOVE;
 	const struct rpc_policy *policy = s->li->policy;
 	struct rpc_source source = { .session = s };
 	struct arpc_mutation m;
@@ -20,6 +63,8 @@ on_mutation(struct rpc_session *s, const struct arpc_frame *f, enum am_op op)
 	am_result result;
 	int r;
 
+	if (!is_check && is_repeated(s, f))
+		return;
 	r = arpc_mutation_get(f->params, s->sent.n, &m, &why);
 	if (r < 0) {
 		session_answer_error(s, f,
@@ -44,8 +89,7 @@ on_mutation(struct rpc_session *s, const struct arpc_frame *f, enum am_op op)
 		.args = m.args,
 		.source = &source,
 	    });
-	if (f->kind == ARPC_REQUEST)
-		session_answer_result(s, f->id, result);
+	answer_mutation(s, f, result, is_check);
 }
 
 /* The rest of an array as an array of its own. */
@@ -145,7 +189,8 @@ on_lease_begin(struct rpc_session *s, const struct arpc_frame *f)
 	}
 	result = policy->lease_begin(s, &lease, s->li->arg);
 	explicit_bzero(lease.token, sizeof(lease.token));
-	session_answer_result(s, f->id, result);
+	session_answer_result(s, f->id, result,
+	    result == AM_CANCELED ? am_why(s->srv->machine) : "");
 }
 
 void

@@ -1,0 +1,120 @@
+#include "lib/rpc/memory.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void
+forget(struct remembered *r)
+{
+	free(r->why);
+	*r = (struct remembered){ .id = 0 };
+}
+
+void
+memory_free(struct memory_list *l, struct memory *m)
+{
+	assert(m->session == NULL);
+	TAILQ_REMOVE(l, m, link);
+	for (size_t i = 0; i < MEMORY_WINDOW; i++)
+		free(m->slot[i].why);
+	free(m);
+}
+
+/* false: all are in use. */
+static bool
+make_room(struct memory_list *l, int listener)
+{
+	struct memory *unused = NULL;
+	struct memory *m;
+	size_t n = 0;
+
+	TAILQ_FOREACH(m, l, link) {
+		if (m->listener != listener)
+			continue;
+		n++;
+		if (unused == NULL && m->session == NULL)
+			unused = m;
+	}
+	if (n < MEMORY_CLIENTS)
+		return true;
+	if (unused == NULL)
+		return false;
+	memory_free(l, unused);
+	return true;
+}
+
+struct memory *
+memory_new(struct memory_list *l, int listener, uint64_t client_id, uid_t uid)
+{
+	struct memory *m;
+
+	if (!make_room(l, listener))
+		return NULL;
+	m = calloc(1, sizeof(*m));
+	if (m == NULL)
+		return NULL;
+	m->client_id = client_id;
+	m->uid = uid;
+	m->listener = listener;
+	TAILQ_INSERT_TAIL(l, m, link);
+	return m;
+}
+
+struct memory *
+memory_find(struct memory_list *l, int listener, uint64_t client_id, uid_t uid)
+{
+	struct memory *m;
+
+	TAILQ_FOREACH(m, l, link) {
+		if (m->listener != listener || m->client_id != client_id ||
+		    m->uid != uid)
+			continue;
+		TAILQ_REMOVE(l, m, link);
+		TAILQ_INSERT_TAIL(l, m, link);
+		return m;
+	}
+	return NULL;
+}
+
+static struct remembered *
+slot_of(struct memory *m, uint32_t id)
+{
+	return &m->slot[id % MEMORY_WINDOW];
+}
+
+enum memory_is
+memory_see(struct memory *m, uint32_t id, const struct remembered **ret)
+{
+	const struct remembered *r = slot_of(m, id);
+	uint32_t ahead;
+
+	if (m->newest == 0) {
+		m->newest = id;
+		return MEMORY_NEW;
+	}
+	ahead = memory_distance(m->newest, id);
+	if (ahead > 0 && ahead <= UINT16_MAX / 2) {
+		m->newest = id;
+		return MEMORY_NEW;
+	}
+	if (memory_distance(id, m->newest) >= MEMORY_WINDOW)
+		return MEMORY_FORGOTTEN;
+	/* It came and was refused before it reached the machine. */
+	if (r->id != id)
+		return MEMORY_NEW;
+	*ret = r;
+	return MEMORY_KNOWN;
+}
+
+void
+memory_put(struct memory *m, uint32_t id, am_result result, const char *why)
+{
+	struct remembered *r = slot_of(m, id);
+
+	forget(r);
+	r->id = id;
+	r->result = result;
+	if (*why != '\0')
+		r->why = strndup(why, MEMORY_WHY_MAX);
+}

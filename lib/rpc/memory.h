@@ -1,0 +1,69 @@
+/* memory.h - what became of the last mutations of a client, so that one which
+ * is sent again after a reconnect is answered and not made twice.
+ *
+ * A client id has one memory in a server. Mutations of a client ascend by their
+ * ids (16 bit, 1 follows 65,535) and arrive in this order, so an id that is not
+ * after the last one is a repetition. */
+#ifndef LIB_RPC_MEMORY_H
+#define LIB_RPC_MEMORY_H
+
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "lib/amnode.h"
+
+enum {
+	MEMORY_WINDOW = 1024, /* mutations of a client */
+	MEMORY_CLIENTS = 64,  /* of a listener */
+	MEMORY_WHY_MAX = 255, /* bytes kept of why one was canceled */
+};
+
+struct rpc_session;
+
+struct remembered {
+	am_result result;
+	char *why;   /* NULL: none */
+	uint32_t id; /* 0: nothing was executed under this slot's id */
+};
+
+struct memory {
+	TAILQ_ENTRY(memory) link; /* the one used last is the last */
+	uint64_t client_id;
+	uid_t uid; /* of the peer: nobody else's is answered */
+	int listener;
+	struct rpc_session *session; /* borrowed; who has it now; may be NULL */
+	uint32_t newest;             /* 0: no mutation came yet */
+	struct remembered slot[MEMORY_WINDOW];
+};
+TAILQ_HEAD(memory_list, memory);
+
+/* Returns new, in the list; the one that was unused for longest leaves if there
+ * are too many of that listener. NULL: no memory, or all are in use. */
+struct memory *memory_new(struct memory_list *l, int listener,
+    uint64_t client_id, uid_t uid);
+/* NULL: there is none. It becomes the last one of the list. */
+struct memory *memory_find(struct memory_list *l, int listener,
+    uint64_t client_id, uid_t uid);
+/* Takes it out of the list. */
+void memory_free(struct memory_list *l, struct memory *m);
+
+enum memory_is {
+	MEMORY_NEW,       /* to be made */
+	MEMORY_KNOWN,     /* *ret is what became of it */
+	MEMORY_FORGOTTEN, /* so long ago that nobody knows */
+};
+/* A mutation of this id arrives. */
+enum memory_is memory_see(struct memory *m, uint32_t id,
+    const struct remembered **ret);
+/* What became of it. Without memory for the text the text is left out. */
+void memory_put(struct memory *m, uint32_t id, am_result result,
+    const char *why);
+
+/* Ids between a and b, counted from a; of 65,535. */
+static inline uint32_t
+memory_distance(uint32_t a, uint32_t b)
+{
+	return (b + UINT16_MAX - a) % UINT16_MAX;
+}
+
+#endif
