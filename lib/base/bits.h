@@ -26,18 +26,26 @@ bits_clear(uint64_t *set, size_t i)
 	set[i / 64] &= ~(UINT64_C(1) << i % 64);
 }
 
+/* Most sets are a word or two: a call of memset() or memcpy(), which is what
+ * compilers make of such loops, costs more than it saves. */
+#define BITS_NO_CALL(w) __asm__("" : "+r"(w))
+
 static inline void
 bits_zero(uint64_t *set, size_t words)
 {
-	for (size_t w = 0; w < words; w++)
+	for (size_t w = 0; w < words; w++) {
+		BITS_NO_CALL(w);
 		set[w] = 0;
+	}
 }
 
 static inline void
 bits_copy(uint64_t *to, const uint64_t *from, size_t words)
 {
-	for (size_t w = 0; w < words; w++)
+	for (size_t w = 0; w < words; w++) {
+		BITS_NO_CALL(w);
 		to[w] = from[w];
+	}
 }
 
 static inline void

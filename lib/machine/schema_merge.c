@@ -76,7 +76,7 @@ struct am_schema *
 am_schema_merge(const struct am_schema *base, const struct am_schema *more,
     struct am_error *err)
 {
-	am_cleanup(merge_done) struct merge m = { NULL };
+	am_cleanup(merge_done) struct merge m = { .row = NULL };
 
 	if (merge_alloc(&m, base, more) < 0) {
 		(void)error_set(err, "no memory for a schema");

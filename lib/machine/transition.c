@@ -16,8 +16,9 @@ tx_begin(struct tx *tx, struct am_machine *m)
 	tx->time_after = NULL;
 	tx->why_len = 0;
 	tx->why[0] = '\0';
-	for (size_t i = 0; i < m->schema->nw; i++)
-		tx->called.w[i] = tx->enters.w[i] = tx->exits.w[i] = 0;
+	bits_zero(tx->called.w, m->schema->nw);
+	bits_zero(tx->enters.w, m->schema->nw);
+	bits_zero(tx->exits.w, m->schema->nw);
 }
 
 static void

@@ -2,6 +2,7 @@
  * a NUL, then bytes that mutate, subscribe, refuse, fail and free, from
  * outside and from handlers and callbacks. */
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,6 +119,34 @@ subscribe(struct world *w, const am_id *ids, size_t n, struct am_val args)
 	w->sub[slot] = sub;
 }
 
+/* Its own clocks again: they change nothing but what was restored. */
+static void
+export_import(struct world *w)
+{
+	struct am_buf b = AM_BUF_INIT;
+	int r;
+
+	assert(am_export(w->m, &b) == 0);
+	r = am_import(w->m, am_buf_val(&b), NULL);
+	assert(r == 0 || r == -EBUSY);
+	am_buf_done(&b);
+}
+
+static void
+grow(struct world *w)
+{
+	static const struct am_state row[] = { { .name = "Grown" } };
+	static const struct am_states one = { "one", row, 1 };
+	struct am_schema *more = am_schema_new(&one, NULL);
+	struct am_schema *s = am_schema_merge(am_machine_schema(w->m), more,
+	    NULL);
+
+	if (s != NULL && am_set_schema(w->m, s) == 0)
+		w->len = am_schema_len(s);
+	am_schema_unref(more);
+	am_schema_unref(s);
+}
+
 static void
 act(struct world *w)
 {
@@ -138,9 +167,21 @@ act(struct world *w)
 		(void)am_pulse(w->m, ids, mut.n_states, mut.args);
 	} else if (what < 15) {
 		subscribe(w, ids, mut.n_states, mut.args);
-	} else if (draw(w, 8) == 7) {
-		am_machine_free(w->m);
-		w->m = NULL;
+	} else {
+		switch (draw(w, 8)) {
+		case 0:
+			export_import(w);
+			break;
+		case 1:
+			grow(w);
+			break;
+		case 7:
+			am_machine_free(w->m);
+			w->m = NULL;
+			break;
+		default:
+			break;
+		}
 	}
 }
 
@@ -228,6 +269,20 @@ run(struct world *w, struct am_schema *s)
 	am_machine_free(w->m);
 }
 
+/* What is written is read back the same. */
+static void
+check_json(const struct am_schema *s)
+{
+	struct am_buf b = AM_BUF_INIT;
+	struct am_schema *t;
+
+	am_schema_to_json(s, &b);
+	t = am_schema_from_json(b.data, b.len, NULL, NULL);
+	assert(t != NULL && am_schema_hash(t) == am_schema_hash(s));
+	am_schema_unref(t);
+	am_buf_done(&b);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -239,8 +294,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	s = am_schema_from_json((const char *)data, len, NULL, &err);
 	assert((s == NULL) == (err.text[0] != '\0'));
-	if (s != NULL)
+	if (s != NULL) {
+		check_json(s);
 		run(&w, s);
+	}
 	am_schema_unref(s);
 	s = am_schema_from_json((const char *)data, len, &wrk_states, NULL);
 	am_schema_unref(s);

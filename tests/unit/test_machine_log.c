@@ -321,7 +321,7 @@ END_TEST
 
 START_TEST(tracers_and_imports_are_told)
 {
-	static const struct am_tracer t = { .name = "mine" }, u = { NULL };
+	static const struct am_tracer t = { .name = "mine" }, u = { .name = NULL };
 	struct logged *l = logged_of(four, AM_LOG_OPS);
 	struct am_buf b = AM_BUF_INIT;
 

@@ -1,0 +1,238 @@
+/* What a program may do wrong: each is refused, or stops it at once. */
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/amnode_help.h"
+#include "tests/unit/rig.h"
+
+enum { A, B };
+
+static const char two[] = "{\"name\":\"A\"},{\"name\":\"B\"}";
+
+/* ---- ids out of range: a programming error ---- */
+
+static void
+bad_add(struct am_machine *m)
+{
+	(void)am_add1(m, 3, AM_NONE);
+}
+
+static void
+bad_set(struct am_machine *m)
+{
+	(void)am_set(m, RIG_LIST(A, 77), AM_NONE);
+}
+
+static void
+bad_check(struct am_machine *m)
+{
+	(void)am_can_remove(m, RIG_LIST(3), AM_NONE);
+}
+
+static void
+bad_is(struct am_machine *m)
+{
+	(void)am_is1(m, 3);
+}
+
+static void
+bad_tick(struct am_machine *m)
+{
+	(void)am_tick(m, UINT16_MAX);
+}
+
+static void
+bad_when(struct am_machine *m)
+{
+	(void)am_when(m, RIG_LIST(A, 3), NULL, NULL);
+}
+
+static void
+bad_args(struct am_machine *m)
+{
+	(void)am_when_args(m, 3, AM_NONE, NULL, NULL);
+}
+
+static void
+bad_pulse(struct am_machine *m)
+{
+	(void)am_pulse(m, RIG_LIST(3), AM_NONE);
+}
+
+static void (*const out_of_range[])(struct am_machine *m) = { bad_add, bad_set,
+	bad_check, bad_is, bad_tick, bad_when, bad_args, bad_pulse };
+
+START_TEST(an_id_out_of_range_stops_the_program)
+{
+	struct rig *r = rig_json(two);
+
+	for (size_t i = 0; i < sizeof(out_of_range) / sizeof(void *); i++) {
+		const struct rlimit none = { 0, 0 };
+		pid_t pid = fork();
+		int status = 0;
+
+		ck_assert_int_ge(pid, 0);
+		if (pid == 0) {
+			(void)setrlimit(RLIMIT_CORE, &none);
+			(void)close(STDERR_FILENO);
+			out_of_range[i](r->m);
+			_exit(0);
+		}
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_msg(WIFSIGNALED(status) &&
+			WTERMSIG(status) == SIGABRT,
+		    "call %zu", i);
+	}
+	rig_free(r);
+}
+END_TEST
+
+/* ---- args that are no map ---- */
+
+static void
+on_line(const struct am_machine *m, enum am_log_level level, const char *line,
+    void *arg)
+{
+	(void)m;
+	(void)level;
+	rig_say(arg, "%s", line);
+}
+
+static void
+see_args(struct am_event *ev)
+{
+	int64_t v = 0;
+
+	ck_assert_int_lt(am_get_int(ev->args, "k", &v), 0);
+	if (ev->state == A)
+		(void)am_add1(ev->machine, B, ev->args);
+}
+
+static void
+never(struct am_machine *m, void *arg)
+{
+	(void)m;
+	(void)arg;
+	ck_abort_msg("args that are no map have no keys");
+}
+
+START_TEST(args_that_are_no_map_have_no_keys)
+{
+	static const struct am_handler
+	    of[] = { [A] = { .state = see_args }, [B] = { .state = see_args } };
+	static const struct am_handlers h = { .of = of, .len = 2 };
+	/* [1], "k", a map that is cut off, what is no MessagePack at all */
+	static const struct am_val bad[] = { { "\x91\x01", 2 }, { "\xa1k", 2 },
+		{ "\x81\xa1k", 3 }, { "\xc1", 1 } };
+	struct am_buf one = AM_BUF_INIT;
+
+	am_put_map(&one, 1);
+	am_put_str(&one, "k");
+	am_put_int(&one, 1);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct rig *r = rig_json(two);
+		const struct am_logger l = { .level = AM_LOG_CHANGES,
+			.all_args = true,
+			.no_id = true,
+			.line = on_line,
+			.arg = r };
+
+		ck_assert_int_eq(am_bind(r->m, &h, NULL), 0);
+		ck_assert_int_eq(am_set_logger(r->m, &l), 0);
+		(void)am_when_args(r->m, B, am_buf_val(&one), never, NULL);
+		ck_assert_uint_eq(am_add1(r->m, A, bad[i]), AM_EXECUTED);
+		ck_assert_str_eq(rig_log(r), "[state] +A, +A, [state] +B, +B");
+		ck_assert_uint_eq(am_when_args(r->m, A, bad[i], never, NULL),
+		    AM_SUB_FAILED);
+		rig_free(r);
+	}
+	am_buf_done(&one);
+}
+END_TEST
+
+/* ---- relations to oneself, and cycles ---- */
+
+START_TEST(own_names_and_cycles_are_harmless)
+{
+	struct rig *r = rig_json(
+	    "{\"name\":\"A\",\"require\":[\"A\"],\"add\":[\"A\"],\"remove\":["
+	    "\"A\"],\"after\":[\"A\"]},{\"name\":\"B\",\"require\":[\"C\"]},"
+	    "{\"name\":\"C\",\"require\":[\"B\"]}");
+
+	ck_assert_uint_eq(am_add1(r->m, 0, AM_NONE), AM_EXECUTED);
+	ck_assert_uint_eq(am_add1(r->m, 1, AM_NONE), AM_CANCELED);
+	ck_assert_uint_eq(am_add(r->m, RIG_LIST(1, 2), AM_NONE), AM_EXECUTED);
+	ck_assert_str_eq(rig_active(r), "A B C");
+	ck_assert_uint_eq(am_remove1(r->m, 1, AM_NONE), AM_EXECUTED);
+	ck_assert_str_eq(rig_active(r), "A");
+	rig_free(r);
+}
+END_TEST
+
+/* ---- failures in every phase ---- */
+
+static bool
+fail_ask(struct am_event *ev)
+{
+	am_fail(ev, "no");
+	return true;
+}
+
+static void
+fail_tell(struct am_event *ev)
+{
+	am_fail(ev, "no");
+}
+
+static const struct {
+	struct am_handler a;
+	am_negotiation_fn pair, any_enter;
+	am_final_fn any_state;
+	const char *active; /* after A was added twice, then B set */
+} phases[] = {
+	{ .a = { .enter = fail_ask }, .active = "B" },
+	{ .a = { .exit = fail_ask }, .active = "A Exception" },
+	{ .a = { .self = fail_ask }, .active = "B" },
+	{ .a = { .state = fail_tell }, .active = "B" },
+	{ .a = { .end = fail_tell }, .active = "B Exception" },
+	{ .pair = fail_ask, .active = "A Exception" },
+	{ .any_enter = fail_ask, .active = "" },
+	{ .any_state = fail_tell, .active = "B Exception" },
+};
+
+START_TEST(a_failure_in_each_phase_is_survived)
+{
+	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
+		struct am_handler of[] = { phases[i].a };
+		const struct am_pair_handler pair[] = {
+			{ A, B, phases[i].pair },
+		};
+		const struct am_handlers h = { .of = of,
+			.len = 1,
+			.pair = pair,
+			.n_pairs = phases[i].pair != NULL,
+			.any_enter = phases[i].any_enter,
+			.any_state = phases[i].any_state };
+		struct rig *r = rig_json(two);
+
+		ck_assert_int_eq(am_bind(r->m, &h, NULL), 0);
+		(void)am_add1(r->m, A, AM_NONE);
+		(void)am_add1(r->m, A, AM_NONE);
+		(void)am_set(r->m, RIG_LIST(B), AM_NONE);
+		ck_assert_msg(strcmp(rig_active(r), phases[i].active) == 0,
+		    "phase %zu: %s", i, rig_active(r));
+		/* Also where Exception is called, and nothing may follow. */
+		(void)am_add(r->m, RIG_LIST(A, 2), AM_NONE);
+		(void)am_set(r->m, RIG_LIST(B, 2), AM_NONE);
+		ck_assert(!am_draining(r->m));
+		ck_assert_str_eq(am_last_error(r->m), "no");
+		rig_free(r);
+	}
+}
+END_TEST
+
+UNIT_MAIN("machine_bad", an_id_out_of_range_stops_the_program,
+    args_that_are_no_map_have_no_keys, own_names_and_cycles_are_harmless,
+    a_failure_in_each_phase_is_survived)
