@@ -193,7 +193,8 @@ check: deps
 # Every package that building and testing needs; perl has prove.
 packages = gcc make pkgconf perl python3 libevent-dev libmsgpack-dev \
 	libcjson-dev libsystemd-dev libini-config-dev zlib1g-dev check clang \
-	clang-format mandoc shellcheck systemd systemd-container netbase procps
+	clang-format mandoc shellcheck systemd systemd-container netbase procps \
+	python3-msgpack
 deps:
 	@tests/deps $(packages)
 
@@ -239,12 +240,14 @@ define places
 755 $(sbindir) $(filter %/amnoded,$(programs))
 755 $(bindir) $(filter %/amctl,$(programs))
 755 $(libexecdir)/amnode $(filter %/amnode-exec,$(programs))
-755 $(workerdir) $(wildcard examples/*.py examples/*.sh) $(filter %/square,$(examples))
+755 $(workerdir) $(filter-out %/client.py,$(wildcard examples/*.py examples/*.sh)) \
+	$(filter %/square,$(examples))
 644 $(libdir) $(lib) $(so)
 644 $(libdir)/pkgconfig $(filter %.pc,$(generated))
 644 $(includedir) lib/amnode.h lib/amnode_help.h
 644 $(includedir)/amnode proto/schema.h proto/value.h $(wildcard proto/*.tbl.h)
-644 $(docdir) lib/machine/semantics.md proto/arpc.md proto/flows.md
+644 $(docdir) lib/machine/semantics.md proto/arpc.md proto/flows.md \
+	examples/client.py
 644 $(mandir)/man1 $(wildcard man/*.1)
 644 $(mandir)/man5 $(wildcard man/*.5)
 644 $(mandir)/man7 $(wildcard man/*.7)
