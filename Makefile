@@ -194,7 +194,7 @@ check: deps
 packages = gcc make pkgconf perl python3 libevent-dev libmsgpack-dev \
 	libcjson-dev libsystemd-dev libini-config-dev zlib1g-dev check clang \
 	clang-format mandoc shellcheck systemd systemd-container netbase procps \
-	python3-msgpack
+	python3-msgpack neovim
 deps:
 	@tests/deps $(packages)
 
