@@ -161,6 +161,7 @@ tap-conformance: $(conformance)
 	$(run) --count $(conformance) --sparse $(conformance_cases)
 	$(run) --count $(conformance) --untraced $(conformance_cases)
 	$(run) --count $(conformance) --sparse --untraced $(conformance_cases)
+	$(run) --count $(conformance) --rpc tests/data/machine.ndjson.gz
 tap-t: tests
 	$(run) $(wildcard tests/t/*.t)
 tap-slow: tests

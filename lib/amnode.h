@@ -188,8 +188,25 @@ AM_API int am_bind(struct am_machine *m, const struct am_handlers *h,
 
 /* Runs the whole drain before it returns; from a handler or any callback of a
  * drain it is queued. Ids out of range are a programming error (assert).
- * semantics.md 3, 4. */
+ * semantics.md 3, 4.
+ *
+ * Of a mirror (am_client_worker()) it is sent to the machine, over the
+ * connection: returns a handle of AM_QUEUED or more, its result comes to
+ * am_on_result(); AM_CANCELED: there is no connection. So do am_add1() and the
+ * others below, am_can_add() too; am_pulse() does not. The mirror's ticks are
+ * the new ones when the result comes. */
 AM_API am_result am_mutate(struct am_machine *m, const struct am_mutation *mut);
+
+/* The connection was lost and the machine is another one: it may have been
+ * executed or not. */
+#define AM_RESULT_LOST UINT64_MAX
+/* handle: what am_mutate() of the mirror gave; result: of the machine, or
+ * AM_RESULT_LOST; why: of a canceled or lost one, else empty. */
+typedef void (*am_result_fn)(struct am_machine *mirror, am_result handle,
+    am_result result, const char *why, void *arg);
+/* Called once for each am_mutate() of a mirror that gave a handle. -EINVAL: it
+ * is no mirror with a connection. */
+AM_API int am_on_result(struct am_machine *mirror, am_result_fn fn, void *arg);
 AM_API am_result am_add1(struct am_machine *m, am_id state, struct am_val args);
 AM_API am_result am_remove1(struct am_machine *m, am_id state,
     struct am_val args);

@@ -141,10 +141,11 @@ struct am_machine {
 	struct tx *tx;         /* the transition that runs */
 	struct logger *logger; /* NULL: nothing is logged */
 	int64_t handler_ns;    /* when the last handler ended; 0: not known */
-	int64_t handler_limit_ms; /* of one handler; INT64_MAX: none */
-	char *why;                /* owned, may be NULL */
-	char *last_error;         /* likewise */
-	void *owner;              /* of whoever made it */
+	int64_t handler_limit_ms;   /* of one handler; INT64_MAX: none */
+	char *why;                  /* owned, may be NULL */
+	char *last_error;           /* likewise */
+	void *owner;                /* of whoever made it */
+	struct mach_remote *remote; /* borrowed; of a mirror, may be NULL */
 };
 
 /* What becomes of the one called state, where that is all that happens. */

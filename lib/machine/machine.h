@@ -6,9 +6,22 @@
 
 /* A mirror of a machine elsewhere: checks, ticks, contexts, strings and
  * subscriptions as on a local one, but its clocks are set from outside and it
- * is never mutated here: am_mutate() gives AM_CANCELED and am_why() says so.
- * Returns new; refs the schema. */
+ * is never mutated here: am_mutate() asks the remote, and without one gives
+ * AM_CANCELED and am_why() says so. Returns new; refs the schema. */
 struct am_machine *mach_new_mirror(struct am_schema *schema, const char *id);
+
+/* The way from a mirror to its machine. */
+struct mach_remote {
+	/* Sends it: a handle as of am_on_result(); AM_CANCELED: not now. */
+	am_result (*mutate)(struct am_machine *m, const struct am_mutation *mut,
+	    void *arg);
+	void *arg;
+	/* of am_on_result() */
+	am_result_fn on_result;
+	void *result_arg;
+};
+/* Borrows it until it is set to NULL. */
+void mach_set_remote(struct am_machine *m, struct mach_remote *r);
 
 /* Sets all clocks of a mirror (n == schema length, in order of ids) and the
  * counters, then fires the subscriptions that hold now. Active order becomes

@@ -1,6 +1,7 @@
 #include "lib/machine/machine.h"
 
 #include <assert.h>
+#include <errno.h>
 
 #include "lib/machine/mach.h"
 
@@ -12,6 +13,23 @@ mach_new_mirror(struct am_schema *schema, const char *id)
 	if (m != NULL)
 		m->mirror = true;
 	return m;
+}
+
+void
+mach_set_remote(struct am_machine *m, struct mach_remote *r)
+{
+	assert(m->mirror);
+	m->remote = r;
+}
+
+int
+am_on_result(struct am_machine *m, am_result_fn fn, void *arg)
+{
+	if (m->remote == NULL)
+		return -EINVAL;
+	m->remote->on_result = fn;
+	m->remote->result_arg = arg;
+	return 0;
 }
 
 void

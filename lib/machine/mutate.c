@@ -158,6 +158,18 @@ not_mutable(const struct am_machine *m)
 	return m->dying ? "the machine is being freed" : NULL;
 }
 
+/* Where the machine is, if there is a way to it. */
+static am_result
+mutate_remote(struct am_machine *m, const struct am_mutation *mut)
+{
+	am_result r;
+
+	if (m->remote == NULL || m->dying)
+		return refuse(m, not_mutable(m));
+	r = m->remote->mutate(m, mut, m->remote->arg);
+	return r == AM_CANCELED ? refuse(m, "no connection to the machine") : r;
+}
+
 am_result
 mach_mutate(struct am_machine *m, const struct am_mutation *mut, enum fast plan)
 {
@@ -165,6 +177,8 @@ mach_mutate(struct am_machine *m, const struct am_mutation *mut, enum fast plan)
 	const char *why = not_mutable(m);
 	struct tx tx;
 
+	if (m->mirror)
+		return mutate_remote(m, mut);
 	if (why != NULL)
 		return refuse(m, why);
 	set_called(m, &rq, mut, tx.called_buf);

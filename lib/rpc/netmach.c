@@ -209,6 +209,9 @@ on_retry(void *arg)
 	}
 }
 
+static am_result on_mirror_mutate(struct am_machine *m,
+    const struct am_mutation *mut, void *arg);
+
 struct netmach *
 netmach_new(struct am_loop *l, const struct netmach_conf *conf,
     const struct netmach_ops *ops, void *arg)
@@ -241,6 +244,7 @@ netmach_new(struct am_loop *l, const struct netmach_conf *conf,
 	nm->keep_ms = conf->keep_ms > 0 ? conf->keep_ms : KEEP_MS;
 	nm->retry_ms = conf->retry_ms;
 	nm->retry_gone = conf->retry_gone;
+	nm->remote = (struct mach_remote){ on_mirror_mutate, nm, NULL, NULL };
 	TAILQ_INIT(&nm->kept);
 	am_timer_init(&nm->keep_timer, l, kept_on_timer, nm);
 	nm->reap = (struct turn_item){ .fn = on_reap, .arg = nm };
@@ -260,6 +264,8 @@ netmach_free(struct netmach *nm)
 	nm->conn = NULL;
 	am_timer_stop(&nm->retry);
 	am_timer_stop(&nm->keep_timer);
+	if (nm->mirror != NULL)
+		mach_set_remote(nm->mirror, NULL);
 	nm->mirror = am_machine_free(nm->mirror);
 	loop_at_reap(nm->loop, &nm->reap);
 	return NULL;
@@ -339,6 +345,12 @@ uint64_t
 netmach_mismatches(const struct netmach *nm)
 {
 	return nm->mismatches;
+}
+
+bool
+netmach_is_exact(const struct netmach *nm)
+{
+	return netmach_is_ready(nm) && !nm->wrong;
 }
 
 const struct conn_peer *
@@ -450,6 +462,37 @@ netmach_mutate(struct netmach *nm, enum am_op op, const am_id *states, size_t n,
 		arpc_put_notification(out, call.method);
 	arpc_put_mutation(out, states, n, args, deadline_ms);
 	return fn != NULL ? id : UINT32_MAX;
+}
+
+/* ---- mutations of the mirror ---- */
+
+static void
+on_mirror_reply(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
+    void *arg)
+{
+	am_result result = r->result;
+	const char *why = r->why;
+
+	(void)arg;
+	if (nm->remote.on_result == NULL)
+		return;
+	if (r->status != NETMACH_OK) {
+		result = r->status == NETMACH_LOST ? AM_RESULT_LOST
+						   : AM_CANCELED;
+		why = r->text;
+	}
+	nm->remote.on_result(nm->mirror, AM_QUEUED + id, result, why,
+	    nm->remote.result_arg);
+}
+
+static am_result
+on_mirror_mutate(struct am_machine *m, const struct am_mutation *mut, void *arg)
+{
+	uint32_t id = netmach_mutate(netmach_of(arg), mut->op, mut->states,
+	    mut->n_states, mut->args, -1, on_mirror_reply, NULL);
+
+	(void)m;
+	return id == 0 ? AM_CANCELED : AM_QUEUED + id;
 }
 
 uint32_t

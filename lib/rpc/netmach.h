@@ -97,7 +97,8 @@ void netmach_close(struct netmach *nm,
     const char *reason); /* with bye; on_close comes */
 enum netmach_phase netmach_phase(const struct netmach *nm);
 
-/* The mirror; NULL before the first hello. Borrowed; it survives a reconnect
+/* The mirror, whose mutations are sent as by netmach_mutate() and answered to
+ * am_on_result(); NULL before the first hello. Borrowed; it survives a reconnect
  * to the same schema, else it is a new one after on_ready. */
 struct am_machine *netmach_mirror(const struct netmach *nm);
 uint64_t netmach_epoch(const struct netmach *nm);
@@ -105,6 +106,8 @@ uint64_t netmach_client_id(const struct netmach *nm);
 uint64_t netmach_last_seq(const struct netmach *nm);
 const struct conn_peer *netmach_peer(const struct netmach *nm);
 size_t netmach_backlog(const struct netmach *nm);
+/* Is the mirror known to be right? false: a sync is under way. */
+bool netmach_is_exact(const struct netmach *nm);
 /* How often a wrong checksum took a sync. */
 uint64_t netmach_mismatches(const struct netmach *nm);
 

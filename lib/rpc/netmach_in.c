@@ -126,6 +126,7 @@ take_welcome(struct netmach *nm, const struct arpc_welcome *w,
 		nm->mirror = mach_new_mirror(nm->schema, w->machine);
 	if (nm->mirror == NULL)
 		return -ENOMEM;
+	mach_set_remote(nm->mirror, &nm->remote);
 	return set_clock(nm, w);
 }
 

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 
+#include "lib/machine/machine.h"
 #include "lib/rpc/calls.h"
 
 enum {
@@ -36,7 +37,8 @@ struct netmach {
 	struct am_schema *schema; /* NULL: none is known */
 	uint64_t hash;            /* of schema, as the server counts it */
 	struct am_machine *mirror;
-	struct arpc_clock clock; /* what the server sent, by its diffs */
+	struct mach_remote remote; /* of the mirror */
+	struct arpc_clock clock;   /* what the server sent, by its diffs */
 	uint64_t epoch;
 	uint64_t last_seq;
 	uint64_t mismatches;

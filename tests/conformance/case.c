@@ -10,6 +10,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
 #include "lib/machine/schema.h"
+#include "tests/conformance/wire.h"
 
 /* What a handler of the case does. Names are resolved to a kind and states
  * when the case is read. */
@@ -28,6 +29,8 @@ struct run {
 	const cJSON *doc;
 	struct am_schema *schema;
 	struct am_machine *machine;
+	struct wire *wire;       /* NULL: the machine is mutated itself */
+	struct am_machine *seen; /* borrowed: the machine, or its mirror */
 	struct act *act;
 	size_t n_acts;
 	struct am_handler *of;
@@ -256,8 +259,9 @@ read_acts(struct run *r)
 
 /* ---- what the handlers do ---- */
 
+/* remote: a step, over the wire if there is one. */
 static am_result
-operate(struct run *r, const cJSON *op)
+operate(struct run *r, const cJSON *op, bool remote)
 {
 	static const char *const names[] = {
 		[AM_ADD] = "add",
@@ -270,6 +274,7 @@ operate(struct run *r, const cJSON *op)
 	const char *name = get(op, "op")->valuestring;
 	am_id id[2 * AM_STATES_MAX];
 	struct am_mutation mut = { .states = id };
+	am_result result = AM_CANCELED;
 	const cJSON *s;
 
 	cJSON_ArrayForEach(s, get(op, "states"))
@@ -279,7 +284,11 @@ operate(struct run *r, const cJSON *op)
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i], name) == 0)
 			mut.op = (enum am_op)i;
-	return am_mutate(r->machine, &mut);
+	if (r->wire == NULL || !remote)
+		return am_mutate(r->machine, &mut);
+	if (!wire_mutate(r->wire, &mut, &result))
+		differ(r, "no result came");
+	return result;
 }
 
 static bool
@@ -303,7 +312,7 @@ called(struct am_event *ev, enum kind kind, const char *name)
 		a->panic = false;
 		cJSON_ArrayForEach(op, mutate)
 		{
-			(void)operate(r, op);
+			(void)operate(r, op, false);
 		}
 		if (panic)
 			am_fail(ev, "panic in %s", name);
@@ -514,7 +523,7 @@ check_step(struct run *r, const cJSON *step, am_result result)
 	const cJSON *order = get(step, "order"), *it;
 	const cJSON *list = order != NULL ? order : get(step, "active");
 	size_t n, i = 0;
-	const am_id *active = am_active(r->machine, &n);
+	const am_id *active = am_active(r->seen, &n);
 
 	if (strcmp(have, get(step, "result")->valuestring) != 0)
 		differ(r, "result: %s", have);
@@ -527,17 +536,19 @@ check_step(struct run *r, const cJSON *step, am_result result)
 		int id = order != NULL ? it->valueint
 				       : state_id(r, it->valuestring);
 
-		if (i < n && active[i] != id)
+		if (i < n &&
+		    (r->wire == NULL ? active[i] != id
+				     : !am_is1(r->seen, (am_id)id)))
 			differ(r, "order: %s at %zu",
 			    am_schema_name(r->schema, active[i]), i);
 		i++;
 	}
-	check_clock(r, "clock", get(step, "clock"), am_time(r->machine));
-	if (am_queue_tick(r->machine) !=
+	check_clock(r, "clock", get(step, "clock"), am_time(r->seen));
+	if (am_queue_tick(r->seen) !=
 	    (uint64_t)get(step, "queue_tick")->valuedouble)
 		differ(r, "queue tick %llu",
-		    (unsigned long long)am_queue_tick(r->machine));
-	if (am_machine_tick(r->machine) !=
+		    (unsigned long long)am_queue_tick(r->seen));
+	if (am_machine_tick(r->seen) !=
 	    (uint64_t)get(step, "mach_tick")->valuedouble)
 		differ(r, "machine tick");
 }
@@ -559,14 +570,19 @@ run_steps(struct run *r)
 	e = r->mode.untraced ? 0 : am_trace(r->machine, &tracer, r);
 	if (e == 0 && !flag(r->doc, "no_handlers"))
 		e = bind_handlers(r);
+	if (e == 0 && r->mode.rpc) {
+		r->wire = wire_new(r->machine);
+		e = r->wire == NULL ? -ENOTCONN : 0;
+	}
 	if (e < 0)
 		return e;
+	r->seen = r->wire != NULL ? wire_mirror(r->wire) : r->machine;
 	cJSON_ArrayForEach(step, get(r->doc, "steps"))
 	{
 		const cJSON *transitions = get(step, "transitions");
 
 		r->want = transitions != NULL ? transitions->child : NULL;
-		check_step(r, step, operate(r, step));
+		check_step(r, step, operate(r, step, true));
 		if (r->diff.len > 0) {
 			fprintf(stderr, "%s: step %d: %s\n",
 			    get(r->doc, "id")->valuestring, n,
@@ -597,6 +613,7 @@ case_run(const char *line, struct case_mode mode, bool *ret_passed,
 			e = run_steps(&r);
 		*ret_passed = r.diff.len == 0;
 	}
+	r.wire = wire_free(r.wire);
 	am_machine_free(r.machine);
 	am_schema_unref(r.schema);
 	free(r.act);

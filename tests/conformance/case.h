@@ -7,6 +7,9 @@
 struct case_mode {
 	bool sparse;   /* only the handlers that the case names are bound */
 	bool untraced; /* steps are compared, transitions and calls are not */
+	/* Steps are mutations of a mirror, over a connection, and what is
+	 * compared is the mirror: without its order, which it has not. */
+	bool rpc;
 };
 
 /* Runs the case of one line of NDJSON on a machine; *ret_passed if every step

@@ -1,4 +1,5 @@
-/* conformance [--class r,l] [--sparse] [--untraced] FILE... - runs recorded cases of the
+/* conformance [--class r,l] [--sparse] [--untraced] [--rpc]
+ * FILE... - runs recorded cases of the
  * reference (NDJSON, plain or .gz) on lib/machine. Failed ids go to stdout,
  * then `N passed, M failed`; what differs goes to stderr. */
 #include <errno.h>
@@ -107,11 +108,12 @@ main(int argc, char **argv)
 		{ "class", required_argument, NULL, 'c' },
 		{ "sparse", no_argument, NULL, 's' },
 		{ "untraced", no_argument, NULL, 'u' },
+		{ "rpc", no_argument, NULL, 'r' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct totals t = { 0, 0 };
 	const char *classes = NULL;
-	struct case_mode mode = { false, false };
+	struct case_mode mode = { false, false, false };
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -121,13 +123,15 @@ main(int argc, char **argv)
 			classes = optarg;
 		else if (c == 's')
 			mode.sparse = true;
+		else if (c == 'r')
+			mode.rpc = true;
 		else
 			mode.untraced = true;
 	}
 	if (optind == argc) {
 		fprintf(stderr,
 		    "usage: conformance [--class r,l] [--sparse] "
-		    "[--untraced] FILE...\n");
+		    "[--untraced] [--rpc] FILE...\n");
 		return 2;
 	}
 	for (; optind < argc; optind++)

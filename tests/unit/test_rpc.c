@@ -247,8 +247,58 @@ START_TEST(a_lease_begins_only_where_it_may)
 }
 END_TEST
 
-UNIT_MAIN("rpc", hello_brings_schema_and_clocks,
-    a_mutation_is_answered_with_its_clocks, a_canceled_one_says_why,
-    a_handler_knows_who_asks, others_get_one_push_a_turn,
-    a_payload_arrives_and_is_acked, errors_have_a_code_and_a_text,
-    a_lease_begins_only_where_it_may)
+static am_result got_handle, got_result;
+static char got_why[128];
+static int n_results;
+
+static void
+on_result(struct am_machine *mirror, am_result handle, am_result result,
+    const char *why, void *arg)
+{
+	ck_assert_ptr_eq(arg, &a);
+	ck_assert_ptr_eq(mirror, netmach_mirror(a.nm));
+	got_handle = handle;
+	got_result = result;
+	(void)snprintf(got_why, sizeof(got_why), "%s", why);
+	n_results++;
+}
+
+START_TEST(a_mirror_is_mutated_like_a_machine)
+{
+	struct am_machine *mirror;
+	am_result handle;
+
+	setup();
+	n_results = 0;
+	client_up(&a);
+	mirror = netmach_mirror(a.nm);
+	ck_assert_int_eq(am_on_result(mirror, on_result, &a), 0);
+	ck_assert_int_eq(am_on_result(m, on_result, &a), -EINVAL);
+	handle = am_add1(mirror, Work, AM_NONE);
+	ck_assert_uint_ge(handle, AM_QUEUED);
+	until(&n_results, 1);
+	ck_assert_uint_eq(got_handle, handle);
+	ck_assert_uint_eq(got_result, AM_CANCELED);
+	ck_assert_str_eq(got_why, "Work requires Ready");
+	handle = am_add1(mirror, Ready, AM_NONE);
+	until(&n_results, 2);
+	ck_assert_uint_eq(got_handle, handle);
+	ck_assert_uint_eq(got_result, AM_EXECUTED);
+	ck_assert(am_is1(mirror, Ready));
+	(void)am_can_add(mirror, (const am_id[]){ Work }, 1, AM_NONE);
+	until(&n_results, 3);
+	ck_assert_uint_eq(got_result, AM_EXECUTED);
+	ck_assert(!am_is1(mirror, Work));
+	netmach_close(a.nm, "enough");
+	until(&a.n_closed, 1);
+	ck_assert_uint_eq(am_add1(mirror, Work, AM_NONE), AM_CANCELED);
+	ck_assert_str_eq(am_why(mirror), "no connection to the machine");
+	teardown();
+}
+END_TEST
+
+UNIT_MAIN("rpc", a_mirror_is_mutated_like_a_machine,
+    hello_brings_schema_and_clocks, a_mutation_is_answered_with_its_clocks,
+    a_canceled_one_says_why, a_handler_knows_who_asks,
+    others_get_one_push_a_turn, a_payload_arrives_and_is_acked,
+    errors_have_a_code_and_a_text, a_lease_begins_only_where_it_may)
