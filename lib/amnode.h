@@ -395,7 +395,7 @@ struct am_logger {
 };
 
 /* Copies the logger, borrows its args; NULL or level 0: nothing is logged,
- * which costs nothing. -ENOMEM. */
+ * which costs nothing. -ENOMEM; -EBUSY: in a drain. */
 AM_API int am_set_logger(struct am_machine *m, const struct am_logger *l);
 /* What the environment says: AM_LOG (0 to 5) sets the level, AM_LOG_ARGS=1 shows
  * all args; AM_DEBUG=1 gives handlers ten times their time. */

@@ -19,6 +19,9 @@ am_set_logger(struct am_machine *m, const struct am_logger *l)
 {
 	struct logger *own = NULL;
 
+	/* What runs has been planned for the logger that there is. */
+	if (m->draining)
+		return -EBUSY;
 	if (l != NULL && l->level > AM_LOG_NOTHING && l->line != NULL) {
 		own = calloc(1, sizeof(*own));
 		if (own == NULL)

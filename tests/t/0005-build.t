@@ -51,6 +51,7 @@ main(void)
 END
 cat >"$T_DIR/user.cc" <<'END'
 #include <amnode.h>
+#include <amnode_help.h>
 
 int
 main()
@@ -67,6 +68,7 @@ dest=$T_DIR/dest
 ok "make install works without rights" \
 	make -s -o all install BUILD="$BUILD" DESTDIR="$dest" prefix=/usr
 for f in bin/amctl sbin/amnoded libexec/amnode/amnode-exec include/amnode.h \
+	include/amnode_help.h \
 	include/amnode/worker.tbl.h lib/libamnode.so lib/libamnode.a \
 	lib/pkgconfig/amnode.pc lib/amnode/square.py lib/amnode/square \
 	lib/systemd/system/amnoded.service lib/systemd/system/amnoded@.service \

@@ -1,4 +1,6 @@
 /* Log lines (semantics.md 17), tracers, strings of mutations. */
+#include <errno.h>
+
 #include "lib/base/clock.h"
 #include "lib/machine/machine.h"
 #include "tests/unit/rig.h"
@@ -319,9 +321,31 @@ START_TEST(a_cycle_of_require_is_told)
 }
 END_TEST
 
+static void
+stop_logging(struct am_event *ev)
+{
+	ck_assert_int_eq(am_set_logger(ev->machine, NULL), -EBUSY);
+}
+
+START_TEST(the_logger_stays_for_a_drain)
+{
+	static const struct am_handler of[] = { [A] = {
+						    .state = stop_logging } };
+	static const struct am_handlers h = { .of = of, .len = 1 };
+	struct logged *l = logged_of(four, AM_LOG_CHANGES);
+
+	ck_assert_int_eq(am_bind(l->r.m, &h, NULL), 0);
+	(void)am_add1(l->r.m, A, AM_NONE);
+	(void)am_add1(l->r.m, B, AM_NONE);
+	check_lines(l, "[state] +A\n[state] +B\n");
+	logged_free(l);
+}
+END_TEST
+
 START_TEST(tracers_and_imports_are_told)
 {
-	static const struct am_tracer t = { .name = "mine" }, u = { .name = NULL };
+	static const struct am_tracer t = { .name = "mine" },
+				      u = { .name = NULL };
 	struct logged *l = logged_of(four, AM_LOG_OPS);
 	struct am_buf b = AM_BUF_INIT;
 
@@ -558,6 +582,7 @@ UNIT_MAIN("machine_log", level_2_tells_what_changes,
     levels_differ_in_automatic_transitions, failures_are_told,
     args_are_shown_as_the_logger_says, subscriptions_are_told,
     functions_are_told, a_cycle_of_require_is_told,
-    tracers_and_imports_are_told, errors_of_all_kinds_are_told,
-    the_environment_sets_the_level, tracers_hear_each_step,
-    a_pulse_is_queued_twice, mutations_and_transitions_have_strings)
+    the_logger_stays_for_a_drain, tracers_and_imports_are_told,
+    errors_of_all_kinds_are_told, the_environment_sets_the_level,
+    tracers_hear_each_step, a_pulse_is_queued_twice,
+    mutations_and_transitions_have_strings)
