@@ -167,6 +167,28 @@ parse(struct leasefile *f, const char *text, size_t len)
 	return 0;
 }
 
+/* A FIFO would have to wait for its other end, a link may lead anywhere. */
+static int
+open_plain(const char *path, int flags, int *ret_fd, struct am_error *err)
+{
+	am_cleanup(am_closep) int fd = open(path,
+	    flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	int code = errno;
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) < 0)
+		return fail(err, errno, path);
+	if (fd >= 0 ? !S_ISREG(st.st_mode)
+		    : code == ELOOP || code == EISDIR || code == ENXIO) {
+		(void)error_set(err, "%s is no regular file: remove it", path);
+		return -EBADMSG;
+	}
+	if (fd < 0)
+		return fail(err, code, path);
+	*ret_fd = am_steal_fd(&fd);
+	return 0;
+}
+
 static int
 read_fd(struct leasefile *f, int fd, struct am_error *err)
 {
@@ -195,23 +217,18 @@ leasefile_load(struct leasefile *f, const char *name, struct am_error *err)
 		return LEASEFILE_NONE;
 	if (rc < 0)
 		return rc;
-	fd = open(f->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
-		return LEASEFILE_NONE;
-	if (fd < 0)
-		return fail(err, errno, f->path);
+	rc = open_plain(f->path, O_RDONLY, &fd, err);
+	if (rc < 0)
+		return rc == -ENOENT ? LEASEFILE_NONE : rc;
 	return read_fd(f, fd, err);
 }
 
 static int
-open_new_or_old(const char *path)
+open_new_or_old(const char *path, int *ret_fd, struct am_error *err)
 {
-	const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC;
-	int fd = open(path, flags | O_CREAT | O_EXCL, 0600);
+	int rc = open_plain(path, O_RDWR | O_CREAT | O_EXCL, ret_fd, err);
 
-	if (fd < 0 && errno == EEXIST)
-		fd = open(path, flags);
-	return fd;
+	return rc == -EEXIST ? open_plain(path, O_RDWR, ret_fd, err) : rc;
 }
 
 static int
@@ -230,9 +247,9 @@ leasefile_lock(struct leasefile *f, const char *name, struct am_error *err)
 
 	if (rc < 0)
 		return rc;
-	fd = open_new_or_old(f->path);
-	if (fd < 0)
-		return fail(err, errno, f->path);
+	rc = open_new_or_old(f->path, &fd, err);
+	if (rc < 0)
+		return rc;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK)
 			return fail(err, errno, f->path);

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Lease files that are tampered with, raced for, and left by the killed.
+. "${0%/*}/lib.sh"
+
+start Pool.Min=1 Pool.Warm=0 Pool.Max=1
+pool_ready
+files=$XDG_RUNTIME_DIR/amctl
+ok "a lease" amctl -l live request-worker
+
+mkfifo "$files/fifo.json"
+exits 1 "a FIFO as lease file does not hang" amctl -l fifo add WorkRequested
+err "is no regular file"
+exits 1 "  nor request-worker" amctl -l fifo request-worker
+err "is no regular file"
+ln -s "$files/live.json" "$files/link.json"
+exits 1 "a link is not followed" amctl -l link add WorkRequested input:=2
+err "is no regular file"
+mkdir "$files/dir.json"
+exits 1 "a directory" amctl -l dir request-worker
+err "is no regular file"
+rm "$files/fifo.json" "$files/link.json"
+rmdir "$files/dir.json"
+
+ok "release" amctl -l live release
+finish
