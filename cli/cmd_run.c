@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/lease.h"
@@ -87,14 +88,41 @@ on_worker_down(struct session *s, void *arg)
 	r->lost = true;
 }
 
+/* Only now that there is a lease: who waits for one and is killed leaves no
+ * file. Those of others who were killed later go as well. */
+static int
+name_lease(struct cli *c, struct run *r, const struct client_lease *lease)
+{
+	char name[32];
+	struct am_error err;
+	int rc;
+
+	leasefile_prune((int64_t)time(NULL));
+	leasefile_fresh_name(name, sizeof(name));
+	rc = leasefile_lock(&r->file, name, &err);
+	r->file.lease = *lease;
+	(void)snprintf(r->file.supervisor, sizeof(r->file.supervisor), "%s",
+	    r->sup.address);
+	if (rc >= 0) {
+		rc = leasefile_save(&r->file, &err);
+		if (rc < 0)
+			(void)leasefile_remove(&r->file);
+	}
+	/* CMD's amctl calls need the lock. */
+	am_closep(&r->file.fd);
+	if (rc >= 0)
+		return EX_OK;
+	lease_drop(&r->sup, lease->lease, "released");
+	return cli_fail(c, EX_RUN_SELF, "lease_file", "%s", err.text);
+}
+
 static int
 get_lease(struct cli *c, struct run *r)
 {
 	struct client_wish wish = { .ttl_ms = 0 };
 	int64_t wait = cli_has(c, OPT_NO_WAIT) || c->no_wait ? 0
 							     : cli_left_ms(c);
-	char name[32];
-	struct am_error err;
+	struct client_lease lease;
 	int rc = lease_wish_options(c, &wish);
 
 	if (rc == EX_OK)
@@ -104,23 +132,8 @@ get_lease(struct cli *c, struct run *r)
 	if (lease_wish_own(&wish) < 0)
 		return cli_fail(c, EX_RUN_SELF, "internal",
 		    "/proc/self/stat cannot be read");
-	leasefile_fresh_name(name, sizeof(name));
-	rc = leasefile_lock(&r->file, name, &err);
-	if (rc < 0)
-		return cli_fail(c, EX_RUN_SELF, "lease_file", "%s", err.text);
-	rc = lease_take(c, &r->sup, &r->wrk, &wish, wait, &r->file.lease);
-	if (rc == EX_OK) {
-		(void)snprintf(r->file.supervisor, sizeof(r->file.supervisor),
-		    "%s", r->sup.address);
-		if (leasefile_save(&r->file, &err) < 0)
-			rc = cli_fail(c, EX_RUN_SELF, "lease_file", "%s",
-			    err.text);
-	}
-	if (rc != EX_OK)
-		(void)leasefile_remove(&r->file);
-	/* CMD's amctl calls need the lock. */
-	am_closep(&r->file.fd);
-	return rc;
+	rc = lease_take(c, &r->sup, &r->wrk, &wish, wait, &lease);
+	return rc == EX_OK ? name_lease(c, r, &lease) : rc;
 }
 
 /* From here on signals are read, not delivered. */

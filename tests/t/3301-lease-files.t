@@ -21,5 +21,16 @@ err "is no regular file"
 rm "$files/fifo.json" "$files/link.json"
 rmdir "$files/dir.json"
 
+# Who waits for a worker and is killed leaves no file.
+amctl run -- true >/dev/null 2>&1 &
+waiter=$!
+waiting() { [ "$(pool waiting)" = 1 ]; }
+until_ok 5000 waiting
+kill -KILL $waiter
+wait $waiter
+nobody_waits() { [ "$(pool waiting)" = 0 ]; }
+until_ok 5000 nobody_waits
+is "run, killed while it waits, leaves no file" "$(ls "$files")" live.json
+
 ok "release" amctl -l live release
 finish
