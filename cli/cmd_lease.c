@@ -178,6 +178,7 @@ release_at(struct cli *c, struct session *sup, struct leasefile *f)
 	const char *reason = cli_has(c, OPT_DISCARD) ? "discard" : "released";
 	struct lease_info info;
 	struct am_error err;
+	char why[AM_ERROR_MAX];
 	int rc;
 
 	am_put_map(&b, 2);
@@ -189,16 +190,17 @@ release_at(struct cli *c, struct session *sup, struct leasefile *f)
 	    cli_io_deadline(c));
 	if (rc < 0 || sup->call.status == NETMACH_ERROR)
 		return session_fail(c, sup, rc);
-	/* Canceled: it is over already, or the reason is told below. */
-	if (sup->call.result != AM_CANCELED || sup->call.text[0] == '\0') {
+	(void)snprintf(why, sizeof(why), "%s",
+	    sup->call.result == AM_CANCELED ? sup->call.text : "");
+	rc = lease_ask(c, sup, f->lease.lease, &info);
+	/* Another's release of it may be under way: then it is over soon. */
+	if (rc == 0 && why[0] != '\0' && strcmp(info.state, "ending") != 0 &&
+	    strcmp(info.state, "ended") != 0)
+		return cli_fail(c, EX_REFUSED, "canceled", "lease \"%s\": %s",
+		    f->name, why);
+	if (rc == 0)
 		rc = lease_wait_end(c, sup, f->lease.lease, &info,
 		    cli_io_deadline(c));
-	} else {
-		rc = lease_ask(c, sup, f->lease.lease, &info);
-		if (rc == 0 && strcmp(info.state, "ended") != 0)
-			return cli_fail(c, EX_REFUSED, "canceled",
-			    "lease \"%s\": %s", f->name, sup->call.text);
-	}
 	if (rc < 0 && rc != -ENOENT)
 		return session_fail(c, sup, rc);
 	if (rc == -ENOENT)

@@ -32,5 +32,17 @@ nobody_waits() { [ "$(pool waiting)" = 0 ]; }
 until_ok 5000 nobody_waits
 is "run, killed while it waits, leaves no file" "$(ls "$files")" live.json
 
-ok "release" amctl -l live release
+# Of many who release at once one did it, and each of the others knows.
+ok "one of thirty releases, the others say that it is over" "$PY" -c '
+import subprocess, sys
+many = [subprocess.Popen(["amctl", "-l", "live", "release"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(30)]
+bad = 0
+for p in many:
+    _, err = p.communicate()
+    bad += p.returncode not in (0, 7)
+    bad += p.returncode == 7 and b"over: released" not in err
+    bad += err.count(b"\n") > 1
+sys.exit(bad)'
+
 finish
