@@ -76,6 +76,16 @@ attach_open(struct cli *c, struct attach *a)
 	if (rc == -ETIMEDOUT && cli_left_ms(c) == 0)
 		return cli_fail(c, EX_TIMEOUT, "timeout",
 		    "worker %s did not answer in time", a->file.lease.worker);
+	if (a->s.code == ARPC_E_busy + 1 || rc == -EAGAIN)
+		return cli_fail(c, EX_NO_WORKER, "busy",
+		    "lease \"%s\" lives, but its worker %s takes no other "
+		    "connection now: %s",
+		    a->file.name, a->file.lease.worker,
+		    a->s.down ? a->s.why : strerror(-rc));
+	if (strncmp(a->s.why, "timeout:", 8) == 0)
+		return cli_fail(c, EX_TIMEOUT, "timeout",
+		    "lease \"%s\": worker %s: %s", a->file.name,
+		    a->file.lease.worker, a->s.why);
 	if (!a->s.down)
 		(void)snprintf(a->s.why, sizeof(a->s.why), "%s", strerror(-rc));
 	return attach_lost(c, a, false);
@@ -122,7 +132,9 @@ attach_lost(struct cli *c, struct attach *a, bool in_request)
 		    "amnoded at %s does not say: %s",
 		    what, a->file.name, a->file.lease.worker, a->s.why,
 		    a->file.supervisor, strerror(-rc));
-	if (leasefile_end(&a->file, reason, &err) < 0)
+	rc = leasefile_end(&a->file, reason, &err);
+	/* Another amctl at work on it records the same. */
+	if (rc < 0 && rc != -EBUSY)
 		cli_say(c, "lease \"%s\": %s", a->file.name, err.text);
 	return cli_fail(c, code, name, "%slease \"%s\" is over: %s", what,
 	    a->file.name, reason);

@@ -45,4 +45,25 @@ for p in many:
     bad += err.count(b"\n") > 1
 sys.exit(bad)'
 
+ok "a lease" amctl -l full request-worker
+# shellcheck disable=SC2016
+ok "no place for one more connection: 75, and the lease lives" "$PY" -c '
+import subprocess, sys
+many = [subprocess.Popen(["amctl", "-l", "full", "payloads", "-f"])
+        for _ in range(17)]
+first = next(p for p in iter(lambda: [q for q in many if q.poll() is not None], None) if p)
+bad = first[0].returncode != 75
+r = subprocess.run(["amctl", "-l", "full", "is", "Ready"], capture_output=True)
+bad += r.returncode != 75 or b"lives, but" not in r.stderr
+for p in many:
+    p.terminate()
+    p.wait()
+sys.exit(bad)'
+ok "  and is usable when one has gone" amctl -l full add WorkRequested input:=3
+worker=$(amctl workers --json --field 0.pid)
+kill -STOP "$worker"
+exits 124 "a worker that stands still is no lost lease" amctl -l full is Ready
+kill -CONT "$worker"
+ok "  it goes on" amctl -l full add WorkRequested input:=3
+ok "release" amctl -l full release
 finish
