@@ -185,6 +185,9 @@ conn_write(struct conn *c)
 {
 	ssize_t n;
 
+	/* Noted before any of it goes: who found it so waits for on_room. */
+	if (conn_backlog(c) > CONN_OUT_SOFT)
+		c->over = true;
 	if (c->broken) {
 		out_reset(c);
 		return;
@@ -280,8 +283,6 @@ on_flush(void *arg)
 		check_connected(c);
 	if (c->phase == CONN_CONNECTING || c->phase == CONN_DEAD)
 		return;
-	if (conn_backlog(c) > CONN_OUT_SOFT)
-		c->over = true;
 	if (c->blocked) {
 		check_backlog(c);
 		return;

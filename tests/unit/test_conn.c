@@ -392,6 +392,48 @@ START_TEST(a_slow_reader_gets_one_flush_when_he_has_read)
 }
 END_TEST
 
+static struct end *filled;
+
+static void
+fill_over_soft(struct end *e)
+{
+	char junk[1024] = "";
+
+	(void)e;
+	while (conn_backlog(filled->c) <= CONN_OUT_SOFT)
+		buf_append(conn_out(filled->c), junk, sizeof(junk));
+}
+
+/* Put by another's callback, and taken by the socket in the same turn: at its
+ * end the backlog is small again. */
+START_TEST(who_was_told_to_wait_is_told_of_room)
+{
+	struct am_buf b = AM_BUF_INIT;
+	char junk[1024] = "";
+	struct end e;
+	struct end other;
+
+	end_open(&e);
+	end_open(&other);
+	filled = &e;
+	other.on_frame = fill_over_soft;
+	while (conn_backlog(e.c) < CONN_OUT_SOFT - sizeof(junk))
+		buf_append(conn_out(e.c), junk, sizeof(junk));
+	turns(2);
+	put_frames(&b, 1, 1);
+	send_raw(&other, b.data, b.len); /* first in the next turn */
+	(void)recv_all(&e, &b);
+	turns(1);
+	ck_assert_int_eq(other.n_frames, 1);
+	ck_assert_uint_le(conn_backlog(e.c), CONN_OUT_SOFT);
+	ck_assert_int_eq(e.n_rooms, 1);
+	am_buf_done(&b);
+	end_close(&e);
+	end_close(&other);
+	loop_done();
+}
+END_TEST
+
 START_TEST(who_reads_in_small_steps_gets_no_flush_meanwhile)
 {
 	static char data[4000000];
@@ -597,6 +639,7 @@ UNIT_MAIN("conn", bytes_one_by_one_make_frames,
     frames_before_the_end_are_not_lost, a_peer_that_leaves_is_eof,
     the_last_words_are_heard_by_who_writes, all_of_a_turn_goes_out_at_its_end,
     a_slow_reader_gets_one_flush_when_he_has_read,
+    who_was_told_to_wait_is_told_of_room,
     who_reads_in_small_steps_gets_no_flush_meanwhile, who_never_reads_is_closed,
     without_memory_no_frame_is_sent_in_part,
     a_close_says_bye_and_forgets_what_follows,
