@@ -218,6 +218,14 @@ bench-gate:
 	@$(MAKE) --no-print-directory DEVELOPER= BUILD=build-bench \
 		build-bench/tests/bench
 	tests/bench/gate build-bench/tests/bench tests/bench/baseline
+# Lines of the machine that its tests run.
+coverage_tests = $(patsubst %.c,build-coverage/%,$(wildcard tests/unit/test_machine*.c) \
+	$(addprefix tests/unit/test_,schema.c restore.c help.c manual.c nomem.c \
+	netmach.c) tests/fuzz/fuzz_machine.c) build-coverage/tests/conformance
+coverage:
+	@$(MAKE) --no-print-directory DEVELOPER= BUILD=build-coverage CPPFLAGS= \
+		CFLAGS='-O0 -g --coverage' LDFLAGS=--coverage $(coverage_tests)
+	tests/coverage build-coverage
 demo: deps
 	@$(MAKE) --no-print-directory tests
 	@BUILD=$(BUILD) tests/demo
@@ -282,7 +290,7 @@ FORCE:
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
-.PHONY: all tests quick check lint format bench bench-gate demo soak fuzz deps install \
+.PHONY: all tests quick check lint format bench bench-gate coverage demo soak fuzz deps install \
 	uninstall dist clean FORCE tap-unit tap-conformance tap-t tap-slow \
 	tap-systemd tap-quick
 -include $(shell test -d $(obj) && find $(obj) -name '*.d')

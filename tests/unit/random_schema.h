@@ -31,7 +31,7 @@ draw(struct random *r, unsigned below)
 
 struct random_schema {
 	struct am_state row[RANDOM_STATES_MAX];
-	char name[RANDOM_STATES_MAX][8];
+	char name[RANDOM_STATES_MAX][16];
 	am_id list[RANDOM_STATES_MAX][4][RANDOM_LIST_MAX];
 };
 
