@@ -292,6 +292,42 @@ get_token(struct am_val map, uint8_t *ret)
 	return 0;
 }
 
+static bool
+has_sync(const struct arpc_sync *y)
+{
+	return y->allow.data != NULL || y->skip.data != NULL || y->shallow ||
+	    y->mutations || y->no_schema;
+}
+
+static void
+put_sync(struct am_buf *b, const struct arpc_sync *y)
+{
+	am_put_str(b, "sync");
+	am_put_map(b,
+	    (y->allow.data != NULL) + (y->skip.data != NULL) +
+		(size_t)y->shallow + y->mutations + y->no_schema);
+	if (y->allow.data != NULL) {
+		am_put_str(b, "allow");
+		am_put_val(b, y->allow);
+	}
+	if (y->skip.data != NULL) {
+		am_put_str(b, "skip");
+		am_put_val(b, y->skip);
+	}
+	if (y->shallow) {
+		am_put_str(b, "shallow");
+		am_put_bool(b, true);
+	}
+	if (y->mutations) {
+		am_put_str(b, "mutations");
+		am_put_bool(b, true);
+	}
+	if (y->no_schema) {
+		am_put_str(b, "schema");
+		am_put_bool(b, false);
+	}
+}
+
 void
 arpc_put_hello(struct am_buf *b, uint32_t id, const struct arpc_hello *h)
 {
@@ -300,7 +336,8 @@ arpc_put_hello(struct am_buf *b, uint32_t id, const struct arpc_hello *h)
 	arpc_put_request(b, id, ARPC_hello);
 	am_put_array(b, 1);
 	am_put_map(b,
-	    2 + (size_t)has_name + h->has_token + h->has_hash + h->has_resume);
+	    2 + (size_t)has_name + h->has_token + h->has_hash + h->has_resume +
+		has_sync(&h->sync));
 	am_put_str(b, "proto");
 	am_put_uint(b, h->proto);
 	am_put_str(b, "id");
@@ -325,6 +362,55 @@ arpc_put_hello(struct am_buf *b, uint32_t id, const struct arpc_hello *h)
 			am_put_uint(b, h->resume_epoch);
 		}
 	}
+	if (has_sync(&h->sync))
+		put_sync(b, &h->sync);
+}
+
+static int
+get_names(struct am_val map, const char *key, struct am_val *ret)
+{
+	struct am_val v = AM_NONE;
+	struct mp c;
+	int r = am_get(map, key, &v);
+
+	if (r == -ENOENT)
+		return 0;
+	c = mp_of(v);
+	if (r < 0 || mp_type(&c) != MP_ARRAY)
+		return -EBADMSG;
+	*ret = v;
+	return 0;
+}
+
+static int
+get_flag(struct am_val map, const char *key, bool *ret)
+{
+	int r = am_get_bool(map, key, ret);
+
+	return r == -ENOENT ? 0 : r;
+}
+
+static int
+get_sync(struct am_val map, struct arpc_sync *y)
+{
+	struct am_val v = AM_NONE;
+	bool schema = true;
+	struct mp c;
+	int r = am_get(map, "sync", &v);
+
+	if (r == -ENOENT)
+		return 0;
+	c = mp_of(v);
+	if (r < 0 || mp_type(&c) != MP_MAP ||
+	    get_names(v, "allow", &y->allow) < 0 ||
+	    get_names(v, "skip", &y->skip) < 0 ||
+	    get_flag(v, "shallow", &y->shallow) < 0 ||
+	    get_flag(v, "mutations", &y->mutations) < 0 ||
+	    get_flag(v, "schema", &schema) < 0 ||
+	    (y->allow.data != NULL && y->skip.data != NULL))
+		return -EBADMSG;
+	y->no_schema = !schema;
+	return 0;
 }
 
 static int
@@ -373,6 +459,10 @@ arpc_hello_get(struct am_val params, struct arpc_hello *ret,
 		return bad(ret_why, "\"hash\" is not a number");
 	if (get_resume(map, &h) < 0)
 		return bad(ret_why, "\"resume\" is not a map with an epoch");
+	if (get_sync(map, &h.sync) < 0)
+		return bad(ret_why,
+		    "\"sync\" is not a map of allow or skip, shallow, "
+		    "mutations, schema");
 	*ret = h;
 	return 0;
 }

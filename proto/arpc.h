@@ -67,10 +67,10 @@ int arpc_frame_get(const void *data, size_t len, struct arpc_frame *ret,
 	X(not_permitted) /* the role may not do this */                        \
 	X(no_method)                                                           \
 	X(bad_params)                                                          \
-	X(no_state) /* state id out of range */                                \
-	X(no_topic) /* info: no such topic */                                  \
-	X(no_lease) /* no lease of this id, or it is over */                   \
-	X(busy)     /* a limit of this server: try later */                    \
+	X(no_state)  /* state id out of range */                               \
+	X(no_topic)  /* info: no such topic */                                 \
+	X(no_lease)  /* no lease of this id, or it is over */                  \
+	X(busy)      /* a limit of this server: try later */                   \
 	X(forgotten) /* sent again, and nobody knows what became of it */      \
 	X(internal)
 
@@ -102,10 +102,21 @@ void arpc_put_bye(struct am_buf *b, const char *reason);
 
 /* ---- hello ----
  * params: [{"proto":1,"id":client id,"name":text?,"token":bin?,"hash":uint?,
- *           "resume":{"epoch":uint?}?}]
+ *           "resume":{"epoch":uint?}?,
+ *           "sync":{"allow":[names]? or "skip":[names]?,"shallow":bool?,
+ *                   "mutations":bool?,"schema":bool?}?}]
  * result: {"proto","id":text,"epoch","states":n,"schema":rows?,"hash","time":[...],
  *          "q","m","seq","resumed":bool?}; schema is left out if the client's
  * hash is right, resumed if it did not say resume. */
+
+/* What of the clocks a connection wants to see. */
+struct arpc_sync {
+	struct am_val allow; /* an array of names: only these; AM_NONE: all */
+	struct am_val skip;  /* an array of names: all but these; AM_NONE */
+	bool shallow;        /* ticks that only say active or not */
+	bool mutations;      /* one update for each, with what was called */
+	bool no_schema;
+};
 
 struct arpc_hello {
 	uint32_t proto;
@@ -117,6 +128,7 @@ struct arpc_hello {
 	uint64_t hash;
 	bool has_resume;       /* its mutations are to be remembered */
 	uint64_t resume_epoch; /* of the server it knows; 0: of none */
+	struct arpc_sync sync;
 };
 
 /* whole frame */
@@ -184,6 +196,25 @@ void arpc_put_update(struct am_buf *b, struct arpc_clock *sent,
 int arpc_update_get(struct am_val update, struct arpc_clock *clock,
     const char **ret_why);
 uint8_t arpc_clock_sum(const struct arpc_clock *c);
+
+/* ---- mutations as they happened: m ----
+ * params: [update, op, [called ids], flags]; op: 0 add, 1 remove, 2 set; flags:
+ * 1 accepted, 2 automatic. */
+
+enum {
+	ARPC_M_ACCEPTED = 1,
+	ARPC_M_AUTOMATIC = 2,
+};
+
+struct arpc_mutated {
+	struct am_val update;
+	unsigned op;
+	unsigned flags;
+	size_t n_called;
+	am_id called[ARPC_NAMES_MAX]; /* below n_known */
+};
+int arpc_mutated_get(struct am_val params, size_t n_known,
+    struct arpc_mutated *ret, const char **ret_why);
 
 /* ---- payloads ----
  * params: [seq, req, kind, name, source, data] */

@@ -159,6 +159,33 @@ arpc_update_get(struct am_val update, struct arpc_clock *clock,
 	return 0;
 }
 
+/* ---- mutations as they happened ---- */
+
+int
+arpc_mutated_get(struct am_val params, size_t n_known, struct arpc_mutated *ret,
+    const char **ret_why)
+{
+	struct mp c = mp_of(params);
+	uint64_t op, flags, id;
+	uint32_t n;
+
+	if (mp_get_array(&c, &n) < 0 || n < 4 ||
+	    mp_get_val(&c, &ret->update) < 0 || mp_get_uint(&c, 2, &op) < 0 ||
+	    mp_get_array(&c, &n) < 0 || n > ARPC_NAMES_MAX)
+		return bad(ret_why, "m is not [update, op, called, flags]");
+	for (uint32_t i = 0; i < n; i++) {
+		if (mp_get_uint(&c, UINT64_MAX, &id) < 0 || id >= n_known)
+			return bad(ret_why, "m called no known state");
+		ret->called[i] = (am_id)id;
+	}
+	if (mp_get_uint(&c, UINT32_MAX, &flags) < 0)
+		return bad(ret_why, "m has no flags");
+	ret->op = (unsigned)op;
+	ret->flags = (unsigned)flags;
+	ret->n_called = n;
+	return 0;
+}
+
 /* ---- payloads ---- */
 
 const char *

@@ -241,6 +241,7 @@ netmach_new(struct am_loop *l, const struct netmach_conf *conf,
 	}
 	nm->resume = conf->resume;
 	nm->hello.has_resume = conf->resume;
+	nm->hello.sync = conf->sync;
 	nm->keep_ms = conf->keep_ms > 0 ? conf->keep_ms : KEEP_MS;
 	nm->retry_ms = conf->retry_ms;
 	nm->retry_gone = conf->retry_gone;
@@ -527,6 +528,34 @@ netmach_sync(struct netmach *nm, netmach_reply_fn fn, void *arg)
 
 	if (id != 0)
 		am_put_array(out, 0);
+	return id;
+}
+
+uint32_t
+netmach_when_args(struct netmach *nm, am_id state, struct am_val args,
+    netmach_reply_fn fn, void *arg)
+{
+	struct am_buf *out;
+	uint32_t id = call_begin(nm, ARPC_when_args, fn, arg, &out);
+
+	if (id != 0) {
+		am_put_array(out, 2);
+		am_put_uint(out, state);
+		am_put_val(out, args);
+	}
+	return id;
+}
+
+uint32_t
+netmach_trace(struct netmach *nm, bool on, netmach_reply_fn fn, void *arg)
+{
+	struct am_buf *out;
+	uint32_t id = call_begin(nm, ARPC_trace, fn, arg, &out);
+
+	if (id != 0) {
+		am_put_array(out, 1);
+		am_put_bool(out, on);
+	}
 	return id;
 }
 

@@ -20,6 +20,10 @@ struct netmach_ops {
 	void (*on_ready)(struct netmach *nm, void *arg);
 	/* The mirror changed (once per frame that changed it); may be NULL. */
 	void (*on_update)(struct netmach *nm, void *arg);
+	/* One mutation of the machine, if sync.mutations or netmach_trace()
+	 * asked for it; the mirror has its clocks. Borrowed; may be NULL. */
+	void (*on_mutated)(struct netmach *nm, const struct arpc_mutated *m,
+	    void *arg);
 	/* Borrowed. Ack it by netmach_ack() when it is safe. May be NULL. */
 	void (*on_payload)(struct netmach *nm, const struct arpc_payload *p,
 	    void *arg);
@@ -77,6 +81,9 @@ struct netmach_conf {
 	int64_t retry_ms;
 	/* Also if nobody listens there any more, or not yet. */
 	bool retry_gone;
+	/* What is seen of the machine; its arrays are borrowed for the life of
+	 * the net machine. What is not seen stays as it was. */
+	struct arpc_sync sync;
 };
 
 /* Returns new; borrows ops. */
@@ -129,6 +136,13 @@ uint32_t netmach_info(struct netmach *nm, struct am_val params,
 uint32_t netmach_lease_begin(struct netmach *nm, const struct arpc_lease *lease,
     netmach_reply_fn fn, void *arg);
 uint32_t netmach_sync(struct netmach *nm, netmach_reply_fn fn, void *arg);
+/* fn is answered when the state is activated by a mutation whose args have all
+ * of these (AM_NONE: any). A server holds 64. */
+uint32_t netmach_when_args(struct netmach *nm, am_id state, struct am_val args,
+    netmach_reply_fn fn, void *arg);
+/* Switches on_mutated on or off; until the connection ends. */
+uint32_t netmach_trace(struct netmach *nm, bool on, netmach_reply_fn fn,
+    void *arg);
 void netmach_ack(struct netmach *nm, uint64_t seq);
 
 #endif

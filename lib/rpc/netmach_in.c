@@ -223,6 +223,35 @@ on_result(struct netmach *nm, struct am_val params, struct netmach_reply *r,
 	return apply_update(nm, update);
 }
 
+/* [update] */
+static bool
+on_when_args(struct netmach *nm, struct am_val params, struct netmach_reply *r)
+{
+	struct mp c = mp_of(params);
+	struct am_val update;
+	uint32_t n;
+
+	if (mp_get_array(&c, &n) < 0 || n < 1 || mp_get_val(&c, &update) < 0) {
+		bad_answer(nm, r, "the result of when_args is malformed");
+		return true;
+	}
+	return apply_update(nm, update);
+}
+
+static void
+on_mutated(struct netmach *nm, struct am_val params)
+{
+	const char *why = "";
+	struct arpc_mutated m;
+
+	if (arpc_mutated_get(params, nm->clock.n, &m, &why) < 0) {
+		protocol_error(nm, why);
+		return;
+	}
+	if (apply_update(nm, m.update) && nm->ops->on_mutated != NULL)
+		nm->ops->on_mutated(nm, &m, nm->arg);
+}
+
 static bool
 on_synced(struct netmach *nm, struct am_val result, struct netmach_reply *r)
 {
@@ -272,8 +301,10 @@ on_response(struct netmach *nm, const struct arpc_frame *f)
 		/* Nothing else makes a wrong mirror right. */
 		if (call.method == ARPC_sync && nm->wrong)
 			protocol_error(nm, "sync is refused");
-	} else if (call.method == ARPC_info) {
+	} else if (call.method == ARPC_info || call.method == ARPC_trace) {
 		r.value = f->params;
+	} else if (call.method == ARPC_when_args) {
+		alive = on_when_args(nm, f->params, &r);
 	} else if (call.method == ARPC_sync) {
 		alive = on_synced(nm, f->params, &r);
 	} else {
@@ -298,6 +329,8 @@ on_push(struct netmach *nm, const struct arpc_frame *f)
 			protocol_error(nm, "t takes an update");
 		else
 			(void)apply_update(nm, update);
+	} else if (f->method == ARPC_m) {
+		on_mutated(nm, f->params);
 	} else if (f->method == ARPC_p) {
 		if (arpc_payload_get(f->params, &p, &why) < 0)
 			protocol_error(nm, why);

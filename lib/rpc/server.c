@@ -28,7 +28,30 @@ on_drain_end(struct am_machine *m, void *arg)
 	loop_at_flush(srv->loop, &srv->turn);
 }
 
+static void
+on_transition(struct am_machine *m, const struct am_transition *t, void *arg)
+{
+	struct rpc_server *srv = arg;
+
+	(void)m;
+	watch_transition(srv, t);
+}
+
 static const struct am_tracer tracer = { .drain_end = on_drain_end };
+/* Bound only while a session wants to know. */
+static const struct am_tracer watcher = { .transition_end = on_transition };
+
+int
+server_watch(struct rpc_server *srv, bool on)
+{
+	if (on)
+		return srv->n_watching++ > 0
+		    ? 0
+		    : am_trace(srv->machine, &watcher, srv);
+	if (--srv->n_watching == 0)
+		am_untrace(srv->machine, &watcher, srv);
+	return 0;
+}
 
 /* Whoever got the new clocks with a reply needs no push. */
 static void
@@ -180,6 +203,7 @@ on_reap(void *arg)
 		free(srv->listener[i]);
 	free(srv->listener);
 	am_buf_done(&srv->rows);
+	free(srv->scratch);
 	free(srv);
 }
 

@@ -12,6 +12,8 @@
 enum {
 	HELLO_FRAME_MAX = 64 * 1024,
 	HELLO_WAITING_MAX = 256, /* connections of a listener */
+	/* More waiting: mutations are merged instead of told one by one. */
+	MUTATED_BACKLOG = 256 * 1024,
 };
 
 bool
@@ -59,6 +61,13 @@ refuse(struct rpc_session *s, const struct arpc_frame *f, enum arpc_error e,
 		conn_close(s->conn, reason);
 }
 
+static const uint64_t *
+seen_time(const struct rpc_session *s)
+{
+	return watch_time(&s->watch, am_time(s->srv->machine), s->sent.tick,
+	    s->srv->scratch, s->sent.n);
+}
+
 /* The clocks that go along with a result: the difference to what this peer
  * knows. */
 static void
@@ -73,7 +82,7 @@ put_update(struct rpc_session *s, struct am_buf *out)
 		s->sent.machine_tick = machine_tick;
 		s->sent.sum = arpc_clock_sum(&s->sent);
 	}
-	arpc_put_update(out, &s->sent, am_time(m), am_queue_tick(m));
+	arpc_put_update(out, &s->sent, seen_time(s), am_queue_tick(m));
 	s->version = s->srv->version;
 }
 
@@ -95,6 +104,48 @@ session_answer_result(struct rpc_session *s, uint32_t id, am_result result,
 }
 
 void
+session_answer_update(struct rpc_session *s, uint32_t id)
+{
+	struct am_buf *out = conn_out(s->conn);
+
+	arpc_put_response(out, id);
+	am_put_array(out, 1);
+	put_update(s, out);
+}
+
+void
+session_put_mutated(struct rpc_session *s, const struct am_transition *t)
+{
+	struct am_buf *out;
+
+	if (conn_backlog(s->conn) > MUTATED_BACKLOG)
+		return;
+	out = conn_out(s->conn);
+	arpc_put_notification(out, ARPC_m);
+	am_put_array(out, 4);
+	put_update(s, out);
+	am_put_uint(out, t->op == AM_ADD ? 0 : t->op == AM_REMOVE ? 1 : 2);
+	am_put_array(out, t->n_called);
+	for (size_t i = 0; i < t->n_called; i++)
+		am_put_uint(out, t->called[i]);
+	am_put_uint(out,
+	    (t->accepted ? ARPC_M_ACCEPTED : 0U) |
+		(t->automatic ? ARPC_M_AUTOMATIC : 0U));
+}
+
+int
+session_watch(struct rpc_session *s)
+{
+	bool wanted = s->watch.mutations || s->watch.n_when_args > 0;
+
+	/* It stays so: whoever waited for args once may do it again. */
+	if (!wanted || s->watching)
+		return 0;
+	s->watching = server_watch(s->srv, true) == 0;
+	return s->watching ? 0 : -ENOMEM;
+}
+
+void
 session_answer_welcome(struct rpc_session *s, uint32_t id, struct am_val rows)
 {
 	struct rpc_server *srv = s->srv;
@@ -105,7 +156,7 @@ session_answer_welcome(struct rpc_session *s, uint32_t id, struct am_val rows)
 	struct arpc_welcome w = { 0 };
 	struct am_buf *out = conn_out(s->conn);
 
-	memcpy(s->sent.tick, am_time(m), s->sent.n * sizeof(uint64_t));
+	memcpy(s->sent.tick, seen_time(s), s->sent.n * sizeof(uint64_t));
 	s->sent.queue_tick = am_queue_tick(m);
 	s->sent.machine_tick = am_machine_tick(m);
 	s->sent.sum = arpc_clock_sum(&s->sent);
@@ -138,8 +189,8 @@ session_answer_welcome(struct rpc_session *s, uint32_t id, struct am_val rows)
 /* ---- hello ---- */
 
 /* The schema as rows, written once for all connections. */
-static struct am_val
-schema_rows(struct rpc_server *srv)
+struct am_val
+session_schema_rows(struct rpc_server *srv)
 {
 	const struct am_schema *schema = am_machine_schema(srv->machine);
 	am_cleanup(am_freep) struct am_state *row = NULL;
@@ -210,8 +261,9 @@ welcome(struct rpc_session *s, const struct arpc_frame *f,
 	s->li->n_waiting--;
 	s->li->n_up++;
 	conn_set_frame_max(s->conn, ARPC_FRAME_MAX);
-	if (!h->has_hash || h->hash != am_schema_hash(schema)) {
-		rows = schema_rows(s->srv);
+	if (!h->sync.no_schema &&
+	    (!h->has_hash || h->hash != am_schema_hash(schema))) {
+		rows = session_schema_rows(s->srv);
 		if (rows.data == NULL) {
 			refuse(s, f, ARPC_E_internal, "no memory");
 			return;
@@ -250,10 +302,17 @@ let_in(struct rpc_session *s, const struct arpc_frame *f,
 		r = policy->hello(s, h, &err, s->li->arg);
 	if (s->conn == NULL)
 		return;
-	if (r != 0)
+	if (r != 0) {
 		refuse(s, f, (enum arpc_error)r, "%s", err.text);
-	else
+		return;
+	}
+	r = watch_set(&s->watch, am_machine_schema(s->srv->machine), &h->sync,
+	    &err);
+	if (r == 0 && session_watch(s) == 0)
 		welcome(s, f, h);
+	else
+		refuse(s, f, r == -EINVAL ? ARPC_E_bad_params : ARPC_E_internal,
+		    "%s", r < 0 ? err.text : "no memory");
 }
 
 static void
@@ -312,8 +371,8 @@ on_flush(struct conn *c, void *arg)
 	if (s->version == s->srv->version)
 		return;
 	s->version = s->srv->version;
-	if (memcmp(s->sent.tick, am_time(s->srv->machine),
-		s->sent.n * sizeof(uint64_t)) == 0 &&
+	if (memcmp(s->sent.tick, seen_time(s), s->sent.n * sizeof(uint64_t)) ==
+		0 &&
 	    s->sent.machine_tick == am_machine_tick(s->srv->machine))
 		return;
 	out = conn_out(c);
@@ -340,7 +399,10 @@ on_room(struct conn *c, void *arg)
 static void
 on_reap(void *arg)
 {
-	free(arg);
+	struct rpc_session *s = arg;
+
+	watch_done(&s->watch);
+	free(s);
 }
 
 void
@@ -352,6 +414,9 @@ session_drop(struct rpc_session *s)
 	if (s->memory != NULL)
 		s->memory->session = NULL;
 	s->memory = NULL;
+	if (s->watching)
+		(void)server_watch(s->srv, false);
+	s->watching = false;
 	TAILQ_REMOVE(&s->srv->sessions, s, link);
 	if (s->up)
 		s->li->n_up--;
@@ -395,6 +460,21 @@ close_oldest_waiting(const struct listener *li)
 	}
 }
 
+static int
+reserve_scratch(struct rpc_server *srv, size_t n)
+{
+	uint64_t *p;
+
+	if (n <= srv->n_scratch)
+		return 0;
+	p = reallocarray(srv->scratch, n, sizeof(*p));
+	if (p == NULL)
+		return -ENOMEM;
+	srv->scratch = p;
+	srv->n_scratch = n;
+	return 0;
+}
+
 int
 session_new(struct listener *li, int fd)
 {
@@ -404,11 +484,12 @@ session_new(struct listener *li, int fd)
 	am_cleanup(am_freep) struct rpc_session *s = calloc(1,
 	    sizeof(*s) + n * sizeof(uint64_t));
 
-	if (s == NULL)
+	if (s == NULL || reserve_scratch(srv, n) < 0)
 		return -ENOMEM;
 	s->conn = conn_new(srv->loop, am_steal_fd(&own_fd), false, &ops, s);
 	if (s->conn == NULL)
 		return -ENOMEM;
+	watch_init(&s->watch);
 	s->srv = srv;
 	s->li = li;
 	s->id = ++srv->last_id;

@@ -7,6 +7,7 @@
 
 #include "lib/rpc/memory.h"
 #include "lib/rpc/server.h"
+#include "lib/rpc/watch.h"
 
 struct listener {
 	struct rpc_server *srv; /* borrowed */
@@ -36,7 +37,9 @@ struct rpc_session {
 	void (*room_fn)(struct rpc_session *s, void *arg);
 	void *room_arg;
 	struct turn_item reap;
+	struct watch watch;
 	struct memory *memory;  /* borrowed; NULL: it did not say resume */
+	bool watching;          /* it counts in server_watch() */
 	bool resumed;           /* it found its memory */
 	uint64_t version;       /* of the server when sent was made */
 	struct arpc_clock sent; /* what the peer knows */
@@ -56,8 +59,14 @@ struct rpc_server {
 	struct listener **listener;
 	size_t n_listeners;
 	struct turn_item turn; /* clocks to push; when freed: the memory */
-	struct am_buf rows;    /* the schema as hello sends it, made once */
+	uint64_t *scratch;     /* ticks as one session sees them */
+	size_t n_scratch;
+	size_t n_watching;  /* sessions that are told of transitions */
+	struct am_buf rows; /* the schema as hello sends it, made once */
 };
+
+/* Is one more (or one less) session to be told of transitions? -ENOMEM. */
+int server_watch(struct rpc_server *srv, bool on);
 
 /* Takes fd, also on failure. Appends itself to the server's list. */
 int session_new(struct listener *li, int fd);
@@ -73,6 +82,14 @@ void session_answer_error(struct rpc_session *s, const struct arpc_frame *f,
 /* Of a mutation, with the clocks that go along. */
 void session_answer_result(struct rpc_session *s, uint32_t id, am_result result,
     const char *why);
+/* Tells it of transitions from now on, if its watch wants so. -ENOMEM. */
+int session_watch(struct rpc_session *s);
+/* The clocks alone. */
+void session_answer_update(struct rpc_session *s, uint32_t id);
+/* m: nothing if the peer is slow; what it misses comes with the next update. */
+void session_put_mutated(struct rpc_session *s, const struct am_transition *t);
+/* Its rows; AM_NONE: no memory. */
+struct am_val session_schema_rows(struct rpc_server *srv);
 /* Everything, absolute: hello's and sync's result. rows: AM_NONE leaves the
  * schema out. */
 void session_answer_welcome(struct rpc_session *s, uint32_t id,

@@ -193,6 +193,82 @@ on_lease_begin(struct rpc_session *s, const struct arpc_frame *f)
 	    result == AM_CANCELED ? am_why(s->srv->machine) : "");
 }
 
+/* [state, args?]: answered when it is activated by a mutation with these args. */
+static void
+on_when_args(struct rpc_session *s, const struct arpc_frame *f)
+{
+	struct mp c = mp_of(f->params);
+	struct am_val args = AM_NONE;
+	uint64_t state;
+	uint32_t n;
+	int r;
+
+	if (mp_get_array(&c, &n) < 0 || n < 1 ||
+	    mp_get_uint(&c, UINT64_MAX, &state) < 0 ||
+	    (n > 1 && mp_get_nil(&c) < 0 &&
+		(mp_type(&c) != MP_MAP || mp_get_val(&c, &args) < 0))) {
+		session_answer_error(s, f, ARPC_E_bad_params,
+		    "when_args takes a state and a map");
+		return;
+	}
+	if (state >= s->sent.n) {
+		session_answer_error(s, f, ARPC_E_no_state,
+		    "no such state in the schema");
+		return;
+	}
+	r = watch_when_args(&s->watch, f->id, (am_id)state, args);
+	if (r == 0)
+		r = session_watch(s);
+	if (r == -ENOSPC)
+		session_answer_error(s, f, ARPC_E_busy,
+		    "%d when_args wait already", WHEN_ARGS_MAX);
+	else if (r < 0)
+		session_answer_error(s, f, ARPC_E_internal, "no memory");
+}
+
+/* [bool] */
+static void
+on_trace(struct rpc_session *s, const struct arpc_frame *f)
+{
+	struct mp c = mp_of(f->params);
+	struct am_buf *out;
+	uint32_t n;
+	bool on;
+
+	if (mp_get_array(&c, &n) < 0 || n < 1 || mp_get_bool(&c, &on) < 0) {
+		session_answer_error(s, f, ARPC_E_bad_params,
+		    "trace takes true or false");
+		return;
+	}
+	s->watch.mutations = on;
+	if (session_watch(s) < 0) {
+		session_answer_error(s, f, ARPC_E_internal, "no memory");
+		return;
+	}
+	out = conn_out(s->conn);
+	arpc_put_response(out, f->id);
+	am_put_bool(out, on);
+}
+
+static void
+on_schema(struct rpc_session *s, const struct arpc_frame *f)
+{
+	struct am_val rows = session_schema_rows(s->srv);
+	struct am_buf *out;
+
+	if (rows.data == NULL) {
+		session_answer_error(s, f, ARPC_E_internal, "no memory");
+		return;
+	}
+	out = conn_out(s->conn);
+	arpc_put_response(out, f->id);
+	am_put_map(out, 2);
+	am_put_str(out, "hash");
+	am_put_uint(out, am_schema_hash(am_machine_schema(s->srv->machine)));
+	am_put_str(out, "schema");
+	am_put_val(out, rows);
+}
+
 void
 session_on_request(struct rpc_session *s, const struct arpc_frame *f)
 {
@@ -228,9 +304,19 @@ session_on_request(struct rpc_session *s, const struct arpc_frame *f)
 	case ARPC_lease_begin:
 		on_lease_begin(s, f);
 		return;
+	case ARPC_when_args:
+		on_when_args(s, f);
+		return;
+	case ARPC_trace:
+		on_trace(s, f);
+		return;
+	case ARPC_schema:
+		on_schema(s, f);
+		return;
 	case ARPC_ack:
 	case ARPC_bye:
 	case ARPC_t:
+	case ARPC_m:
 	case ARPC_p:
 	case ARPC_UNKNOWN:
 		session_answer_error(s, f, ARPC_E_no_method,
@@ -259,8 +345,12 @@ session_on_notification(struct rpc_session *s, const struct arpc_frame *f)
 	case ARPC_sync:
 	case ARPC_info:
 	case ARPC_lease_begin:
+	case ARPC_when_args:
+	case ARPC_trace:
+	case ARPC_schema:
 	case ARPC_bye:
 	case ARPC_t:
+	case ARPC_m:
 	case ARPC_p:
 	case ARPC_UNKNOWN:
 		s->srv->ignored++;

@@ -1,0 +1,51 @@
+/* watch.h - what a session sees of the machine beyond its own mutations: which
+ * clocks, each mutation, and those whose args it waits for. */
+#ifndef LIB_RPC_WATCH_H
+#define LIB_RPC_WATCH_H
+
+#include <sys/queue.h>
+
+#include "lib/amnode.h"
+#include "proto/arpc.h"
+
+struct rpc_server;
+struct rpc_session;
+
+enum { WHEN_ARGS_MAX = 64 /* of a session */ };
+
+/* A when_args that has not come. */
+struct when_args {
+	TAILQ_ENTRY(when_args) link;
+	uint32_t id; /* of the request */
+	am_id state;
+	size_t len;
+	uint8_t args[];
+};
+TAILQ_HEAD(when_args_list, when_args);
+
+struct watch {
+	/* A bit for each visible state; NULL: all are. Owned. */
+	uint64_t *visible;
+	bool shallow;
+	bool mutations; /* each is told */
+	size_t n_when_args;
+	struct when_args_list when_args;
+};
+
+void watch_init(struct watch *w);
+void watch_done(struct watch *w);
+/* What hello wants to see. 0; -EINVAL with a text in err, -ENOMEM likewise. */
+int watch_set(struct watch *w, const struct am_schema *schema,
+    const struct arpc_sync *sync, struct am_error *err);
+/* The ticks as this session sees them: the machine's own, or made in scratch
+ * (n ticks) of those and what was sent before. */
+const uint64_t *watch_time(const struct watch *w, const uint64_t *now,
+    const uint64_t *sent, uint64_t *scratch, size_t n);
+/* 0; -ENOSPC: too many; -ENOMEM. */
+int watch_when_args(struct watch *w, uint32_t id, am_id state,
+    struct am_val args);
+
+/* Tells sessions of a transition that has ended. */
+void watch_transition(struct rpc_server *srv, const struct am_transition *t);
+
+#endif
