@@ -515,8 +515,8 @@ AM_API am_req am_worker_req(const struct am_worker *w,
 /* The request's time left in ms, 0 if it is over. */
 AM_API int64_t am_worker_req_left_ms(const struct am_worker *w, am_req req);
 /* Exactly one of these four ends a request. -ENOENT: it has ended already;
- * -EAGAIN: the outbox is full, try again at on_room; -E2BIG: the data does not
- * fit in a frame (16 MiB), answer something else. */
+ * -EAGAIN: the outbox is full, try again at on_room; -E2BIG: the data has
+ * more than 64 MiB, answer something else. */
 AM_API int am_worker_answer(struct am_worker *w, am_req req,
     struct am_val data);
 AM_API int am_worker_fail(struct am_worker *w, am_req req, const char *code,

@@ -217,7 +217,14 @@ int arpc_mutated_get(struct am_val params, size_t n_known,
     struct arpc_mutated *ret, const char **ret_why);
 
 /* ---- payloads ----
- * params: [seq, req, kind, name, source, data] */
+ * params: [seq, req, kind, name, source, data]; or of a large one [seq, req,
+ * kind, name, source, nil, bytes], and its data follows in parts: [seq, bin],
+ * each as a frame of its own; [seq, nil]: the rest does not come. */
+
+enum {
+	ARPC_PART_LEN = 256 * 1024,
+	ARPC_PAYLOAD_MAX = 64 * 1024 * 1024,
+};
 
 enum arpc_payload_kind {
 	ARPC_P_RESULT,   /* the one final answer of a request */
@@ -237,8 +244,18 @@ struct arpc_payload {
 	struct am_val name;
 	struct am_val source;
 	struct am_val data;
+	size_t total; /* bytes that follow in parts; 0: data is all */
 };
 
+/* whole frame; the parts follow */
+void arpc_put_payload_head(struct am_buf *b, uint64_t seq, uint32_t req,
+    enum arpc_payload_kind kind, const char *name, const char *source,
+    size_t total);
+/* whole frame; NULL: the rest does not come */
+void arpc_put_part(struct am_buf *b, uint64_t seq, const void *p, size_t len);
+/* *ret_bytes is NULL if the rest does not come. */
+int arpc_part_get(struct am_val params, uint64_t *ret_seq,
+    const void **ret_bytes, size_t *ret_len, const char **ret_why);
 void arpc_put_payload(struct am_buf *b, uint64_t seq, uint32_t req,
     enum arpc_payload_kind kind, const char *name, const char *source,
     struct am_val data); /* whole frame */

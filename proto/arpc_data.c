@@ -219,16 +219,63 @@ arpc_put_payload(struct am_buf *b, uint64_t seq, uint32_t req,
 	am_put_val(b, data);
 }
 
+void
+arpc_put_payload_head(struct am_buf *b, uint64_t seq, uint32_t req,
+    enum arpc_payload_kind kind, const char *name, const char *source,
+    size_t total)
+{
+	arpc_put_notification(b, ARPC_p);
+	am_put_array(b, 7);
+	am_put_uint(b, seq);
+	am_put_uint(b, req);
+	am_put_uint(b, kind);
+	am_put_str(b, name == NULL ? "" : name);
+	am_put_str(b, source == NULL ? "" : source);
+	am_put_nil(b);
+	am_put_uint(b, total);
+}
+
+void
+arpc_put_part(struct am_buf *b, uint64_t seq, const void *p, size_t len)
+{
+	arpc_put_notification(b, ARPC_part);
+	am_put_array(b, 2);
+	am_put_uint(b, seq);
+	if (p == NULL)
+		am_put_nil(b);
+	else
+		am_put_bin(b, p, len);
+}
+
+int
+arpc_part_get(struct am_val params, uint64_t *ret_seq, const void **ret_bytes,
+    size_t *ret_len, const char **ret_why)
+{
+	struct mp c = mp_of(params);
+	uint32_t n;
+
+	if (mp_get_array(&c, &n) < 0 || n < 2 ||
+	    mp_get_uint(&c, UINT64_MAX, ret_seq) < 0)
+		return bad(ret_why, "a part is not [seq, bytes]");
+	*ret_bytes = NULL;
+	*ret_len = 0;
+	if (mp_get_nil(&c) == 0)
+		return 0;
+	if (mp_get_bin(&c, ret_bytes, ret_len) < 0)
+		return bad(ret_why, "a part is not binary");
+	return 0;
+}
+
 int
 arpc_payload_get(struct am_val params, struct arpc_payload *ret,
     const char **ret_why)
 {
 	struct mp c = mp_of(params);
 	struct arpc_payload p;
-	uint64_t req, kind;
+	uint64_t req, kind, total = 0;
 	uint32_t n;
 
-	if (mp_get_array(&c, &n) < 0 || n != 6)
+	if (mp_get_array(&c, &n) < 0 || n < 6 || n > 7)
 		return bad(ret_why, "a payload is not of six elements");
 	if (mp_get_uint(&c, UINT64_MAX, &p.seq) < 0 ||
 	    mp_get_uint(&c, UINT32_MAX, &req) < 0)
@@ -238,9 +285,12 @@ arpc_payload_get(struct am_val params, struct arpc_payload *ret,
 	if (mp_type(&c) != MP_STR || mp_get_val(&c, &p.name) < 0 ||
 	    mp_type(&c) != MP_STR || mp_get_val(&c, &p.source) < 0)
 		return bad(ret_why, "a payload's name or source is no string");
-	p.data = mp_rest(&c);
-	if (p.data.data == NULL)
+	if (mp_get_val(&c, &p.data) < 0)
 		return bad(ret_why, "a payload has no data");
+	if (n == 7 &&
+	    (mp_get_uint(&c, ARPC_PAYLOAD_MAX, &total) < 0 || total == 0))
+		return bad(ret_why, "a payload of no known length");
+	p.total = (size_t)total;
 	p.req = (uint32_t)req;
 	p.kind = (enum arpc_payload_kind)kind;
 	*ret = p;

@@ -250,6 +250,16 @@ on_ack(struct rpc_session *s, const uint64_t *seqs, size_t n, void *arg)
 	outbox_has_shrunk(w);
 }
 
+static struct am_val
+on_data_of(struct rpc_session *s, uint64_t seq, void *arg)
+{
+	const struct am_worker *w = arg;
+	const struct outbox_entry *e = outbox_find(&w->outbox, seq);
+
+	(void)s;
+	return e != NULL ? e->data : AM_NONE;
+}
+
 static uint64_t
 on_last_seq(struct rpc_session *s, void *arg)
 {
@@ -303,6 +313,13 @@ info_payload(const struct am_worker *w, const struct outbox_entry *e,
 	am_put_val(out, e->data);
 }
 
+/* A larger one comes in parts only. */
+static bool
+fits_frame(const struct outbox_entry *e)
+{
+	return e->data.len <= ARPC_FRAME_MAX - OUTBOX_FRAME;
+}
+
 /* As many as fit, oldest first; at least one. */
 static int
 info_payloads(const struct am_worker *w, struct am_val params,
@@ -320,7 +337,7 @@ info_payloads(const struct am_worker *w, struct am_val params,
 		return node_error(err, ARPC_E_bad_params,
 		    "payloads: expected the number of the last one seen");
 	TAILQ_FOREACH(e, &w->outbox.entries, link) {
-		if (e->seq <= since)
+		if (e->seq <= since || !fits_frame(e))
 			continue;
 		bytes += e->data.len + OUTBOX_FRAME;
 		if (n > 0 && bytes > INFO_BYTES)
@@ -331,7 +348,7 @@ info_payloads(const struct am_worker *w, struct am_val params,
 	TAILQ_FOREACH(e, &w->outbox.entries, link) {
 		if (n == 0)
 			break;
-		if (e->seq <= since)
+		if (e->seq <= since || !fits_frame(e))
 			continue;
 		info_payload(w, e, out);
 		n--;
@@ -388,6 +405,7 @@ const struct rpc_policy worker_public_policy = {
 	.may = on_may,
 	.info = worker_info,
 	.ack = on_ack,
+	.data_of = on_data_of,
 	.last_seq = on_last_seq,
 	.closed = on_closed,
 	.max_sessions = WORKER_SESSIONS_MAX,

@@ -144,7 +144,7 @@ pulse_payload(struct am_worker *w, uint64_t seq, uint32_t id, const char *name,
 static int
 check_payload(struct am_worker *w, struct am_val data, bool always)
 {
-	if (data.len > ARPC_FRAME_MAX - OUTBOX_FRAME)
+	if (data.len > ARPC_PAYLOAD_MAX)
 		return -E2BIG;
 	if (always || outbox_has_room(&w->outbox, data.len))
 		return 0;

@@ -80,6 +80,8 @@ netmach_end(struct netmach *nm, int code, const char *why)
 
 	nm->conn = NULL;
 	nm->wrong = false;
+	free(nm->parts.data);
+	nm->parts.data = NULL;
 	nm->phase = NETMACH_CONNECTING;
 	lose_calls(nm, why);
 	if (nm->freed)
@@ -157,6 +159,7 @@ on_reap(void *arg)
 	calls_done(&nm->calls);
 	calls_done(&nm->others);
 	free(nm->clock.tick);
+	free(nm->parts.data);
 	am_schema_unref(nm->schema);
 	explicit_bzero(&nm->hello, sizeof(nm->hello));
 	nm->magic = 0;

@@ -314,6 +314,90 @@ on_response(struct netmach *nm, const struct arpc_frame *f)
 		call.fn(nm, call.id, &r, call.arg);
 }
 
+/* ---- payloads ---- */
+
+static void
+tell_payload(struct netmach *nm, const struct arpc_payload *p)
+{
+	if (nm->ops->on_payload != NULL)
+		nm->ops->on_payload(nm, p, nm->arg);
+}
+
+static int
+copy_val(uint8_t *buf, size_t size, struct am_val *v)
+{
+	if (v->len > size)
+		return -ERANGE;
+	memcpy(buf, v->data, v->len);
+	v->data = buf;
+	return 0;
+}
+
+static void
+on_large(struct netmach *nm, const struct arpc_payload *p)
+{
+	struct parts *t = &nm->parts;
+
+	t->payload = *p;
+	if (t->data != NULL ||
+	    copy_val(t->name, sizeof(t->name), &t->payload.name) < 0 ||
+	    copy_val(t->source, sizeof(t->source), &t->payload.source) < 0) {
+		protocol_error(nm, "a payload in parts that does not fit");
+		return;
+	}
+	mp_scan_init(&t->scan, p->total, ARPC_DEPTH_MAX);
+	t->len = 0;
+	t->data = malloc(p->total);
+	if (t->data == NULL)
+		protocol_error(nm, "no memory for a payload");
+}
+
+static void
+end_parts(struct netmach *nm)
+{
+	struct arpc_payload p = nm->parts.payload;
+	uint8_t *data = nm->parts.data;
+
+	nm->parts.data = NULL;
+	p.data = (struct am_val){ data, p.total };
+	tell_payload(nm, &p);
+	free(data);
+}
+
+/* What is there is checked as it comes, so that the end does not take long. */
+static void
+on_part(struct netmach *nm, struct am_val params)
+{
+	struct parts *t = &nm->parts;
+	const char *why = "";
+	enum mp_scan_result r;
+	const void *bytes;
+	size_t len, whole = 0;
+	uint64_t seq;
+
+	if (arpc_part_get(params, &seq, &bytes, &len, &why) < 0) {
+		protocol_error(nm, why);
+		return;
+	}
+	if (t->data == NULL || seq != t->payload.seq ||
+	    len > t->payload.total - t->len) {
+		protocol_error(nm, "a part of no payload");
+		return;
+	}
+	if (bytes == NULL) {
+		free(t->data);
+		t->data = NULL;
+		return;
+	}
+	memcpy(t->data + t->len, bytes, len);
+	t->len += len;
+	r = mp_scan(&t->scan, t->data, t->len, &whole);
+	if (r == MP_SCAN_DONE && whole == t->payload.total)
+		end_parts(nm);
+	else if (r != MP_SCAN_MORE || t->len == t->payload.total)
+		protocol_error(nm, "a payload in parts that is no value");
+}
+
 static void
 on_push(struct netmach *nm, const struct arpc_frame *f)
 {
@@ -334,8 +418,12 @@ on_push(struct netmach *nm, const struct arpc_frame *f)
 	} else if (f->method == ARPC_p) {
 		if (arpc_payload_get(f->params, &p, &why) < 0)
 			protocol_error(nm, why);
-		else if (nm->ops->on_payload != NULL)
-			nm->ops->on_payload(nm, &p, nm->arg);
+		else if (p.total > 0)
+			on_large(nm, &p);
+		else
+			tell_payload(nm, &p);
+	} else if (f->method == ARPC_part) {
+		on_part(nm, f->params);
 	}
 }
 

@@ -7,12 +7,22 @@
 
 #include "lib/machine/machine.h"
 #include "lib/rpc/calls.h"
+#include "proto/mp.h"
 
 enum {
 	NETMACH_MAGIC = 0x6e6d6163,
 	/* Added to the ids of calls that are no mutations, on the wire: those
 	 * of mutations are to ascend without them. */
 	OTHER_IDS = 1 << 16,
+};
+
+/* A payload whose data comes in parts. */
+struct parts {
+	uint8_t *data; /* NULL: none is on the way */
+	size_t len;
+	struct arpc_payload payload;
+	struct mp_scan scan;
+	uint8_t name[160], source[96]; /* of the payload, encoded */
 };
 
 struct netmach {
@@ -52,6 +62,7 @@ struct netmach {
 	struct kept *unsent; /* borrowed; the first that is not sent */
 	size_t kept_bytes;
 	struct am_timer keep_timer;
+	struct parts parts;
 	struct turn_item reap;
 };
 

@@ -42,6 +42,11 @@ struct rpc_policy {
 	/* lease_begin; NULL: no_method. Gives the result of adding ServeClient. */
 	am_result (*lease_begin)(struct rpc_session *s,
 	    const struct arpc_lease *l, void *arg);
+	/* The data of a payload that is being sent in parts, the same as was
+	 * given to rpc_session_payload(); AM_NONE: it is withdrawn. NULL: large
+	 * ones are sent in one frame. */
+	struct am_val (
+	    *data_of)(struct rpc_session *s, uint64_t seq, void *arg);
 	/* The highest payload number, for hello's result. NULL: 0. */
 	uint64_t (*last_seq)(struct rpc_session *s, void *arg);
 	/* The session is over; it is freed after the turn. Only of sessions
@@ -86,14 +91,16 @@ void rpc_session_set_role(struct rpc_session *s, int role);
 int rpc_session_role(const struct rpc_session *s);
 void rpc_session_set_data(struct rpc_session *s, void *data);
 void *rpc_session_data(const struct rpc_session *s);
-/* Appends a payload; -EAGAIN if the backlog is over CONN_OUT_SOFT, -ENOTCONN if
- * the session is being closed. */
+/* Appends a payload; -EAGAIN if the backlog is over CONN_OUT_SOFT or a large one
+ * is on the way, -ENOTCONN if the session is being closed. One of more than
+ * ARPC_PART_LEN goes in parts, one a turn when the one before is in the kernel,
+ * so that clocks and answers do not wait for it. */
 int rpc_session_payload(struct rpc_session *s, uint64_t seq, uint32_t req,
     enum arpc_payload_kind kind, const char *name, struct am_val data);
 void rpc_session_close(struct rpc_session *s,
     const char *reason); /* with bye; closed() comes */
-/* fn is called once when the backlog has fallen below CONN_OUT_SOFT again; to
- * be called after a -EAGAIN. NULL: not any more. */
+/* fn is called once when the backlog has fallen below CONN_OUT_SOFT again and no
+ * large payload is on the way; to be called after a -EAGAIN. NULL: not any more. */
 void rpc_session_on_room(struct rpc_session *s,
     void (*fn)(struct rpc_session *s, void *arg), void *arg);
 

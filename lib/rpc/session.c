@@ -362,10 +362,56 @@ on_frame(struct conn *c, const struct arpc_frame *f, void *arg)
 	throttle(s);
 }
 
+/* ---- large payloads ---- */
+
 static void
-on_flush(struct conn *c, void *arg)
+tell_room(struct rpc_session *s)
+{
+	void (*fn)(struct rpc_session * s, void *arg) = s->room_fn;
+
+	s->room_fn = NULL;
+	if (fn != NULL)
+		fn(s, s->room_arg);
+}
+
+static void
+on_next_part(void *arg)
 {
 	struct rpc_session *s = arg;
+
+	if (s->conn != NULL)
+		conn_dirty(s->conn);
+}
+
+/* Nothing but what is put in this turn waits now. */
+static void
+put_part(struct rpc_session *s)
+{
+	const struct rpc_policy *policy = s->li->policy;
+	struct am_val data = policy->data_of(s, s->large.seq, s->li->arg);
+	struct am_buf *out = conn_out(s->conn);
+	size_t len = s->large.total - s->large.off;
+
+	if (data.len != s->large.total) {
+		arpc_put_part(out, s->large.seq, NULL, 0);
+		s->large.off = s->large.total;
+	} else {
+		len = len < ARPC_PART_LEN ? len : ARPC_PART_LEN;
+		arpc_put_part(out, s->large.seq,
+		    (const uint8_t *)data.data + s->large.off, len);
+		s->large.off += len;
+	}
+	if (s->large.off < s->large.total) {
+		loop_at_next(s->srv->loop, &s->large.next);
+		return;
+	}
+	s->large.seq = 0;
+	tell_room(s);
+}
+
+static void
+put_clocks(struct rpc_session *s)
+{
 	struct am_buf *out;
 
 	if (s->version == s->srv->version)
@@ -375,25 +421,34 @@ on_flush(struct conn *c, void *arg)
 		0 &&
 	    s->sent.machine_tick == am_machine_tick(s->srv->machine))
 		return;
-	out = conn_out(c);
+	out = conn_out(s->conn);
 	arpc_put_notification(out, ARPC_t);
 	am_put_array(out, 1);
 	put_update(s, out);
 }
 
 static void
+on_flush(struct conn *c, void *arg)
+{
+	struct rpc_session *s = arg;
+
+	(void)c;
+	put_clocks(s);
+	if (s->large.seq != 0)
+		put_part(s);
+}
+
+static void
 on_room(struct conn *c, void *arg)
 {
 	struct rpc_session *s = arg;
-	void (*fn)(struct rpc_session * s, void *arg) = s->room_fn;
 
 	if (s->throttled) {
 		s->throttled = false;
 		conn_resume(c);
 	}
-	s->room_fn = NULL;
-	if (fn != NULL)
-		fn(s, s->room_arg);
+	if (s->large.seq == 0)
+		tell_room(s);
 }
 
 static void
@@ -414,6 +469,7 @@ session_drop(struct rpc_session *s)
 	if (s->memory != NULL)
 		s->memory->session = NULL;
 	s->memory = NULL;
+	loop_forget(s->srv->loop, &s->large.next);
 	if (s->watching)
 		(void)server_watch(s->srv, false);
 	s->watching = false;
@@ -495,6 +551,7 @@ session_new(struct listener *li, int fd)
 	s->id = ++srv->last_id;
 	s->peer = *conn_peer(s->conn);
 	s->reap = (struct turn_item){ .fn = on_reap, .arg = s };
+	s->large.next = (struct turn_item){ .fn = on_next_part, .arg = s };
 	s->sent.tick = s->tick;
 	s->sent.n = n;
 	TAILQ_INSERT_TAIL(&srv->sessions, s, link);
@@ -569,8 +626,17 @@ rpc_session_payload(struct rpc_session *s, uint64_t seq, uint32_t req,
 {
 	if (!session_is_up(s))
 		return -ENOTCONN;
-	if (conn_backlog(s->conn) > CONN_OUT_SOFT)
+	if (conn_backlog(s->conn) > CONN_OUT_SOFT || s->large.seq != 0)
 		return -EAGAIN;
+	if (data.len > ARPC_PART_LEN && s->li->policy->data_of != NULL) {
+		arpc_put_payload_head(conn_out(s->conn), seq, req, kind, name,
+		    am_machine_id(s->srv->machine), data.len);
+		s->large.seq = seq;
+		s->large.off = 0;
+		s->large.total = data.len;
+		conn_dirty(s->conn);
+		return 0;
+	}
 	arpc_put_payload(conn_out(s->conn), seq, req, kind, name,
 	    am_machine_id(s->srv->machine), data);
 	return 0;

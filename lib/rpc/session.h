@@ -36,6 +36,13 @@ struct rpc_session {
 	void *data;
 	void (*room_fn)(struct rpc_session *s, void *arg);
 	void *room_arg;
+	/* The large payload that is on the way. */
+	struct {
+		uint64_t seq; /* 0: none */
+		size_t off;
+		size_t total;
+		struct turn_item next;
+	} large;
 	struct turn_item reap;
 	struct watch watch;
 	struct memory *memory;  /* borrowed; NULL: it did not say resume */

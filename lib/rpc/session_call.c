@@ -318,6 +318,7 @@ session_on_request(struct rpc_session *s, const struct arpc_frame *f)
 	case ARPC_t:
 	case ARPC_m:
 	case ARPC_p:
+	case ARPC_part:
 	case ARPC_UNKNOWN:
 		session_answer_error(s, f, ARPC_E_no_method,
 		    "no request \"%.*s\"",
@@ -352,6 +353,7 @@ session_on_notification(struct rpc_session *s, const struct arpc_frame *f)
 	case ARPC_t:
 	case ARPC_m:
 	case ARPC_p:
+	case ARPC_part:
 	case ARPC_UNKNOWN:
 		s->srv->ignored++;
 		return;

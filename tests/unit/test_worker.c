@@ -557,10 +557,11 @@ START_TEST(full_outbox_holds_the_program_back)
 }
 END_TEST
 
-START_TEST(data_that_no_frame_can_carry_is_refused)
+START_TEST(data_that_no_outbox_can_hold_is_refused)
 {
 	struct world *w = leased();
-	struct am_val big = { calloc(1, ARPC_FRAME_MAX), ARPC_FRAME_MAX };
+	size_t len = ARPC_PAYLOAD_MAX + 1;
+	struct am_val big = { calloc(1, len), len };
 
 	request(w, NULL);
 	ck_assert_int_eq(am_worker_answer(w->worker, w->req[0], big), -E2BIG);
@@ -891,7 +892,7 @@ UNIT_MAIN("worker", schema_must_begin_with_the_base_rows,
     two_requests_in_one_drain_are_not_mixed,
     result_waits_for_the_client_that_asked, unacked_payload_comes_again,
     event_goes_to_the_lease, full_outbox_holds_the_program_back,
-    data_that_no_frame_can_carry_is_refused, outbox_counts_bytes,
+    data_that_no_outbox_can_hold_is_refused, outbox_counts_bytes,
     worker_serves_one_lease, next_lease_sees_nothing_of_the_last,
     nobody_else_can_begin_a_lease, lease_ends_when_the_program_was_reset,
     kept_program_is_not_told_to_forget, ttl_is_kept_without_a_supervisor,
