@@ -1,5 +1,5 @@
-/* amnode_help.h - around machines: waiting with a timeout, trying again, and
- * machines that follow each other. Words as in amnode.h. */
+/* amnode_help.h - around machines: log lines, waiting with a timeout, trying
+ * again, and machines that follow each other. Words as in amnode.h. */
 #ifndef AMNODE_HELP_H
 #define AMNODE_HELP_H
 
@@ -8,6 +8,38 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* ---- log lines (semantics.md 17) ---- */
+
+enum am_log_level {
+	AM_LOG_NOTHING,
+	AM_LOG_EXTERNAL,  /* am_log() */
+	AM_LOG_CHANGES,   /* what became active or inactive */
+	AM_LOG_OPS,       /* mutations, handlers, refusals, subscriptions */
+	AM_LOG_DECISIONS, /* automatic ones too */
+	AM_LOG_EVERYTHING,
+};
+
+struct am_logger {
+	enum am_log_level level;
+	bool no_id; /* lines do not begin with "[mach1] " */
+	bool
+	    all_args; /* show all args of mutations, else those of these keys */
+	const char *const *args; /* ends with NULL; NULL: none */
+	/* Takes a line without its end. It must not call the machine. */
+	void (*line)(const struct am_machine *m, enum am_log_level level,
+	    const char *line, void *arg);
+	void *arg;
+};
+
+/* Copies the logger, borrows its args; NULL or level 0: nothing is logged,
+ * which costs nothing. -ENOMEM; -EBUSY: in a drain. */
+AM_API int am_set_logger(struct am_machine *m, const struct am_logger *l);
+/* What the environment says: AM_LOG (0 to 5) sets the level, AM_LOG_ARGS=1 shows
+ * all args; AM_DEBUG=1 gives handlers ten times their time. */
+AM_API int am_set_logger_env(struct am_machine *m, const struct am_logger *l);
+/* A line of the program's own; newlines become blanks. */
+AM_API void am_log(struct am_machine *m, const char *fmt, ...) AM_PRINTF(2, 3);
 
 /* ---- waiting for several things at once ---- */
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/amnode.h"
+#include "lib/amnode_help.h"
 #include "proto/worker.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,6 +1,7 @@
 /* Log lines (semantics.md 17), tracers, strings of mutations. */
 #include <errno.h>
 
+#include "lib/amnode_help.h"
 #include "lib/base/clock.h"
 #include "lib/machine/machine.h"
 #include "tests/unit/rig.h"
