@@ -5,9 +5,10 @@ usage: 3902-loss.py DIR COUNT KILLS      (AMCTL_SOCKET, and countworker.py as wo
 
 4 clients send COUNT requests each. In front of each worker's socket, also of
 those that come later, is a faultproxy that cuts every few kilobytes, splits and
-stalls. KILLS times a random worker is killed by signal 9 meanwhile.
+stalls. KILLS times a random worker is killed by signal 9 meanwhile; not over
+TCP, where the proxy outlives its worker.
 
-Asserted, with EFFECTS the lines that the workers left:
+Asserted, by the lines that the workers left in DIR/effects:
 - each request ended exactly once: sent = ok + failed + unknown;
 - no request was carried out twice, and none that was not sent;
 - each that ended as ok was carried out;
@@ -20,9 +21,13 @@ import os
 import random
 import select
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+
+import msgpack
 
 CLIENTS = 4
 WINDOW = 16
@@ -38,17 +43,23 @@ class Fronts:
     def __init__(self, run):
         self.run, self.proxies, self.seed = run, {}, 0
         self.count = collections.Counter()
+        self.supervisor = os.environ["AMCTL_SOCKET"]
+
+    def start(self, name, *args):
+        """Returns its address; none if the worker was gone first."""
+        self.seed += 1
+        p = subprocess.Popen(["faultproxy", *args, f"seed={self.seed}", *FAULTS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        address = p.stdout.readline().strip()
+        if address:
+            self.proxies[name] = p
+        else:
+            p.communicate(timeout=10)
+        return address
 
     def look(self):
         now = {n for n in os.listdir(self.run) if n.endswith(".pub")}
         for name in now - self.proxies.keys():
-            self.seed += 1
-            p = subprocess.Popen(["faultproxy", "--front", f"{self.run}/{name}", f"seed={self.seed}", *FAULTS],
-                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            if p.stdout.readline():
-                self.proxies[name] = p
-            else:  # the worker was gone first
-                p.communicate(timeout=10)
+            self.start(name, "--front", f"{self.run}/{name}")
         for name in self.proxies.keys() - now:
             self.end(name)
 
@@ -60,6 +71,51 @@ class Fronts:
     def end_all(self):
         for name in list(self.proxies):
             self.end(name)
+
+
+class TcpFronts(Fronts):
+    """A port cannot be taken from a worker: so what the supervisor says of its
+    address is changed on the way to the client."""
+
+    def __init__(self):
+        super().__init__(None)
+        host, port = self.supervisor.rsplit(":", 1)
+        self.target = (host, int(port))
+        self.addresses, self.lock = {}, threading.Lock()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.supervisor = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def look(self):
+        pass
+
+    def accept(self):
+        while True:
+            client, _ = self.listener.accept()
+            server = socket.create_connection(self.target)
+            for fn, a, b in ((self.copy, client, server), (self.change, server, client)):
+                threading.Thread(target=fn, args=(a, b), daemon=True).start()
+
+    def copy(self, a, b):
+        while data := a.recv(65536):
+            b.sendall(data)
+        b.shutdown(socket.SHUT_WR)
+
+    def change(self, a, b):
+        unpacker = msgpack.Unpacker(raw=False)
+        while data := a.recv(65536):
+            unpacker.feed(data)
+            for frame in unpacker:
+                if frame[1] == "p" and frame[2][3] == "ProvideWorker" and "address" in frame[2][5]:
+                    frame[2][5]["address"] = self.front(frame[2][5]["address"])
+                b.sendall(msgpack.packb(frame))
+        b.shutdown(socket.SHUT_WR)
+
+    def front(self, address):
+        with self.lock:
+            if address not in self.addresses:
+                self.addresses[address] = self.start(address, "127.0.0.1:0", address)
+            return self.addresses[address]
 
 
 def kill_one():
@@ -79,8 +135,7 @@ def run(fronts, effects, count, kills):
     the work, as the growing file of effects tells."""
     fronts.look()
     total = sum(len(f"c0 {n}\n") for n in range(1, count + 1)) * CLIENTS
-    sock = os.environ["AMCTL_SOCKET"]
-    clients = [subprocess.Popen(["lossclient", sock, f"c{i}", str(count), str(WINDOW)], stdout=subprocess.PIPE, text=True) for i in range(CLIENTS)]
+    clients = [subprocess.Popen(["lossclient", fronts.supervisor, f"c{i}", str(count), str(WINDOW)], stdout=subprocess.PIPE, text=True) for i in range(CLIENTS)]
     reports, killed = {}, 0
     end = time.monotonic() + DEADLINE_S
     while len(reports) < CLIENTS and time.monotonic() < end:
@@ -131,7 +186,7 @@ def check(reports, effects, count, killed, bad):
 def main():
     d, count, kills = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     random.seed(20261124)
-    fronts = Fronts(f"{d}/run")
+    fronts = Fronts(f"{d}/run") if "/" in os.environ["AMCTL_SOCKET"] else TcpFronts()
     t = time.monotonic()
     reports, killed = run(fronts, f"{d}/effects", count, kills)
     t = time.monotonic() - t
