@@ -24,7 +24,10 @@ decode_all(struct am_val params)
 	struct arpc_payload payload;
 	struct arpc_hello hello;
 	struct arpc_lease lease;
+	static struct arpc_mutated mutated;
 	const char *why, *text;
+	const void *bytes;
+	uint64_t seq;
 	size_t len;
 
 	(void)arpc_hello_get(params, &hello, &why);
@@ -32,6 +35,8 @@ decode_all(struct am_val params)
 	(void)arpc_mutation_get(params, 64, &mutation, &why);
 	(void)arpc_update_get(params, &clock, &why);
 	(void)arpc_payload_get(params, &payload, &why);
+	(void)arpc_part_get(params, &seq, &bytes, &len, &why);
+	(void)arpc_mutated_get(params, 64, &mutated, &why);
 	(void)arpc_lease_get(params, &lease, &why);
 	(void)arpc_error_get(params, &text, &len);
 }

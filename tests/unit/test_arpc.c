@@ -179,7 +179,17 @@ START_TEST(hello_goes_both_ways)
 	arpc_put_hello(&b, 1, &h);
 	ck_assert_int_eq(arpc_hello_get(frame(&b).params, &got, &why), 0);
 	ck_assert(got.proto == 2 && !got.has_token && !got.has_hash);
+	ck_assert(!got.has_resume && got.sync.skip.data == NULL);
 	ck_assert_str_eq(got.name, "");
+	am_buf_reset(&b);
+	h.has_resume = true;
+	h.resume_epoch = 77;
+	h.sync = (struct arpc_sync){ .shallow = true, .no_schema = true };
+	arpc_put_hello(&b, 1, &h);
+	ck_assert_int_eq(arpc_hello_get(frame(&b).params, &got, &why), 0);
+	ck_assert(got.has_resume && got.resume_epoch == 77);
+	ck_assert(got.sync.shallow && got.sync.no_schema);
+	ck_assert(!got.sync.mutations && got.sync.allow.data == NULL);
 	am_buf_done(&b);
 }
 END_TEST
@@ -201,7 +211,14 @@ START_TEST(a_malformed_hello_is_refused)
 		"[{\"proto\":1,\"id\":1,\"name\":1}]",
 		"[{\"proto\":1,\"id\":1,\"token\":\"0123456789abcdef\"}]",
 		"[{\"proto\":1,\"id\":1,\"token\":{\"$bin\":\"AAEC\"}}]",
-		"[{\"proto\":1,\"id\":1,\"hash\":null}]" };
+		"[{\"proto\":1,\"id\":1,\"hash\":null}]",
+		"[{\"proto\":1,\"id\":1,\"resume\":true}]",
+		"[{\"proto\":1,\"id\":1,\"resume\":{\"epoch\":-1}}]",
+		"[{\"proto\":1,\"id\":1,\"sync\":[]}]",
+		"[{\"proto\":1,\"id\":1,\"sync\":{\"skip\":\"A\"}}]",
+		"[{\"proto\":1,\"id\":1,\"sync\":{\"shallow\":1}}]",
+		"[{\"proto\":1,\"id\":1,"
+		"\"sync\":{\"skip\":[],\"allow\":[]}}]" };
 	struct am_buf b = AM_BUF_INIT;
 	struct arpc_hello h;
 	const char *why = NULL;
@@ -450,6 +467,45 @@ START_TEST(payloads_go_both_ways)
 }
 END_TEST
 
+START_TEST(parts_go_both_ways)
+{
+	struct am_buf b = AM_BUF_INIT;
+	const char *why = "";
+	struct arpc_payload p;
+	const void *bytes;
+	uint64_t seq;
+	size_t len;
+
+	arpc_put_payload_head(&b, 5, 6, ARPC_P_RESULT, "n", "s", 300000);
+	ck_assert_int_eq(arpc_payload_get(frame(&b).params, &p, &why), 0);
+	ck_assert_uint_eq(p.total, 300000);
+	am_buf_reset(&b);
+	arpc_put_part(&b, 5, "abc", 3);
+	ck_assert_int_eq(arpc_part_get(frame(&b).params, &seq, &bytes, &len,
+			     &why),
+	    0);
+	ck_assert(seq == 5 && len == 3 && memcmp(bytes, "abc", 3) == 0);
+	am_buf_reset(&b);
+	arpc_put_part(&b, 5, NULL, 0);
+	ck_assert_int_eq(arpc_part_get(frame(&b).params, &seq, &bytes, &len,
+			     &why),
+	    0);
+	ck_assert_ptr_null(bytes);
+	ck_assert_int_eq(arpc_payload_get(params(&b,
+					      "[1,2,0,\"\",\"\",null,0]"),
+			     &p, &why),
+	    -EBADMSG);
+	ck_assert_int_eq(
+	    arpc_payload_get(params(&b, "[1,2,0,\"\",\"\",null,67108865]"), &p,
+		&why),
+	    -EBADMSG);
+	ck_assert_int_eq(arpc_part_get(params(&b, "[1,\"a\"]"), &seq, &bytes,
+			     &len, &why),
+	    -EBADMSG);
+	am_buf_done(&b);
+}
+END_TEST
+
 START_TEST(leases_go_both_ways)
 {
 	struct arpc_lease l = { .lease = "l1",
@@ -483,4 +539,4 @@ UNIT_MAIN("arpc", frames_are_told_apart, every_method_is_found_by_its_name,
     mutations_go_both_ways, malformed_mutations_are_refused,
     updates_keep_two_clocks_equal, malformed_updates_are_refused,
     a_steady_call_answer_and_push_are_small, payloads_go_both_ways,
-    leases_go_both_ways)
+    leases_go_both_ways, parts_go_both_ways)
