@@ -9,7 +9,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 
-enum { CONNECT_MS = 5000, CLOSE_MS = 1000 };
+enum { CONNECT_MS = 5000, CLOSE_MS = 1000, RETRY_MS = 10000 };
 
 static void
 on_ready(struct netmach *nm, void *arg)
@@ -112,7 +112,11 @@ session_start(struct session *s, struct cli *c, const char *address,
 {
 	struct netmach_conf conf = { .name = "amctl",
 		.token = token,
-		.timeout_ms = CONNECT_MS };
+		.timeout_ms = CONNECT_MS,
+		/* A worker is there as long as the lease: a cut of the link in
+		 * between is none of the user's business. */
+		.resume = token != NULL,
+		.retry_ms = token != NULL ? RETRY_MS : 0 };
 	char name[64];
 
 	s->cli = c;

@@ -77,6 +77,7 @@ void
 netmach_end(struct netmach *nm, int code, const char *why)
 {
 	bool was_ready = nm->phase == NETMACH_READY;
+	char text[sizeof(nm->lost_why)];
 
 	nm->conn = NULL;
 	nm->wrong = false;
@@ -89,12 +90,22 @@ netmach_end(struct netmach *nm, int code, const char *why)
 	if (nm->lost_ns == 0)
 		nm->lost_ns = clock_ns();
 	if (may_retry(nm, code, why)) {
+		if (was_ready)
+			(void)snprintf(nm->lost_why, sizeof(nm->lost_why), "%s",
+			    why);
 		kept_wait(nm);
 		wait_and_retry(nm);
 		if (was_ready && nm->ops->on_down != NULL)
 			nm->ops->on_down(nm, why, nm->arg);
 		return;
 	}
+	/* That it was not found again says less than how it was lost. */
+	if (code < 0 && nm->lost_why[0] != '\0') {
+		(void)snprintf(text, sizeof(text), "%s", nm->lost_why);
+		why = text;
+		code = 0;
+	}
+	nm->lost_why[0] = '\0';
 	if (nm->closing || nm->retry_ms > 0 || code > 0)
 		kept_give_up(nm, why);
 	else

@@ -76,7 +76,8 @@ struct netmach_conf {
 	bool resume;
 	int64_t keep_ms;
 	/* A lost connection is made again, with growing and jittered waits, for
-	 * this long; 0: on_close comes at once, and the owner may connect. A
+	 * this long, then on_close tells how it was
+	 * lost; 0: on_close comes at once, and the owner may connect. A
 	 * refused hello and a bye are final. */
 	int64_t retry_ms;
 	/* Also if nobody listens there any more, or not yet. */

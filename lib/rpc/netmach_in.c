@@ -157,6 +157,7 @@ on_welcome(struct netmach *nm, const struct arpc_frame *f)
 	nm->last_seq = w.last_seq;
 	nm->phase = NETMACH_READY;
 	nm->backoff_ms = 0;
+	nm->lost_why[0] = '\0';
 	conn_deadline(nm->conn, 0, "");
 	if (!kept_resume(nm, resumed) || nm->phase != NETMACH_READY)
 		return;
