@@ -376,6 +376,32 @@ START_TEST(request_that_never_arrived_is_sent_again)
 }
 END_TEST
 
+/* More than a frame can carry. */
+START_TEST(large_answer_comes_whole)
+{
+	const size_t len = 20 << 20;
+	struct world *w = leased();
+	uint64_t req = request(w, NULL, 30000);
+	struct am_buf data = AM_BUF_INIT;
+	void *bytes = calloc(1, len);
+
+	world_until_true(w, w->n_reqs == 1);
+	am_put_bin(&data, bytes, len);
+	ck_assert_int_eq(am_worker_answer(w->worker, w->req[0],
+			     am_buf_val(&data)),
+	    0);
+	for (int i = 0; i < 3; i++)
+		(void)am_loop_step(w->loop, 0);
+	world_cut(w);
+	told(w, 0, req, AM_OK);
+	ck_assert_uint_eq(w->n_told, 1);
+	world_until_true(w, world_outbox_len(w) == 0);
+	am_buf_done(&data);
+	free(bytes);
+	world_free(w);
+}
+END_TEST
+
 START_TEST(answer_is_told_once)
 {
 	struct world *w = leased();
@@ -676,9 +702,9 @@ UNIT_MAIN("client", failed_and_slow_handlers_leave_no_error_state,
     each_end_has_its_status, deadline_is_a_timeout, cancel_ends_the_request,
     many_requests_are_answered_in_any_order, nothing_is_asked_without_a_worker,
     death_of_the_worker_leaves_the_outcome_unknown,
-    request_that_never_arrived_is_sent_again, answer_is_told_once,
-    each_request_ends_once_whatever_is_cut, work_goes_on_without_a_supervisor,
-    release_waits_for_the_supervisor, event_is_told_and_acked,
-    event_whose_ack_was_lost_is_told_once, client_that_goes_releases,
-    attached_client_works_and_leaves, attached_client_may_release,
-    attach_to_a_lease_that_is_over)
+    request_that_never_arrived_is_sent_again, large_answer_comes_whole,
+    answer_is_told_once, each_request_ends_once_whatever_is_cut,
+    work_goes_on_without_a_supervisor, release_waits_for_the_supervisor,
+    event_is_told_and_acked, event_whose_ack_was_lost_is_told_once,
+    client_that_goes_releases, attached_client_works_and_leaves,
+    attached_client_may_release, attach_to_a_lease_that_is_over)
