@@ -217,8 +217,8 @@ START_TEST(a_malformed_hello_is_refused)
 		"[{\"proto\":1,\"id\":1,\"sync\":[]}]",
 		"[{\"proto\":1,\"id\":1,\"sync\":{\"skip\":\"A\"}}]",
 		"[{\"proto\":1,\"id\":1,\"sync\":{\"shallow\":1}}]",
-		"[{\"proto\":1,\"id\":1,"
-		"\"sync\":{\"skip\":[],\"allow\":[]}}]" };
+		("[{\"proto\":1,\"id\":1,"
+		 "\"sync\":{\"skip\":[],\"allow\":[]}}]") };
 	struct am_buf b = AM_BUF_INIT;
 	struct arpc_hello h;
 	const char *why = NULL;
