@@ -1,7 +1,7 @@
 #!/bin/sh
 # Worker programs that do not start: status and log say why, who waits is told
 # at once, and the pool mends itself when the program appears.
-. "${0%/*}/lib.sh"
+. "${0%/*}/../lib.sh"
 
 broken() { # broken REASON: the pool is, and says why
 	ok "ErrPool comes" amctl --super when ErrPool -t 20s
