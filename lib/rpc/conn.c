@@ -296,6 +296,9 @@ on_flush(void *arg)
 	}
 	loop_forget(c->loop, &c->turn);
 	conn_write(c);
+	/* Who is dirty again since its flush waits for no other event. */
+	if (c->dirty && c->phase == CONN_UP && !c->blocked)
+		loop_at_next(c->loop, &c->turn);
 	if (c->phase != CONN_DEAD)
 		check_backlog(c);
 }

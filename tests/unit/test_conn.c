@@ -16,6 +16,7 @@ struct end {
 	int raw;
 	int n_frames;
 	int n_flushes;
+	int again; /* times that its flush wants another */
 	int n_rooms;
 	uint32_t last_id;
 	char why[ARPC_TEXT_MAX];
@@ -45,6 +46,10 @@ on_flush(struct conn *c, void *arg)
 	struct end *e = arg;
 
 	e->n_flushes++;
+	if (e->again > 0) {
+		e->again--;
+		conn_dirty(c);
+	}
 	arpc_put_notification(conn_out(c), ARPC_t);
 	am_put_array(conn_out(c), 0);
 }
@@ -361,6 +366,24 @@ START_TEST(all_of_a_turn_goes_out_at_its_end)
 }
 END_TEST
 
+START_TEST(who_is_dirty_again_in_its_flush_gets_another)
+{
+	struct am_buf b = AM_BUF_INIT;
+	struct end e;
+
+	end_open(&e);
+	e.again = 1;
+	conn_dirty(e.c);
+	turns(2);
+	ck_assert_int_eq(e.n_flushes, 2);
+	ck_assert_uint_eq(conn_backlog(e.c), 0);
+	ck_assert_uint_eq(recv_all(&e, &b), 2 * 5);
+	am_buf_done(&b);
+	end_close(&e);
+	loop_done();
+}
+END_TEST
+
 START_TEST(a_slow_reader_gets_one_flush_when_he_has_read)
 {
 	static char data[300000];
@@ -638,6 +661,7 @@ UNIT_MAIN("conn", bytes_one_by_one_make_frames,
     many_frames_of_one_leave_others_their_turn,
     frames_before_the_end_are_not_lost, a_peer_that_leaves_is_eof,
     the_last_words_are_heard_by_who_writes, all_of_a_turn_goes_out_at_its_end,
+    who_is_dirty_again_in_its_flush_gets_another,
     a_slow_reader_gets_one_flush_when_he_has_read,
     who_was_told_to_wait_is_told_of_room,
     who_reads_in_small_steps_gets_no_flush_meanwhile, who_never_reads_is_closed,
