@@ -88,10 +88,22 @@ class Connection:
             self.mutations.discard(frame[1])
         elif frame[1] == "t":
             self.apply(*frame[2])
+        elif frame[1] == "p" and len(frame[2]) == 7:  # its data follows in parts
+            *self.head, self.size = frame[2]
+            self.data = b""
         elif frame[1] == "p":
             self.payloads.append(frame[2])
+        elif frame[1] == "part":
+            self.take_part(frame[2][1])
         elif frame[1] == "bye":
             raise Refused(frame[2][0] if frame[2] else "bye")
+
+    def take_part(self, data):
+        if data is None:
+            return  # the rest does not come
+        self.data += data
+        if len(self.data) == self.size:
+            self.payloads.append([*self.head[:5], msgpack.unpackb(self.data, raw=False)])
 
     def reply(self, call):
         while call not in self.replies:

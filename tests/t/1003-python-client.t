@@ -61,4 +61,14 @@ out 'ListWorkers 2 sum 0'
 out 'workers idle []'
 out 'bad_params'
 out 'closed'
+until_ok 5000 no_leases
+stop
+
+# A payload of over 256 KiB comes in parts.
+start Pool.Min=1 Pool.Warm=0 "Worker.Exec=$(bad big 1000000)"
+pool_ready
+ok "a large answer" $PY "$EX/client.py" "$RUN/sock" 1
+big=$(wc -c <"$T_OUT")
+[ "$big" -gt 1000000 ]
+result $? "  whole: $big bytes"
 finish
