@@ -12,7 +12,11 @@
 #include "lib/rpc/addr.h"
 #include "lib/rpc/server.h"
 
-enum { SESSIONS_MAX = 1024 };
+enum {
+	SESSIONS_MAX = 1024,
+	/* Each connected one, and as many that were cut: 1 KiB each. */
+	REMEMBERED_MAX = 2 * SESSIONS_MAX,
+};
 
 static const am_id client_states[] = { Sup_LeaseRequested, Sup_ProvideWorker,
 	Sup_ReleaseWorker, Sup_WorkerIssues, Sup_ListWorkers };
@@ -127,6 +131,7 @@ static const struct rpc_policy policy = {
 	.info = on_info,
 	.closed = on_closed,
 	.max_sessions = SESSIONS_MAX,
+	.max_remembered = REMEMBERED_MAX,
 };
 
 /* ---- the socket ---- */

@@ -58,10 +58,18 @@ conn_end(struct conn *c, const char *why)
 void
 conn_end_errno(struct conn *c, int error)
 {
-	if (error == ECONNRESET || error == EPIPE)
+	switch (error) {
+	case ECONNRESET:
+	case EPIPE:
+	case ETIMEDOUT: /* of TCP: nobody acknowledges */
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case ENETDOWN:
 		conn_end(c, "eof");
-	else
+		return;
+	default:
 		conn_end(c, strerror(error));
+	}
 }
 
 void
@@ -377,6 +385,12 @@ int
 conn_error(const struct conn *c)
 {
 	return c->error;
+}
+
+bool
+conn_said_bye(const struct conn *c)
+{
+	return c->said_bye;
 }
 
 const struct conn_peer *

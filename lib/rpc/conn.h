@@ -61,6 +61,8 @@ void conn_close(struct conn *c, const char *reason);
 enum conn_phase conn_phase(const struct conn *c);
 /* Why it ended: errno of a failed connect, ETIMEDOUT of a deadline, else 0. */
 int conn_error(const struct conn *c);
+/* Did it end by the peer's own word, and not by a cut? */
+bool conn_said_bye(const struct conn *c);
 /* Where to put frames; marks the connection for this turn's write. What is put
  * after conn_close() is forgotten. */
 struct am_buf *conn_out(struct conn *c);

@@ -24,6 +24,7 @@ on_bye(struct conn *c, const struct arpc_frame *f)
 		memcpy(why, text, len);
 		why[len] = '\0';
 	}
+	c->said_bye = true;
 	conn_end(c, why);
 }
 

@@ -21,10 +21,11 @@ struct conn {
 	int fd;
 	enum conn_phase phase;
 	int error;
-	bool dirty;   /* on_flush is wanted */
-	bool blocked; /* the kernel's buffer is full, EV_WRITE is armed */
-	bool over;    /* the backlog was over CONN_OUT_SOFT */
-	bool broken;  /* nobody reads: only the peer's last words are awaited */
+	bool dirty;    /* on_flush is wanted */
+	bool blocked;  /* the kernel's buffer is full, EV_WRITE is armed */
+	bool said_bye; /* the peer */
+	bool over;     /* the backlog was over CONN_OUT_SOFT */
+	bool broken; /* nobody reads: only the peer's last words are awaited */
 	unsigned paused;
 	struct event rd;
 	struct event wr;

@@ -16,14 +16,17 @@ memory_free(struct memory_list *l, struct memory *m)
 {
 	assert(m->session == NULL);
 	TAILQ_REMOVE(l, m, link);
-	for (size_t i = 0; i < MEMORY_WINDOW; i++)
-		free(m->slot[i].why);
+	for (size_t i = 0; i < MEMORY_WINDOW / MEMORY_CHUNK; i++) {
+		for (size_t j = 0; m->chunk[i] != NULL && j < MEMORY_CHUNK; j++)
+			free(m->chunk[i][j].why);
+		free(m->chunk[i]);
+	}
 	free(m);
 }
 
 /* false: all are in use. */
 static bool
-make_room(struct memory_list *l, int listener)
+make_room(struct memory_list *l, int listener, size_t max)
 {
 	struct memory *unused = NULL;
 	struct memory *m;
@@ -36,7 +39,7 @@ make_room(struct memory_list *l, int listener)
 		if (unused == NULL && m->session == NULL)
 			unused = m;
 	}
-	if (n < MEMORY_CLIENTS)
+	if (n < max)
 		return true;
 	if (unused == NULL)
 		return false;
@@ -45,11 +48,12 @@ make_room(struct memory_list *l, int listener)
 }
 
 struct memory *
-memory_new(struct memory_list *l, int listener, uint64_t client_id, uid_t uid)
+memory_new(struct memory_list *l, int listener, size_t max, uint64_t client_id,
+    uid_t uid)
 {
 	struct memory *m;
 
-	if (!make_room(l, listener))
+	if (!make_room(l, listener, max))
 		return NULL;
 	m = calloc(1, sizeof(*m));
 	if (m == NULL)
@@ -77,32 +81,44 @@ memory_find(struct memory_list *l, int listener, uint64_t client_id, uid_t uid)
 	return NULL;
 }
 
+/* NULL: nothing was executed near this id. */
 static struct remembered *
-slot_of(struct memory *m, uint32_t id)
+slot_of(const struct memory *m, uint32_t id)
 {
-	return &m->slot[id % MEMORY_WINDOW];
+	uint32_t i = id % MEMORY_WINDOW;
+	struct remembered *chunk = m->chunk[i / MEMORY_CHUNK];
+
+	return chunk == NULL ? NULL : &chunk[i % MEMORY_CHUNK];
+}
+
+static bool
+make_slot(struct memory *m, uint32_t id)
+{
+	struct remembered **chunk =
+	    &m->chunk[id % MEMORY_WINDOW / MEMORY_CHUNK];
+
+	if (*chunk == NULL)
+		*chunk = calloc(MEMORY_CHUNK, sizeof(**chunk));
+	return *chunk != NULL;
 }
 
 enum memory_is
 memory_see(struct memory *m, uint32_t id, const struct remembered **ret)
 {
 	const struct remembered *r = slot_of(m, id);
-	uint32_t ahead;
+	uint32_t ahead = memory_distance(m->newest, id);
+	bool is_new = m->newest == 0 || (ahead > 0 && ahead <= UINT16_MAX / 2);
 
-	if (m->newest == 0) {
-		m->newest = id;
-		return MEMORY_NEW;
-	}
-	ahead = memory_distance(m->newest, id);
-	if (ahead > 0 && ahead <= UINT16_MAX / 2) {
-		m->newest = id;
-		return MEMORY_NEW;
-	}
-	if (memory_distance(id, m->newest) >= MEMORY_WINDOW)
+	if (!is_new && memory_distance(id, m->newest) >= MEMORY_WINDOW)
 		return MEMORY_FORGOTTEN;
-	/* It came and was refused before it reached the machine. */
-	if (r->id != id)
+	/* The others came and were refused before they reached the machine. */
+	if (is_new || r == NULL || r->id != id) {
+		if (!make_slot(m, id))
+			return MEMORY_FULL;
+		if (is_new)
+			m->newest = id;
 		return MEMORY_NEW;
+	}
 	*ret = r;
 	return MEMORY_KNOWN;
 }

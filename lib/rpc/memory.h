@@ -14,7 +14,8 @@
 
 enum {
 	MEMORY_WINDOW = 1024, /* mutations of a client */
-	MEMORY_CLIENTS = 64,  /* of a listener */
+	MEMORY_CHUNK = 16,    /* of them, allocated when the first comes */
+	MEMORY_CLIENTS = 64,  /* of a listener that says nothing else */
 	MEMORY_WHY_MAX = 255, /* bytes kept of why one was canceled */
 };
 
@@ -33,13 +34,13 @@ struct memory {
 	int listener;
 	struct rpc_session *session; /* borrowed; who has it now; may be NULL */
 	uint32_t newest;             /* 0: no mutation came yet */
-	struct remembered slot[MEMORY_WINDOW];
+	struct remembered *chunk[MEMORY_WINDOW / MEMORY_CHUNK];
 };
 TAILQ_HEAD(memory_list, memory);
 
 /* Returns new, in the list; the one that was unused for longest leaves if there
- * are too many of that listener. NULL: no memory, or all are in use. */
-struct memory *memory_new(struct memory_list *l, int listener,
+ * are max of that listener. NULL: no memory, or all are in use. */
+struct memory *memory_new(struct memory_list *l, int listener, size_t max,
     uint64_t client_id, uid_t uid);
 /* NULL: there is none. It becomes the last one of the list. */
 struct memory *memory_find(struct memory_list *l, int listener,
@@ -48,9 +49,10 @@ struct memory *memory_find(struct memory_list *l, int listener,
 void memory_free(struct memory_list *l, struct memory *m);
 
 enum memory_is {
-	MEMORY_NEW,       /* to be made */
+	MEMORY_NEW,       /* to be made; memory_put() follows */
 	MEMORY_KNOWN,     /* *ret is what became of it */
 	MEMORY_FORGOTTEN, /* so long ago that nobody knows */
+	MEMORY_FULL,      /* new, but there is no memory for it */
 };
 /* A mutation of this id arrives. */
 enum memory_is memory_see(struct memory *m, uint32_t id,

@@ -16,16 +16,20 @@ enum {
 	KEEP_MS = 60000,
 	BACKOFF_MIN_MS = 10,
 	BACKOFF_MAX_MS = 1000,
+	/* A server that closes each connection is none of ours. */
+	EARLY_MAX = 5,
 };
 
 /* ---- end of a connection ---- */
 
 /* Is it worth another connection, and is there time for it? */
 static bool
-may_retry(const struct netmach *nm, int code, const char *why)
+may_retry(struct netmach *nm, int code, const char *why)
 {
-	if (nm->retry_ms == 0 || nm->closing || code > 0 ||
-	    (nm->epoch == 0 && !nm->retry_gone))
+	if (nm->retry_ms == 0 || nm->closing || code > 0)
+		return false;
+	if (nm->epoch == 0 && !nm->retry_gone &&
+	    (code < 0 || nm->n_early++ == EARLY_MAX))
 		return false;
 	if (code == 0 && strcmp(why, "eof") != 0)
 		return false;
@@ -447,6 +451,18 @@ mutate_kept(struct netmach *nm, struct call *call, const am_id *states,
 }
 
 uint32_t
+netmach_mutate_once(struct netmach *nm, enum am_op op, const am_id *states,
+    size_t n, struct am_val args, netmach_reply_fn fn, void *arg)
+{
+	struct am_buf *out;
+	uint32_t id = call_begin(nm, method_of(op), fn, arg, &out);
+
+	if (id != 0)
+		arpc_put_mutation(out, states, n, args, -1);
+	return id;
+}
+
+uint32_t
 netmach_mutate(struct netmach *nm, enum am_op op, const am_id *states, size_t n,
     struct am_val args, int64_t deadline_ms, netmach_reply_fn fn, void *arg)
 {
@@ -454,12 +470,8 @@ netmach_mutate(struct netmach *nm, enum am_op op, const am_id *states, size_t n,
 	struct am_buf *out;
 	uint32_t id = 0;
 
-	if (op == AM_CAN_ADD || op == AM_CAN_REMOVE) {
-		id = call_begin(nm, call.method, fn, arg, &out);
-		if (id != 0)
-			arpc_put_mutation(out, states, n, args, deadline_ms);
-		return id;
-	}
+	if (op == AM_CAN_ADD || op == AM_CAN_REMOVE)
+		return netmach_mutate_once(nm, op, states, n, args, fn, arg);
 	if (nm->resume && fn != NULL)
 		return mutate_kept(nm, &call, states, n, args, deadline_ms);
 	if (!netmach_is_ready(nm))

@@ -76,9 +76,9 @@ struct netmach_conf {
 	bool resume;
 	int64_t keep_ms;
 	/* A lost connection is made again, with growing and jittered waits, for
-	 * this long, then on_close tells how it was
-	 * lost; 0: on_close comes at once, and the owner may connect. A
-	 * refused hello and a bye are final. */
+	 * this long, then on_close tells how it was lost; one that is cut before
+	 * its first hello was answered, a few times. 0: on_close comes at once,
+	 * and the owner may connect. A refused hello and a bye are final. */
 	int64_t retry_ms;
 	/* Also if nobody listens there any more, or not yet. */
 	bool retry_gone;
@@ -130,6 +130,11 @@ void netmach_give_up(struct netmach *nm, const char *why);
  * a call. deadline_ms: -1 none. */
 uint32_t netmach_mutate(struct netmach *nm, enum am_op op, const am_id *states,
     size_t n, struct am_val args, int64_t deadline_ms, netmach_reply_fn fn,
+    void *arg);
+/* A mutation that makes sense on this connection only (what it asks for ends with
+ * it): never sent again, also by a resuming one. As a request, of phase READY. */
+uint32_t netmach_mutate_once(struct netmach *nm, enum am_op op,
+    const am_id *states, size_t n, struct am_val args, netmach_reply_fn fn,
     void *arg);
 /* params: the whole array, topic first. */
 uint32_t netmach_info(struct netmach *nm, struct am_val params,

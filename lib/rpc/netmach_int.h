@@ -41,6 +41,7 @@ struct netmach {
 	int64_t retry_ms;
 	bool retry_gone;
 	int64_t backoff_ms;
+	unsigned n_early;   /* cut before the first hello was answered */
 	char lost_why[128]; /* how it was lost; empty: it is not */
 	struct arpc_hello hello;
 	uint32_t hello_id;

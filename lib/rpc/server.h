@@ -56,6 +56,8 @@ struct rpc_policy {
 	 * as busy. 0: no limit. Whoever says no hello cannot take these places:
 	 * of more than 256 such connections the oldest is closed. */
 	size_t max_sessions;
+	/* Clients whose last mutations are remembered, connected or not; 0: 64. */
+	size_t max_remembered;
 };
 
 /* Returns new; borrows the machine, which must outlive it. */

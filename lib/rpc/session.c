@@ -22,6 +22,9 @@ session_is_up(const struct rpc_session *s)
 	return s->up && s->conn != NULL && conn_phase(s->conn) == CONN_UP;
 }
 
+/* Without a bye: drops it, and tells its owner. */
+static void session_end(struct rpc_session *s, const char *why);
+
 /* ---- answers ---- */
 
 void
@@ -209,18 +212,18 @@ session_schema_rows(struct rpc_server *srv)
 }
 
 /* What is still on the way on an older connection of this client is sent again
- * on this one. */
+ * on this one. It is over now, not when it is written, as what it held must be
+ * free for the new one. */
 static void
 take_over(struct memory *m)
 {
+	static const char why[] = "resumed by another connection";
 	struct rpc_session *old = m->session;
 
 	if (old == NULL)
 		return;
-	old->memory = NULL;
-	m->session = NULL;
-	if (old->conn != NULL)
-		conn_close(old->conn, "resumed by another connection");
+	arpc_put_bye(conn_out(old->conn), why);
+	session_end(old, why);
 }
 
 /* Without memory for it, or too many clients, the client is told that nothing
@@ -229,6 +232,9 @@ static void
 resume(struct rpc_session *s, const struct arpc_hello *h)
 {
 	struct rpc_server *srv = s->srv;
+	size_t max = s->li->policy->max_remembered > 0
+	    ? s->li->policy->max_remembered
+	    : MEMORY_CLIENTS;
 	struct memory *m = memory_find(&srv->memories, s->li->number,
 	    s->client_id, s->peer.uid);
 
@@ -242,7 +248,7 @@ resume(struct rpc_session *s, const struct arpc_hello *h)
 		}
 	}
 	if (m == NULL)
-		m = memory_new(&srv->memories, s->li->number, s->client_id,
+		m = memory_new(&srv->memories, s->li->number, max, s->client_id,
 		    s->peer.uid);
 	if (m != NULL)
 		m->session = s;
@@ -482,17 +488,30 @@ session_drop(struct rpc_session *s)
 }
 
 static void
-on_close(struct conn *c, const char *why, void *arg)
+session_end(struct rpc_session *s, const char *why)
 {
-	struct rpc_session *s = arg;
 	const struct rpc_policy *policy = s->li->policy;
 	void *policy_arg = s->li->arg;
 
-	(void)c;
-	s->conn = NULL; /* it frees itself */
 	session_drop(s);
 	if (s->up && policy->closed != NULL)
 		policy->closed(s, why, policy_arg);
+}
+
+static void
+on_close(struct conn *c, const char *why, void *arg)
+{
+	struct rpc_session *s = arg;
+	struct memory *m = s->memory;
+
+	s->conn = NULL; /* it frees itself */
+	/* Who takes leave does not come back for an answer. */
+	if (m != NULL && conn_said_bye(c)) {
+		s->memory = NULL;
+		m->session = NULL;
+		memory_free(&s->srv->memories, m);
+	}
+	session_end(s, why);
 }
 
 static const struct conn_ops ops = {

@@ -26,6 +26,9 @@ is_repeated(struct rpc_session *s, const struct arpc_frame *f)
 		session_answer_result(s, f->id, r->result,
 		    r->why == NULL ? "" : r->why);
 		return true;
+	case MEMORY_FULL:
+		session_answer_error(s, f, ARPC_E_internal, "no memory");
+		return true;
 	case MEMORY_FORGOTTEN:
 		session_answer_error(s, f, ARPC_E_forgotten,
 		    "%u is more than %d mutations ago", (unsigned)f->id,
