@@ -371,6 +371,20 @@ lease_ending(struct lease *l, const char *reason)
 }
 
 void
+lease_stays(struct lease *l)
+{
+	if (l->phase != LEASE_ENDING || !worker_is(l->worker, Wrk_Leased) ||
+	    (strcmp(l->reason, "client-gone") != 0 &&
+		strcmp(l->reason, "unconfirmed") != 0))
+		return;
+	log_info("lease: its client has come lease=%s id=%s", l->id,
+	    l->worker->id);
+	l->phase = LEASE_GRANTED;
+	l->reason[0] = '\0';
+	(void)am_timer_start(&l->timer, LEASE_CONFIRM_MS);
+}
+
+void
 lease_add_ended(struct lease *l, const char *reason)
 {
 	(void)add(l, Sup_LeaseEnded, reason);

@@ -91,6 +91,8 @@ void lease_look(struct lease *l);
 void lease_revoke(struct lease *l, const char *reason);
 /* In ReleaseWorkerState: the worker is told; KillWorker if it is too slow. */
 void lease_ending(struct lease *l, const char *reason);
+/* The worker refused its end: if that was for want of a client, one has come. */
+void lease_stays(struct lease *l);
 /* +LeaseEnded {lease, worker, reason} */
 void lease_add_ended(struct lease *l, const char *reason);
 /* In LeaseEndedState: remembers the end, gives the worker back; frees. If the

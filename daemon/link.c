@@ -148,7 +148,6 @@ link_serve(struct super *s, struct worker *w, const struct arpc_lease *l)
 	return 0;
 }
 
-/* Refused only if the lease is over there already; then a push says so. */
 static void
 on_told(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
     void *arg)
@@ -159,6 +158,15 @@ on_told(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 	(void)id;
 	if (r->status == NETMACH_ERROR)
 		log_warn("worker: answers id=%s: %.200s", w->id, r->text);
+}
+
+static void
+on_end_told(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
+    void *arg)
+{
+	on_told(nm, id, r, arg);
+	if (r->status == NETMACH_OK && r->result == AM_CANCELED)
+		worker_on_end_refused(arg);
 }
 
 int
@@ -178,7 +186,7 @@ link_end_lease(struct super *s, struct worker *w, const struct lease *l)
 	    s->config->on_release == ON_RELEASE_KEEP && !l->discard);
 	if (w->net != NULL)
 		id = netmach_mutate(w->net, AM_ADD, &state, 1, am_buf_val(&b),
-		    -1, on_told, w);
+		    -1, on_end_told, w);
 	am_buf_done(&b);
 	return id == 0 ? -ENOTCONN : 0;
 }

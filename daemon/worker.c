@@ -382,6 +382,15 @@ look_at_lease(struct worker *w)
 }
 
 void
+worker_on_end_refused(struct worker *w)
+{
+	if (w->lease == NULL)
+		return;
+	lease_stays(w->lease);
+	look_at_lease(w);
+}
+
+void
 worker_on_push(struct worker *w)
 {
 	struct super *s = w->super;

@@ -104,7 +104,9 @@ int64_t worker_unfit_until(const struct worker *w);
 /* What comes from the world; never from inside a drain. */
 void worker_on_connected(struct worker *w);
 void worker_on_hello(struct worker *w); /* mirror is set */
-void worker_on_push(struct worker *w);  /* the mirror changed */
+/* LeaseEnding was canceled: it is over there already, or goes on. */
+void worker_on_end_refused(struct worker *w);
+void worker_on_push(struct worker *w); /* the mirror changed */
 /* The answer to serve(): accepted, or why not. */
 void worker_on_served(struct worker *w, bool accepted, const char *why);
 void worker_on_error(struct worker *w, const char *err,

@@ -93,6 +93,18 @@ leased_end(struct am_event *ev)
 
 /* ---- it ends ---- */
 
+/* The supervisor ends a lease that no client came for, and the client comes at
+ * the same time: who has said hello keeps it. */
+static bool
+is_for_want_of_a_client(const struct am_event *ev)
+{
+	char reason[32];
+
+	node_get_text(ev->args, "reason", reason, sizeof(reason));
+	return strcmp(reason, "unconfirmed") == 0 ||
+	    strcmp(reason, "client-gone") == 0;
+}
+
 bool
 lease_ending_enter(struct am_event *ev)
 {
@@ -102,6 +114,8 @@ lease_ending_enter(struct am_event *ev)
 	node_get_text(ev->args, "lease", id, sizeof(id));
 	if (strcmp(id, w->lease.id) != 0)
 		return am_refuse(ev, "not this lease");
+	if (w->n_sessions > 0 && is_for_want_of_a_client(ev))
+		return am_refuse(ev, "its client has come");
 	return true;
 }
 

@@ -192,6 +192,31 @@ START_TEST(a_client_gone_before_the_hello_gives_the_worker_back)
 }
 END_TEST
 
+START_TEST(a_client_gone_at_its_hello_keeps_the_lease)
+{
+	struct rig *r = rig_up(1, 0, 1);
+	struct worker *w = rig_worker(r, "w1");
+
+	(void)rig_add(r, &r->c1, Sup_LeaseRequested, ASK);
+	rig_accept(w);
+	super_client_gone(&r->super, &r->c1);
+	ck_assert_int_eq(w->lease->phase, LEASE_ENDING);
+	/* The hello was faster than LeaseEnding, which is refused. */
+	rig_confirm(w);
+	ck_assert_int_eq(w->lease->phase, LEASE_ENDING);
+	worker_on_end_refused(w);
+	ck_assert_int_eq(w->lease->phase, LEASE_CONFIRMED);
+	ck_assert_str_eq(w->lease->reason, "");
+	/* Any other end is none that a worker may refuse. */
+	lease_revoke(w->lease, "owner-died");
+	worker_on_end_refused(w);
+	ck_assert_int_eq(w->lease->phase, LEASE_ENDING);
+	rig_end(w);
+	ck_assert_str_eq(ended(r, "L1"), "owner-died");
+	rig_free(r);
+}
+END_TEST
+
 START_TEST(a_client_gone_while_the_worker_is_asked_gets_no_grant)
 {
 	struct rig *r = rig_up(1, 0, 1);
@@ -496,6 +521,7 @@ UNIT_MAIN("daemon leases", without_waiting_none_free_is_told_at_once,
     the_queue_is_bounded, bad_wishes_are_refused_with_a_reason,
     a_user_gets_no_more_than_his_share,
     a_client_gone_before_the_hello_gives_the_worker_back,
+    a_client_gone_at_its_hello_keeps_the_lease,
     a_client_gone_while_the_worker_is_asked_gets_no_grant,
     a_worker_that_dies_while_asked_costs_its_waiter_nothing,
     a_grant_that_cannot_be_told_is_taken_back,

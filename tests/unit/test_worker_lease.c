@@ -72,6 +72,26 @@ START_TEST(event_goes_to_the_lease)
 }
 END_TEST
 
+START_TEST(lease_whose_client_has_come_does_not_end_for_want_of_one)
+{
+	struct world *w = leased();
+
+	world_end_lease(w, "L1", "client-gone");
+	ck_assert_uint_eq(w->super.result, AM_CANCELED);
+	ck_assert_str_eq(w->super.text,
+	    "LeaseEndingEnter: its client has come");
+	world_end_lease(w, "L1", "unconfirmed");
+	ck_assert_uint_eq(w->super.result, AM_CANCELED);
+	ck_assert(am_is1(w->w, Wrk_Leased));
+	request(w, "{\"sync\":true}");
+	got(w, 1);
+	world_end_lease(w, "L1", "owner-died");
+	ck_assert_uint_eq(w->super.result, AM_EXECUTED);
+	world_until_state(w, w->w, Wrk_Leased, false);
+	world_free(w);
+}
+END_TEST
+
 START_TEST(full_outbox_holds_the_program_back)
 {
 	struct world *w = world_new();
@@ -341,6 +361,7 @@ END_TEST
 
 UNIT_MAIN("worker_lease", result_waits_for_the_client_that_asked,
     unacked_payload_comes_again, event_goes_to_the_lease,
+    lease_whose_client_has_come_does_not_end_for_want_of_one,
     full_outbox_holds_the_program_back, data_that_no_outbox_can_hold_is_refused,
     outbox_counts_bytes, next_lease_sees_nothing_of_the_last,
     nobody_else_can_begin_a_lease, worker_serves_one_lease,
