@@ -55,6 +55,7 @@ struct am_client {
 	struct client_wish wish;
 	int64_t wish_deadline_ns; /* 0: no bound */
 	bool no_wait;
+	unsigned n_misses; /* leases of this wish that were over at once */
 	struct am_timer wish_timer;
 	uint64_t request; /* the LeaseRequested that waits; 0: none */
 	uint64_t last_request;
@@ -98,6 +99,9 @@ void wish_on_timer(void *arg);
 void wish_unreachable(struct am_client *c);
 void provide_worker(struct am_client *c, struct am_val data);
 void lease_release(struct am_client *c); /* asks the supervisor, if connected */
+/* The worker was never reached with it: it is asked for again while the wish has
+ * time, or else over. */
+void lease_missed(struct am_client *c, const char *code, const char *reason);
 /* It is over: ends the requests, the connection and Leased, tells the user. */
 void lease_over(struct am_client *c, const char *code, const char *reason);
 void super_ready_state(struct am_event *ev);

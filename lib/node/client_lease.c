@@ -11,6 +11,7 @@
 enum {
 	/* A supervisor answers at once when it may not wait. */
 	NO_WAIT_MS = 5000,
+	MISSES_MAX = 10,
 };
 
 static void
@@ -22,6 +23,17 @@ tell_lost(struct am_client *c, const char *code, const char *reason)
 
 /* ---- the wish ---- */
 
+static void
+wish_watch(struct am_client *c)
+{
+	int64_t left;
+
+	if (c->wish_deadline_ns == 0)
+		return;
+	left = (c->wish_deadline_ns - clock_ns()) / NS_PER_MS;
+	(void)am_timer_start(&c->wish_timer, left > 0 ? left : 0);
+}
+
 int
 am_client_lease(struct am_client *c, int64_t timeout_ms)
 {
@@ -30,13 +42,12 @@ am_client_lease(struct am_client *c, int64_t timeout_ms)
 	if (c->n_supervisors == 0)
 		return -EDESTADDRREQ;
 	c->no_wait = timeout_ms == 0;
+	c->n_misses = 0;
 	c->wish_deadline_ns = 0;
-	if (timeout_ms > 0)
-		c->wish_deadline_ns = clock_ns() + node_ns(timeout_ms);
 	if (timeout_ms >= 0)
-		(void)am_timer_start(&c->wish_timer,
-		    timeout_ms > 0 ? node_ns(timeout_ms) / NS_PER_MS
-				   : NO_WAIT_MS);
+		c->wish_deadline_ns = clock_ns() +
+		    node_ns(timeout_ms > 0 ? timeout_ms : NO_WAIT_MS);
+	wish_watch(c);
 	client_put_change(c, AM_ADD, Cli_WorkerWanted, Cli_WorkerWanted);
 	if (!super_is_ready(c))
 		super_connect(c);
@@ -383,6 +394,16 @@ client_detach(struct am_client *c)
 
 /* ---- the end ---- */
 
+/* "ReleaseWorkerEnter: lease L1 is over: released": it was released twice. */
+static const char *
+end_of(const char *why)
+{
+	static const char over[] = " is over: ";
+	const char *p = strstr(why, over);
+
+	return p == NULL ? "ended" : p + strlen(over);
+}
+
 /* The supervisor has taken it: the worker says bye, if it can be heard. */
 static void
 on_released(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
@@ -397,7 +418,7 @@ on_released(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 	switch (r->status) {
 	case NETMACH_OK:
 		if (r->result == AM_CANCELED)
-			lease_over(c, "ended", r->why);
+			lease_over(c, end_of(r->why), r->why);
 		else if (netmach_phase(c->worker) != NETMACH_READY)
 			lease_over(c, "released", "released");
 		return;
@@ -437,6 +458,30 @@ am_client_release(struct am_client *c)
 	if (!super_is_ready(c))
 		super_connect(c);
 	return 0;
+}
+
+/* A supervisor whose link is cut takes back what was not confirmed, and a worker
+ * may die under our hands: the next one is as good. */
+void
+lease_missed(struct am_client *c, const char *code, const char *reason)
+{
+	bool is_late = c->wish_deadline_ns != 0 &&
+	    clock_ns() >= c->wish_deadline_ns;
+
+	if (c->said_ready || c->attached || is_late ||
+	    c->n_misses++ == MISSES_MAX || am_is1(c->machine, Cli_Releasing)) {
+		lease_over(c, code, reason);
+		return;
+	}
+	release_lease(c, c->lease.lease, "unwanted", NULL);
+	worker_forget(c);
+	client_put_change(c, AM_REMOVE, Cli_Leased, Cli_Leased);
+	client_put_change(c, AM_REMOVE, Cli_WorkerRequested,
+	    Cli_WorkerRequested);
+	wish_watch(c);
+	client_put_change(c, AM_ADD, Cli_WorkerWanted, Cli_WorkerWanted);
+	if (!super_is_ready(c))
+		super_connect(c);
 }
 
 void

@@ -69,11 +69,11 @@ on_close(struct netmach *nm, int code, const char *why, void *arg)
 	(void)nm;
 	disconnected(c);
 	if (code == ARPC_E_bad_token + 1)
-		lease_over(c,
+		lease_missed(c,
 		    am_is1(c->machine, Cli_Releasing) ? "released" : "ended",
 		    why);
 	else if (code == -ECONNREFUSED || code == -ENOENT)
-		lease_over(c, "worker-died", "the worker is gone");
+		lease_missed(c, "worker-died", "the worker is gone");
 	else if (code == -EACCES || code == -EPERM)
 		lease_over(c, "not_permitted", strerror(-code));
 	else if (code == 0 && is_end_of_lease(why))

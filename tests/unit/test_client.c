@@ -146,6 +146,27 @@ START_TEST(wish_survives_the_supervisor)
 }
 END_TEST
 
+START_TEST(lease_that_is_over_before_its_hello_is_asked_for_again)
+{
+	struct world *w = connected();
+
+	ck_assert_int_eq(am_client_lease(w->c, 5000), 0);
+	world_until_true(w, w->n_asked == 1);
+	w->wrong_token = true;
+	world_grant(w);
+	world_until_true(w, w->n_asked == 2);
+	ck_assert_str_eq(w->released, "unwanted");
+	ck_assert_int_le(w->asked_timeout_ms, 5000);
+	ck_assert_uint_eq(w->n_lost, 0);
+	world_until_state(w, w->w, Wrk_Leased, false);
+	w->wrong_token = false;
+	world_grant(w);
+	world_until_true(w, w->n_ready == 1);
+	told(w, 0, request(w, "{\"sync\":true}", 5000), AM_OK);
+	world_free(w);
+}
+END_TEST
+
 START_TEST(bad_address_is_refused_by_name)
 {
 	const char *const bad[] = { "nowhere" };
@@ -696,6 +717,7 @@ END_TEST
 UNIT_MAIN("client", failed_and_slow_handlers_leave_no_error_state,
     supervisors_are_tried_in_order, supervisor_may_come_later,
     no_supervisor_and_no_wait_fails_at_once, wish_survives_the_supervisor,
+    lease_that_is_over_before_its_hello_is_asked_for_again,
     bad_address_is_refused_by_name, refusal_tells_code_and_reason,
     refusal_of_a_waiter_comes_as_payload, grant_that_comes_too_late_goes_back,
     answer_without_a_worker_ends_the_wish, wish_is_bound_to_the_own_process,

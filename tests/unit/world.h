@@ -83,6 +83,7 @@ struct world {
 	bool refuses;      /* LeaseRequestedEnter: pool broken */
 	bool waits;        /* no worker is free */
 	bool drops;        /* keeps the grant to itself */
+	bool wrong_token;  /* gives another one than the worker has */
 	uint64_t asked;    /* request of the last LeaseRequested; 0: none */
 	uint32_t asked_id; /* its call */
 	int64_t asked_timeout_ms;

@@ -160,6 +160,7 @@ world_grant(struct world *w)
 	node_put_int(&data, "pid", getpid());
 	node_put_str(&data, "address", w->public_path);
 	am_put_str(&data, "token");
+	w->token[0] ^= w->wrong_token;
 	am_put_bin(&data, w->token, sizeof(w->token));
 	node_put_int(&data, "ttl_ms", 60000);
 	node_put_int(&data, "max_ms", 0);
