@@ -186,8 +186,11 @@ release_at(struct cli *c, struct session *sup, struct leasefile *f)
 	am_put_str(&b, f->lease.lease);
 	am_put_str(&b, "reason");
 	am_put_str(&b, reason);
-	rc = session_mutate(sup, AM_ADD, &release, 1, am_buf_val(&b), -1,
-	    cli_io_deadline(c));
+	/* Twice is once: an amnoded that was started anew is just asked again. */
+	do {
+		rc = session_mutate(sup, AM_ADD, &release, 1, am_buf_val(&b),
+		    -1, cli_io_deadline(c));
+	} while (rc == -EREMOTEIO && sup->up);
 	if (rc < 0 || sup->call.status == NETMACH_ERROR)
 		return session_fail(c, sup, rc);
 	(void)snprintf(why, sizeof(why), "%s",

@@ -287,6 +287,8 @@ open_own(struct stream *s)
 
 	s->at.s.on_down = NULL;
 	s->at.s.on_payload = NULL;
+	if (s->sup.nm != NULL && !s->sup.up && !s->sup.down)
+		(void)session_wait_up(&s->sup, cli_io_deadline(c));
 	if (!s->sup.up) {
 		rc = super_open(c, &s->sup);
 		if (rc != EX_OK)
@@ -316,6 +318,9 @@ reopen(struct stream *s)
 		s->lost = true;
 		(void)attach_lost(s->cli, &s->at, false);
 	} else {
+		/* It may live behind a link that is not made again. */
+		if (s->sup.up)
+			lease_drop(&s->sup, s->lease.lease, "discard");
 		rc = open_own(s);
 		if (rc == EX_OK)
 			return;

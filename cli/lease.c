@@ -156,6 +156,7 @@ put_wish(struct am_buf *b, const struct client_wish *w, int64_t wait_ms)
 /* The answer that is waited for. */
 struct grant {
 	struct session *sup;
+	unsigned cuts; /* the session's when it was asked */
 	uint64_t request;
 	bool done;
 	bool granted;
@@ -238,7 +239,7 @@ is_decided(void *arg)
 	const struct grant *g = (const struct grant *)arg;
 	const struct call *call = &g->sup->call;
 
-	return g->done || g->sup->down ||
+	return g->done || g->sup->down || g->sup->cuts != g->cuts ||
 	    (call->done &&
 		(call->status != NETMACH_OK || call->result == AM_CANCELED));
 }
@@ -304,28 +305,21 @@ grant_failed(struct grant *g, int rc, int64_t wait_ms)
 	}
 }
 
+/* As session_until(). */
 static int
-grant_get(struct cli *c, struct session *sup, const struct client_wish *wish,
-    int64_t wait_ms, struct client_lease *ret, struct lease_refusal *no)
+grant_ask(struct grant *g, const struct client_wish *wish, int64_t wait_ms,
+    int64_t deadline_ns)
 {
 	static const am_id asked = Sup_LeaseRequested;
 	am_cleanup(buf_donep) struct am_buf b = AM_BUF_INIT;
-	struct grant g = { .sup = sup, .lease = ret, .no = no };
 	int rc;
 
-	g.request = put_wish(&b, wish, wait_ms);
-	sup->on_payload = on_provide;
-	sup->arg = &g;
-	rc = session_send(sup, AM_ADD, &asked, 1, am_buf_val(&b), -1);
+	g->cuts = g->sup->cuts;
+	g->request = put_wish(&b, wish, wait_ms);
+	rc = session_send_once(g->sup, AM_ADD, &asked, 1, am_buf_val(&b));
 	if (rc == 0)
-		rc = session_until(c, is_decided, &g, grant_deadline(wait_ms));
-	sup->on_payload = NULL;
-	sup->arg = NULL;
-	if (g.granted)
-		return EX_OK;
-	if (!g.done)
-		grant_failed(&g, rc, wait_ms);
-	return (int)no->exit;
+		rc = session_until(g->sup->cli, is_decided, g, deadline_ns);
+	return rc;
 }
 
 static int64_t
@@ -334,6 +328,38 @@ left_of(int64_t until_ns)
 	int64_t left = until_ns - clock_ns();
 
 	return left < 0 ? 0 : left / NS_PER_MS;
+}
+
+/* With a connection that is cut amnoded drops what was asked for on it, granted
+ * or not: it is asked for anew. */
+static int
+grant_get(struct session *sup, const struct client_wish *wish, int64_t wait_ms,
+    struct client_lease *ret, struct lease_refusal *no)
+{
+	struct grant g = { .sup = sup, .lease = ret, .no = no };
+	int64_t until = grant_deadline(wait_ms);
+	int64_t left_ms = wait_ms;
+	int rc;
+
+	sup->on_payload = on_provide;
+	sup->arg = &g;
+	for (;;) {
+		rc = session_wait_up(sup, until);
+		if (rc == 0 && !sup->down)
+			rc = grant_ask(&g, wish, left_ms, until);
+		if (g.done || rc < 0 || sup->down || sup->cuts == g.cuts)
+			break;
+		/* 0 would be: only if one is free now. */
+		if (wait_ms > 0)
+			left_ms = left_of(until - GRACE_MS * NS_PER_MS) + 1;
+	}
+	sup->on_payload = NULL;
+	sup->arg = NULL;
+	if (g.granted)
+		return EX_OK;
+	if (!g.done)
+		grant_failed(&g, rc, wait_ms);
+	return (int)no->exit;
 }
 
 int
@@ -349,7 +375,7 @@ lease_try(struct cli *c, struct session *sup, struct session *wrk,
 		struct addr a;
 		int64_t ms = wait_ms <= 0 ? wait_ms : left_of(until);
 
-		rc = grant_get(c, sup, wish, ms, ret, no);
+		rc = grant_get(sup, wish, ms, ret, no);
 		if (rc != EX_OK)
 			return rc;
 		rc = addr_parse(ret->address, &a, NULL);

@@ -9,7 +9,13 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 
-enum { CONNECT_MS = 5000, CLOSE_MS = 1000, RETRY_MS = 10000 };
+enum {
+	CONNECT_MS = 5000,
+	CLOSE_MS = 1000,
+	/* A link that is cut is looked for so long, and as long as the command
+	 * has time. */
+	RETRY_MS = 10000,
+};
 
 static void
 on_ready(struct netmach *nm, void *arg)
@@ -18,6 +24,18 @@ on_ready(struct netmach *nm, void *arg)
 
 	(void)nm;
 	s->up = true;
+	s->updates++;
+}
+
+static void
+on_cut(struct netmach *nm, const char *why, void *arg)
+{
+	struct session *s = (struct session *)arg;
+
+	(void)nm;
+	(void)why;
+	s->up = false;
+	s->cuts++;
 }
 
 static void
@@ -57,6 +75,7 @@ static const struct netmach_ops ops = {
 	.on_ready = on_ready,
 	.on_update = on_update,
 	.on_payload = on_payload,
+	.on_down = on_cut,
 	.on_close = on_close,
 };
 
@@ -113,15 +132,15 @@ session_start(struct session *s, struct cli *c, const char *address,
 	struct netmach_conf conf = { .name = "amctl",
 		.token = token,
 		.timeout_ms = CONNECT_MS,
-		/* A worker is there as long as the lease: a cut of the link in
-		 * between is none of the user's business. */
-		.resume = token != NULL,
-		.retry_ms = token != NULL ? RETRY_MS : 0 };
+		/* A cut of the link is none of the user's business. */
+		.resume = true,
+		.retry_ms = RETRY_MS };
 	char name[64];
 
 	s->cli = c;
 	s->up = false;
 	s->down = false;
+	s->cuts = 0;
 	(void)snprintf(s->address, sizeof(s->address), "%s", address);
 	if (cli_loop(c) == NULL)
 		return -ENOMEM;
@@ -161,6 +180,12 @@ session_open(struct session *s, struct cli *c, const char *address,
 	return s->code > 0 ? -EPERM : -ECONNRESET;
 }
 
+int
+session_wait_up(struct session *s, int64_t deadline_ns)
+{
+	return session_until(s->cli, is_open_or_down, s, deadline_ns);
+}
+
 static void
 call_begin(struct session *s)
 {
@@ -188,7 +213,16 @@ call_wait(struct session *s, uint32_t id, int64_t deadline_ns)
 	rc = session_until(s->cli, is_answered, s, deadline_ns);
 	if (rc < 0)
 		return rc;
-	return s->call.status == NETMACH_LOST ? -ECONNRESET : 0;
+	switch (s->call.status) {
+	case NETMACH_OK:
+	case NETMACH_ERROR:
+		break;
+	case NETMACH_NOT_SENT:
+		return -ECONNRESET;
+	case NETMACH_LOST:
+		return -EREMOTEIO;
+	}
+	return 0;
 }
 
 int
@@ -204,12 +238,57 @@ session_send(struct session *s, enum am_op op, const am_id *states, size_t n,
 }
 
 int
+session_send_once(struct session *s, enum am_op op, const am_id *states,
+    size_t n, struct am_val args)
+{
+	call_begin(s);
+	s->call.id = netmach_mutate_once(s->nm, op, states, n, args, on_reply,
+	    s);
+	return s->call.id == 0 ? -ECONNRESET : 0;
+}
+
+int
 session_mutate(struct session *s, enum am_op op, const am_id *states, size_t n,
     struct am_val args, int64_t request_ms, int64_t deadline_ns)
 {
 	int rc = session_send(s, op, states, n, args, request_ms);
 
 	return rc < 0 ? rc : call_wait(s, s->call.id, deadline_ns);
+}
+
+/* What changes nothing is asked again on the next connection. */
+static int
+read_call(struct session *s,
+    uint32_t (*send)(struct session *s, struct am_val params),
+    struct am_val params, int64_t deadline_ns)
+{
+	int rc;
+
+	if (s->nm == NULL)
+		return -ECONNRESET;
+	do {
+		rc = session_wait_up(s, deadline_ns);
+		if (rc < 0)
+			return rc;
+		if (s->down)
+			return -ECONNRESET;
+		call_begin(s);
+		rc = call_wait(s, send(s, params), deadline_ns);
+	} while (rc == -EREMOTEIO);
+	return rc;
+}
+
+static uint32_t
+send_info(struct session *s, struct am_val params)
+{
+	return netmach_info(s->nm, params, on_reply, s);
+}
+
+static uint32_t
+send_sync(struct session *s, struct am_val params)
+{
+	(void)params;
+	return netmach_sync(s->nm, on_reply, s);
 }
 
 int
@@ -222,18 +301,13 @@ session_info(struct session *s, const char *topic, struct am_val param,
 	am_put_str(&b, topic);
 	if (param.data != NULL)
 		am_put_val(&b, param);
-	call_begin(s);
-	if (s->nm == NULL)
-		return -ECONNRESET;
-	return call_wait(s, netmach_info(s->nm, am_buf_val(&b), on_reply, s),
-	    deadline_ns);
+	return read_call(s, send_info, am_buf_val(&b), deadline_ns);
 }
 
 int
 session_sync(struct session *s, int64_t deadline_ns)
 {
-	call_begin(s);
-	return call_wait(s, netmach_sync(s->nm, on_reply, s), deadline_ns);
+	return read_call(s, send_sync, AM_NONE, deadline_ns);
 }
 
 struct update_wait {
@@ -357,6 +431,10 @@ session_fail(struct cli *c, struct session *s, int rc)
 	if (rc == -ETIMEDOUT)
 		return cli_fail(c, EX_TIMEOUT, "timeout",
 		    "%s: no answer in time", s->address);
+	if (rc == -EREMOTEIO)
+		return cli_fail(c, EX_UNKNOWN, "unknown",
+		    "outcome unknown: %s: the connection was lost: %s",
+		    s->address, s->down ? s->why : call->text);
 	if (rc < 0)
 		return cli_fail(c, EX_UNREACHABLE, "unreachable",
 		    "%s: the connection was lost: %s", s->address,

@@ -21,8 +21,10 @@ struct session {
 	struct cli *cli;
 	struct netmach *nm;
 	bool up;
-	bool down; /* it was up or being made, and is over */
-	int code;  /* of netmach_ops.on_close */
+	bool down; /* it was up or being made, and is over; neither: a link that
+		      was cut is being made again */
+	unsigned cuts; /* how often that was so */
+	int code;      /* of netmach_ops.on_close */
 	char why[AM_ERROR_MAX];
 	char address[256];
 	struct call call;
@@ -49,7 +51,9 @@ int session_until(struct cli *c, bool (*done)(void *arg), void *arg,
     int64_t deadline_ns);
 
 /* One call and its answer in s->call, until deadline: 0 whatever the answer;
- * -ETIMEDOUT; -ECONNRESET: the connection is over. */
+ * -ETIMEDOUT; -ECONNRESET: the connection is over; of a mutation -EREMOTEIO: it
+ * was sent, and what became of it is not known. What reads is asked again after
+ * a cut, a mutation is answered once by the server's memory. */
 int session_mutate(struct session *s, enum am_op op, const am_id *states,
     size_t n, struct am_val args, int64_t request_ms, int64_t deadline_ns);
 int session_info(struct session *s, const char *topic, struct am_val param,
@@ -58,6 +62,11 @@ int session_sync(struct session *s, int64_t deadline_ns);
 /* The same without waiting for the answer; it comes to s->call. */
 int session_send(struct session *s, enum am_op op, const am_id *states,
     size_t n, struct am_val args, int64_t request_ms);
+/* Likewise, of what ends with the connection: then the call is over, too. */
+int session_send_once(struct session *s, enum am_op op, const am_id *states,
+    size_t n, struct am_val args);
+/* Waits until there is a connection, or none will be: session_until()'s. */
+int session_wait_up(struct session *s, int64_t deadline_ns);
 /* Waits until the mirror changed since `updates` was read. */
 int session_wait_update(struct session *s, unsigned updates,
     int64_t deadline_ns);
