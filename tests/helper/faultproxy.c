@@ -19,6 +19,8 @@
  *                    delay the kernel may join them again.
  *   cuts=N           no more than so many cuts
  *   seed=N           of the chances; 1
+ *   mortal           ends when TARGET refuses a connection, so that it is refused
+ *                    here, too, from then on
  *
  * With up: (to the server) or down: before the name a fault goes one way, else
  * both; chance and counts are each way's own: "down:cut=500-4000". */
@@ -97,6 +99,8 @@ struct proxy {
 	struct faults faults[WAYS];
 	uint64_t random;
 	uint64_t cuts_left;
+	bool is_mortal;
+	bool is_refused; /* by the target */
 	int fd;
 	int signal_fd;
 	struct link_list links;
@@ -165,6 +169,14 @@ is_held(const struct way *w, int64_t now_ns)
 	return w->hold_ns > now_ns;
 }
 
+/* After an error of the socket. */
+static bool
+may_go_on(struct proxy *p)
+{
+	p->is_refused |= errno == ECONNREFUSED;
+	return errno == EAGAIN || errno == EINTR;
+}
+
 /* False: the link has to go. */
 static bool
 way_read(struct proxy *p, struct way *w)
@@ -172,7 +184,7 @@ way_read(struct proxy *p, struct way *w)
 	ssize_t n = read(w->from, w->buf, sizeof(w->buf));
 
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR;
+		return may_go_on(p);
 	if (n == 0) {
 		w->is_eof = true;
 		return true;
@@ -235,7 +247,7 @@ way_write(struct proxy *p, struct way *w, int i)
 	ssize_t n = send(w->to, w->buf + w->at, len, MSG_NOSIGNAL);
 
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR;
+		return may_go_on(p);
 	return way_passed(p, w, (size_t)n, i);
 }
 
@@ -275,8 +287,10 @@ link_new(struct proxy *p)
 		return;
 	p->connections++;
 	server = addr_connect(&p->target);
-	if (server < 0)
+	if (server < 0) {
+		p->is_refused |= server == -ECONNREFUSED || server == -ENOENT;
 		return;
+	}
 	/* Fails on Unix sockets, which do not need it. */
 	(void)setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	(void)setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -393,6 +407,8 @@ turn(struct proxy *p)
 	}
 	if (p->poll[0].revents != 0)
 		link_new(p);
+	if (p->is_mortal && p->is_refused)
+		return false;
 	return p->poll[1].revents == 0 && p->poll[2].revents == 0;
 }
 
@@ -452,6 +468,10 @@ read_option(struct proxy *p, const char *text)
 	const char *name = text + (is_up ? 3 : is_down ? 5 : 0);
 	bool is_good = equal != NULL;
 
+	if (strcmp(text, "mortal") == 0) {
+		p->is_mortal = true;
+		return;
+	}
 	if (strncmp(text, "seed=", 5) == 0) {
 		p->random = strtoull(equal + 1, NULL, 10);
 		return;

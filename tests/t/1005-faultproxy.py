@@ -164,6 +164,23 @@ def main():
     os.unlink(path)
     p.end()
     test("  a name that was removed stays so", not os.path.exists(path) and not os.path.exists(path + ".behind"), os.listdir(d))
+    for name in (f"{d}/dead", "127.0.0.1:0"):
+        listener = socket.socket(socket.AF_UNIX if "/" in name else socket.AF_INET)
+        listener.bind(name if "/" in name else ("127.0.0.1", 0))
+        listener.listen()
+        target = name if "/" in name else f"127.0.0.1:{listener.getsockname()[1]}"
+        p = Proxy("127.0.0.1:0", target, "mortal")
+        connect(p.address).close()
+        listener.close()
+        exchange(p.address, b"x")
+        try:
+            end = p.p.wait(WAIT_S)
+            connect(p.address)
+            is_refused = False
+        except ConnectionRefusedError:
+            is_refused = True
+        test(f"mortal: ends with {'a Unix socket' if '/' in name else 'a port'}", is_refused and end == 0, end)
+        p.end()
     for args in (("--front", f"{d}/none"), (path, path, "cut=0"), (path, path, "cut=9-5"), (path, path, "stall=5"), (path, path, "x=1"), ("x", "y"), ()):
         r = subprocess.run(["faultproxy", *args], capture_output=True, stdin=subprocess.DEVNULL, timeout=WAIT_S)
         test(f"refused: {' '.join(args).replace(d, '')}", r.returncode == (1 if "none" in str(args) else 2) and r.stderr, r)

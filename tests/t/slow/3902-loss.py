@@ -5,8 +5,7 @@ usage: 3902-loss.py DIR COUNT KILLS      (AMCTL_SOCKET, and countworker.py as wo
 
 4 clients send COUNT requests each. In front of each worker's socket, also of
 those that come later, is a faultproxy that cuts every few kilobytes, splits and
-stalls. KILLS times a random worker is killed by signal 9 meanwhile; not over
-TCP, where the proxy outlives its worker.
+stalls. KILLS times a random worker is killed by signal 9 meanwhile.
 
 Asserted, by the lines that the workers left in DIR/effects:
 - each request ended exactly once: sent = ok + failed + unknown;
@@ -113,8 +112,11 @@ class TcpFronts(Fronts):
 
     def front(self, address):
         with self.lock:
-            if address not in self.addresses:
-                self.addresses[address] = self.start(address, "127.0.0.1:0", address)
+            # The port of a dead worker, and of its proxy, may be another's now.
+            if address in self.proxies and self.proxies[address].poll() is not None:
+                self.end(address)
+            if address not in self.proxies:
+                self.addresses[address] = self.start(address, "127.0.0.1:0", address, "mortal")
             return self.addresses[address]
 
 
