@@ -124,6 +124,7 @@ $(node_tests): $(obj)/tests/unit/flows.o $(obj)/tests/unit/world.o \
 	$(obj)/tests/unit/world_client.o
 $(BUILD)/tests/unit/test_nomem: ldflags += -Wl,--wrap=malloc,--wrap=calloc \
 	-Wl,--wrap=realloc,--wrap=strdup
+$(BUILD)/tests/unit/test_large: ldflags += -Wl,--wrap=recv
 $(fuzz): $(obj)/tests/fuzz/replay.o
 $(unit) $(helper) $(fuzz): $(BUILD)/%: $(obj)/%.o $(lib)
 	@mkdir -p $(@D)

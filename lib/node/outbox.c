@@ -3,10 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/rpc/loop.h"
+
 void
-outbox_init(struct outbox *o, size_t max_bytes, size_t max_len)
+outbox_init(struct outbox *o, struct am_loop *l, size_t max_bytes,
+    size_t max_len)
 {
-	*o = (struct outbox){ .max_bytes = max_bytes, .max_len = max_len };
+	*o = (struct outbox){
+		.loop = l,
+		.max_bytes = max_bytes,
+		.max_len = max_len,
+	};
 	TAILQ_INIT(&o->entries);
 }
 
@@ -23,7 +30,7 @@ drop(struct outbox *o, struct outbox_entry *e)
 	LIST_REMOVE(e, hash);
 	o->bytes -= cost(e->data.len);
 	o->len--;
-	free(e);
+	loop_free(o->loop, e, cost(e->data.len));
 }
 
 void

@@ -29,6 +29,7 @@ struct outbox_entry {
 };
 
 struct outbox {
+	struct am_loop *loop; /* borrowed */
 	size_t max_bytes;
 	size_t max_len;
 	size_t bytes;
@@ -38,7 +39,8 @@ struct outbox {
 	LIST_HEAD(, outbox_entry) bucket[OUTBOX_BUCKETS];
 };
 
-void outbox_init(struct outbox *o, size_t max_bytes, size_t max_len);
+void outbox_init(struct outbox *o, struct am_loop *l, size_t max_bytes,
+    size_t max_len);
 void outbox_clear(struct outbox *o); /* numbers go on */
 
 /* Is there room for one more payload of len bytes of data? An empty outbox

@@ -280,7 +280,7 @@ worker_new(struct am_loop *l, const struct am_worker_conf *conf,
 	w->env.public_fd = am_steal_fd(&public_fd);
 	w->status = -1;
 	w->private_listener = w->public_listener = -1;
-	outbox_init(&w->outbox, env->outbox_bytes, env->outbox_len);
+	outbox_init(&w->outbox, w->loop, env->outbox_bytes, env->outbox_len);
 	am_timer_init(&w->start_timer, l, on_start_timer, w);
 	am_timer_init(&w->deadline_timer, l, requests_on_deadline, w);
 	am_timer_init(&w->close_timer, l, lease_on_close_timer, w);

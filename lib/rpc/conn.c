@@ -240,11 +240,20 @@ check_backlog(struct conn *c)
 }
 
 static void
+set_tcp(int fd)
+{
+	static const int on = 1, bytes = CONN_KERNEL;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+}
+
+static void
 conn_up(struct conn *c)
 {
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
-	int on = 1;
 
 	c->phase = CONN_UP;
 	/* Only a Unix socket knows its peer; the others are TCP. */
@@ -252,8 +261,7 @@ conn_up(struct conn *c)
 	    cred.uid != (uid_t)-1)
 		c->peer = (struct conn_peer){ cred.pid, cred.uid, cred.gid };
 	else
-		(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on,
-		    sizeof(on));
+		set_tcp(c->fd);
 }
 
 static void

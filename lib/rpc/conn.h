@@ -43,6 +43,9 @@ enum {
 	CONN_OUT_SOFT = 1 << 20,
 	/* More waiting: closed ("reader too slow"). */
 	CONN_OUT_HARD = 96 << 20,
+	/* Of TCP, each way: what the kernel takes is in front of all that comes
+	 * later, and left alone it takes many megabytes. */
+	CONN_KERNEL = 256 * 1024,
 	CONN_TURN_FRAMES = 256, /* frames a turn, then others get theirs */
 	CONN_HELLO_MS = 5000,
 	CONN_CLOSE_MS = 1000, /* for the bye to be written */

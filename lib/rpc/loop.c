@@ -5,12 +5,22 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 
-enum { SCRATCH_LEN = 64 * 1024 };
+enum {
+	SCRATCH_LEN = 64 * 1024,
+	FREE_TURN = 1024 * 1024, /* bytes a turn */
+};
+
+/* Memory that is given back; it lies at its beginning. */
+struct freed {
+	SLIST_ENTRY(freed) link;
+	size_t len; /* what is left of it */
+};
 
 TAILQ_HEAD(turn_head, turn_item);
 struct turn_list {
@@ -32,6 +42,8 @@ struct am_loop {
 	struct turn_list flush;
 	struct turn_list reap;
 	struct turn_list next;
+	SLIST_HEAD(, freed) freed;
+	struct turn_item free_turn;
 	int64_t now_ns; /* 0: not read in this turn */
 	bool stop;
 	int wake_fd;
@@ -75,6 +87,51 @@ list_init(struct turn_list *list)
 	list->len = 0;
 }
 
+/* ---- large memory ---- */
+
+static void
+free_pages(char *p, size_t from, size_t to)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t lo = ((uintptr_t)p + from + page - 1) & ~(page - 1);
+	uintptr_t hi = ((uintptr_t)p + to) & ~(page - 1);
+
+	if (lo < hi)
+		(void)madvise((void *)lo, hi - lo, MADV_DONTNEED);
+}
+
+static void
+on_free_turn(void *arg)
+{
+	struct am_loop *l = arg;
+	struct freed *f = SLIST_FIRST(&l->freed);
+
+	/* From its end, as the beginning is in use. */
+	if (f->len > FREE_TURN) {
+		f->len -= FREE_TURN;
+		free_pages((char *)f, f->len, f->len + FREE_TURN);
+	} else {
+		SLIST_REMOVE_HEAD(&l->freed, link);
+		free(f);
+	}
+	if (!SLIST_EMPTY(&l->freed))
+		loop_at_next(l, &l->free_turn);
+}
+
+void
+loop_free(struct am_loop *l, void *p, size_t len)
+{
+	struct freed *f = p;
+
+	if (len <= FREE_TURN || p == NULL) {
+		free(p);
+		return;
+	}
+	f->len = len;
+	SLIST_INSERT_HEAD(&l->freed, f, link);
+	loop_at_next(l, &l->free_turn);
+}
+
 struct am_loop *
 am_loop_new(void)
 {
@@ -88,6 +145,8 @@ am_loop_new(void)
 	list_init(&l->flush);
 	list_init(&l->reap);
 	list_init(&l->next);
+	SLIST_INIT(&l->freed);
+	l->free_turn = (struct turn_item){ .fn = on_free_turn, .arg = l };
 	l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	conf = event_config_new();
 	if (conf != NULL) {
@@ -151,11 +210,16 @@ run_next(struct am_loop *l, size_t n)
 struct am_loop *
 am_loop_free(struct am_loop *l)
 {
+	struct freed *f;
 	struct post *p;
 
 	if (l == NULL)
 		return NULL;
 	run_list(&l->reap);
+	while ((f = SLIST_FIRST(&l->freed)) != NULL) {
+		SLIST_REMOVE_HEAD(&l->freed, link);
+		free(f);
+	}
 	while ((p = STAILQ_FIRST(&l->posts)) != NULL) {
 		STAILQ_REMOVE_HEAD(&l->posts, link);
 		free(p);

@@ -27,6 +27,9 @@ void loop_at_reap(struct am_loop *l, struct turn_item *it);
 void loop_at_next(struct am_loop *l, struct turn_item *it);
 /* Takes the item out again; call it before its owner is freed. */
 void loop_forget(struct am_loop *l, struct turn_item *it);
+/* Frees what is of malloc(), len bytes, a large one piece by piece in the turns to
+ * come: 64 MiB at once stop a loop for 5 ms. NULL is fine. */
+void loop_free(struct am_loop *l, void *p, size_t len);
 /* Time of this turn, monotonic: read once, when it is first asked for. */
 int64_t loop_now_ns(struct am_loop *l);
 /* Memory that anybody may use until he returns to the loop: what is read from

@@ -85,7 +85,7 @@ netmach_end(struct netmach *nm, int code, const char *why)
 
 	nm->conn = NULL;
 	nm->wrong = false;
-	free(nm->parts.data);
+	loop_free(nm->loop, nm->parts.data, nm->parts.len);
 	nm->parts.data = NULL;
 	nm->phase = NETMACH_CONNECTING;
 	lose_calls(nm, why);

@@ -362,7 +362,7 @@ end_parts(struct netmach *nm)
 	nm->parts.data = NULL;
 	p.data = (struct am_val){ data, p.total };
 	tell_payload(nm, &p);
-	free(data);
+	loop_free(nm->loop, data, p.total);
 }
 
 /* What is there is checked as it comes, so that the end does not take long. */
@@ -386,7 +386,7 @@ on_part(struct netmach *nm, struct am_val params)
 		return;
 	}
 	if (bytes == NULL) {
-		free(t->data);
+		loop_free(nm->loop, t->data, t->len);
 		t->data = NULL;
 		return;
 	}

@@ -1,10 +1,18 @@
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "tests/unit/rpc_pair.h"
 
 /* A large payload comes in parts, and nothing else waits for it. */
 
-enum { SAMPLES = 4096, LIMIT_US = 5000 };
+enum {
+	SAMPLES = 4096,
+	LIMIT_US = 5000,
+	/* Before a push: one part and one read, and what the kernel takes: it
+	 * doubles CONN_KERNEL for its own needs, and that at each end. */
+	READ = 64 * 1024,
+	BEFORE = ARPC_PART_LEN + READ,
+};
 
 static struct am_buf data;
 static bool withdrawn;
@@ -12,8 +20,33 @@ static int n_got, n_rooms;
 static uint64_t got_seq;
 static bool got_equal;
 static int64_t told_ns; /* when the machine changed; 0: it was seen */
-static int64_t late_us[SAMPLES];
+static int64_t told_cpu_ns;
+static size_t told_received;
+static int64_t late_us[SAMPLES], cpu_us[SAMPLES];
 static int n_late;
+static size_t n_received;  /* by all */
+static size_t most_before; /* of these, between a change and its being seen */
+
+ssize_t __real_recv(int fd, void *buf, size_t len, int flags);
+ssize_t __wrap_recv(int fd, void *buf, size_t len, int flags);
+
+ssize_t
+__wrap_recv(int fd, void *buf, size_t len, int flags)
+{
+	ssize_t n = __real_recv(fd, buf, len, flags);
+
+	n_received += n > 0 ? (size_t)n : 0;
+	return n;
+}
+
+static int64_t
+cpu_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
 
 static struct am_val
 data_of(struct rpc_session *s, uint64_t seq, void *arg)
@@ -22,6 +55,17 @@ data_of(struct rpc_session *s, uint64_t seq, void *arg)
 	(void)arg;
 	ck_assert_uint_eq(seq, 5);
 	return withdrawn ? AM_NONE : am_buf_val(&data);
+}
+
+/* Not each byte: that would be the largest part of what is measured. */
+static bool
+is_equal(const uint8_t *p, size_t len)
+{
+	bool equal = len == data.len;
+
+	for (size_t i = 0; equal && i < len; i += i < 64 ? 1 : 4001)
+		equal = p[i] == (uint8_t)data.data[i];
+	return equal && p[len - 1] == (uint8_t)data.data[len - 1];
 }
 
 static void
@@ -35,8 +79,7 @@ on_got(struct netmach *nm, const struct arpc_payload *p, void *arg)
 	ck_assert_int_ge(mp_get_text(&name, text, sizeof(text)), 0);
 	ck_assert_str_eq(text, "big");
 	got_seq = p->seq;
-	got_equal = p->data.len == data.len &&
-	    memcmp(p->data.data, data.data, data.len) == 0;
+	got_equal = is_equal(p->data.data, p->data.len);
 	n_got++;
 }
 
@@ -47,8 +90,12 @@ on_seen(struct netmach *nm, void *arg)
 
 	(void)nm;
 	c->n_updates++;
-	if (told_ns != 0 && n_late < SAMPLES)
+	if (told_ns != 0 && n_late < SAMPLES) {
+		cpu_us[n_late] = (cpu_ns() - told_cpu_ns) / 1000;
 		late_us[n_late++] = (clock_ns() - told_ns) / 1000;
+		if (n_received - told_received > most_before)
+			most_before = n_received - told_received;
+	}
 	told_ns = 0;
 }
 
@@ -67,18 +114,37 @@ static const struct netmach_ops large_ops = {
 	.on_close = on_close,
 };
 
+static void
+listen_tcp(void)
+{
+	struct am_error err;
+	int fd;
+
+	ck_assert_int_eq(addr_parse("127.0.0.1:0", &addr, &err), 0);
+	fd = addr_listen(&addr, 0);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(addr_of_fd(fd, &addr), 0);
+	policy.up = NULL; /* it looks at the peer's uid */
+	listener = rpc_server_listen(srv, fd, &policy, &listener);
+	ck_assert_int_eq(listener, 1);
+}
+
 static struct rpc_session *
-large_up(size_t len)
+large_up(size_t len, bool by_tcp)
 {
 	char *bytes = malloc(len);
 
 	setup();
 	policy.data_of = data_of;
+	if (by_tcp)
+		listen_tcp();
+	most_before = 0;
 	withdrawn = false;
 	n_got = n_late = n_rooms = 0;
 	told_ns = 0;
 	data = AM_BUF_INIT;
-	memset(bytes, 7, len);
+	for (size_t i = 0; i < len; i++)
+		bytes[i] = (char)(i ^ i >> 8 ^ i >> 16);
 	am_put_bin(&data, bytes, len);
 	free(bytes);
 	ck_assert_int_eq(am_buf_error(&data), 0);
@@ -110,9 +176,20 @@ by_value(const void *x, const void *y)
 	return (p > q) - (p < q);
 }
 
-START_TEST(a_clock_does_not_wait_for_64_mib)
+static void
+print_late(const char *what, int64_t *us)
 {
-	struct rpc_session *s = large_up(ARPC_PAYLOAD_MAX - 5);
+	qsort(us, (size_t)n_late, sizeof(us[0]), by_value);
+	(void)printf("#   %s: median %lld us, 99%% %lld us, latest %lld us\n",
+	    what, (long long)us[n_late / 2], (long long)us[n_late * 99 / 100],
+	    (long long)us[n_late - 1]);
+	(void)fflush(stdout);
+}
+
+/* A change of the machine in each turn, until the payload is there. */
+static void
+push_through(struct rpc_session *s)
+{
 	int64_t start_ns = clock_ns();
 
 	ck_assert_uint_eq(data.len, ARPC_PAYLOAD_MAX);
@@ -124,6 +201,8 @@ START_TEST(a_clock_does_not_wait_for_64_mib)
 	while (n_got == 0 && clock_ns() - start_ns < 20 * NS_PER_S) {
 		if (told_ns == 0) {
 			told_ns = clock_ns();
+			told_cpu_ns = cpu_ns();
+			told_received = n_received;
 			(void)am_add1(m, Log, AM_NONE);
 		}
 		(void)am_loop_step(l, 100);
@@ -133,24 +212,65 @@ START_TEST(a_clock_does_not_wait_for_64_mib)
 	ck_assert(got_equal);
 	ck_assert_int_eq(n_rooms, 1);
 	ck_assert_int_gt(n_late, 100);
-	qsort(late_us, (size_t)n_late, sizeof(late_us[0]), by_value);
-	(void)printf("# 64 MiB in %lld ms, %d pushes in it: median %lld us, "
-		     "99%% %lld us, latest %lld us\n",
-	    (long long)((clock_ns() - start_ns) / NS_PER_MS), n_late,
-	    (long long)late_us[n_late / 2],
-	    (long long)late_us[n_late * 99 / 100],
-	    (long long)late_us[n_late - 1]);
-	(void)fflush(stdout);
-	/* The latest ones tell of what else the machine does. */
+	(void)
+	    printf("# 64 MiB in %lld ms, %d pushes in it, each behind no more "
+		   "than %zu KiB\n",
+		(long long)((clock_ns() - start_ns) / NS_PER_MS), n_late,
+		most_before / 1024);
+	print_late("time", late_us);
+	print_late("of it at work", cpu_us);
+}
+
+/* Both ends are in this process, so all that lies between a change and its being
+ * seen is done here: what other processes take away from it is no delay of ours,
+ * and is left out of the limit by counting the time at work. It holds for each
+ * push, and so does that of the bytes, by which all of this is bounded. */
+static void
+check_late(size_t most)
+{
+	ck_assert_uint_le(most_before, most);
+	ck_assert_int_lt(cpu_us[n_late - 1], LIMIT_US);
 	ck_assert_int_lt(late_us[n_late * 9 / 10], LIMIT_US);
 	check_mirror(&a);
+}
+
+/* What the kernel takes of a Unix socket. */
+static size_t
+unix_buffer(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	int bytes = 0;
+	socklen_t len = sizeof(bytes);
+
+	ck_assert_int_eq(getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, &len),
+	    0);
+	(void)close(fd);
+	return (size_t)bytes;
+}
+
+START_TEST(a_clock_does_not_wait_for_64_mib)
+{
+	struct rpc_session *s = large_up(ARPC_PAYLOAD_MAX - 5, false);
+
+	push_through(s);
+	check_late(BEFORE + unix_buffer());
+	large_down();
+}
+END_TEST
+
+START_TEST(a_clock_does_not_wait_for_64_mib_by_tcp)
+{
+	struct rpc_session *s = large_up(ARPC_PAYLOAD_MAX - 5, true);
+
+	push_through(s);
+	check_late(BEFORE + 4 * CONN_KERNEL);
 	large_down();
 }
 END_TEST
 
 START_TEST(answers_come_in_between)
 {
-	struct rpc_session *s = large_up(8 << 20);
+	struct rpc_session *s = large_up(8 << 20, false);
 
 	ck_assert_int_eq(send_big(s), 0);
 	turns(2);
@@ -164,7 +284,7 @@ END_TEST
 
 START_TEST(what_is_withdrawn_does_not_come)
 {
-	struct rpc_session *s = large_up(8 << 20);
+	struct rpc_session *s = large_up(8 << 20, false);
 
 	ck_assert_int_eq(send_big(s), 0);
 	rpc_session_on_room(s, on_room, NULL);
@@ -183,7 +303,7 @@ END_TEST
 
 START_TEST(a_connection_may_end_in_the_middle)
 {
-	struct rpc_session *s = large_up(8 << 20);
+	struct rpc_session *s = large_up(8 << 20, false);
 
 	ck_assert_int_eq(send_big(s), 0);
 	turns(4);
@@ -199,5 +319,6 @@ START_TEST(a_connection_may_end_in_the_middle)
 }
 END_TEST
 
-UNIT_MAIN("large", a_clock_does_not_wait_for_64_mib, answers_come_in_between,
+UNIT_MAIN("large", a_clock_does_not_wait_for_64_mib,
+    a_clock_does_not_wait_for_64_mib_by_tcp, answers_come_in_between,
     what_is_withdrawn_does_not_come, a_connection_may_end_in_the_middle)

@@ -1,10 +1,15 @@
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "lib/base/clock.h"
 #include "lib/rpc/loop.h"
 #include "tests/unit/unit.h"
+
+enum { LARGE = 16 * 1024 * 1024 };
 
 /* What happened, in order, as letters. */
 static char seen[64];
@@ -192,8 +197,51 @@ START_TEST(posts_of_a_thread_run_here_in_order)
 }
 END_TEST
 
+static size_t
+resident(const void *p, size_t len)
+{
+	static unsigned char in[LARGE / 4096 + 1];
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	const uintptr_t lo = ((uintptr_t)p + page - 1) & ~(page - 1);
+	size_t n = (len - page) / page, sum = 0;
+
+	ck_assert_int_eq(mincore((void *)lo, n * page, in), 0);
+	for (size_t i = 0; i < n; i++)
+		sum += in[i] & 1;
+	return sum;
+}
+
+START_TEST(large_memory_is_freed_piece_by_piece)
+{
+	char *p = malloc(LARGE), *q = malloc(LARGE);
+	size_t before, now;
+
+	setup();
+	memset(p, 1, LARGE);
+	memset(q, 1, LARGE);
+	before = resident(p, LARGE);
+	loop_free(l, p, LARGE);
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(am_loop_step(l, 1000), 0);
+		now = resident(p, LARGE);
+		ck_assert_uint_le(before - now, 2 * LARGE / 16 / 4096);
+		ck_assert_uint_lt(now, before);
+		before = now;
+	}
+	loop_free(l, q, LARGE);
+	loop_free(l, NULL, 0);
+	loop_free(l, malloc(10), 10);
+	for (int i = 0; i < 40; i++)
+		(void)am_loop_step(l, 0);
+	loop_free(l, malloc(LARGE), LARGE);
+	/* What is not done is freed with the loop. */
+	l = am_loop_free(l);
+}
+END_TEST
+
 UNIT_MAIN("loop", flush_comes_before_reap_and_next_after_a_turn,
     a_step_that_begins_with_an_end_does_not_wait,
     an_item_is_in_the_last_list_only, what_next_queues_waits_for_another_turn,
     a_timer_fires_once_and_never_early, a_timer_moves_and_stops,
-    a_step_waits_no_longer_than_told, posts_of_a_thread_run_here_in_order)
+    a_step_waits_no_longer_than_told, posts_of_a_thread_run_here_in_order,
+    large_memory_is_freed_piece_by_piece)

@@ -141,7 +141,7 @@ START_TEST(outbox_counts_bytes)
 	const char data[100] = { 0 };
 	uint64_t seq;
 
-	outbox_init(o, 1000, 100);
+	outbox_init(o, NULL, 1000, 100);
 	while (outbox_has_room(o, sizeof(data)))
 		ck_assert_uint_ne(outbox_put(o, 1, 1, ARPC_P_RESULT, "result",
 				      (struct am_val){ data, sizeof(data) }),
