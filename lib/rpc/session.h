@@ -1,5 +1,5 @@
-/* session.h - one connection of a server; private to server.c, session.c
- * and session_call.c. */
+/* session.h - one connection of a server; private to server.c, session.c,
+ * session_call.c, session_put.c and watch.c. */
 #ifndef LIB_RPC_SESSION_H
 #define LIB_RPC_SESSION_H
 
@@ -82,6 +82,11 @@ void session_drop(struct rpc_session *s);
 /* The hello was let in, and it is not being closed. */
 bool session_is_up(const struct rpc_session *s);
 
+/* Tells it of transitions from now on, if its watch wants so. -ENOMEM. */
+int session_watch(struct rpc_session *s);
+
+/* ---- session_put.c ---- */
+
 /* Answers a request with an error; a notification is counted as ignored. */
 void session_answer_error(struct rpc_session *s, const struct arpc_frame *f,
     enum arpc_error e, const char *fmt, ...)
@@ -89,8 +94,6 @@ void session_answer_error(struct rpc_session *s, const struct arpc_frame *f,
 /* Of a mutation, with the clocks that go along. */
 void session_answer_result(struct rpc_session *s, uint32_t id, am_result result,
     const char *why);
-/* Tells it of transitions from now on, if its watch wants so. -ENOMEM. */
-int session_watch(struct rpc_session *s);
 /* The clocks alone. */
 void session_answer_update(struct rpc_session *s, uint32_t id);
 /* m: nothing if the peer is slow; what it misses comes with the next update. */
@@ -101,8 +104,14 @@ struct am_val session_schema_rows(struct rpc_server *srv);
  * schema out. */
 void session_answer_welcome(struct rpc_session *s, uint32_t id,
     struct am_val rows);
+/* What a turn leaves to be told: clocks, and a part of a large payload. */
+void session_flush(struct rpc_session *s);
+/* There is room for a payload again, if no large one is on the way. */
+void session_tell_room(struct rpc_session *s);
+void session_on_next_part(void *arg);
 
-/* session_call.c: of a client whose hello was let in. */
+/* ---- session_call.c: of a client whose hello was let in ---- */
+
 void session_on_request(struct rpc_session *s, const struct arpc_frame *f);
 void session_on_notification(struct rpc_session *s, const struct arpc_frame *f);
 
