@@ -19,7 +19,8 @@ on_bye(struct conn *c, const struct arpc_frame *f)
 	uint32_t n;
 
 	if (mp_get_array(&params, &n) == 0 && n > 0 &&
-	    mp_get_str(&params, &text, &len) == 0 && len > 0) {
+	    mp_get_str(&params, &text, &len) == 0 && len > 0 &&
+	    text[0] != '\0') {
 		len = len < sizeof(why) ? len : sizeof(why) - 1;
 		memcpy(why, text, len);
 		why[len] = '\0';
@@ -137,7 +138,9 @@ in_reserve(struct conn *c, size_t len)
 static void
 take_waiting(struct conn *c)
 {
-	c->in_off += take_frames(c, c->in + c->in_off, c->in_len - c->in_off);
+	if (c->in_off < c->in_len)
+		c->in_off += take_frames(c, c->in + c->in_off,
+		    c->in_len - c->in_off);
 	if (c->in_off < c->in_len || c->phase == CONN_DEAD)
 		return;
 	c->in_off = 0;

@@ -326,6 +326,28 @@ START_TEST(a_peer_that_leaves_is_eof)
 }
 END_TEST
 
+START_TEST(a_bye_has_a_reason_whatever_it_says)
+{
+	static const uint8_t says[][12] = {
+		{ 0x93, 2, 0xa3, 'b', 'y', 'e', 0x90 },
+		{ 0x93, 2, 0xa3, 'b', 'y', 'e', 0x91, 7 },
+		{ 0x93, 2, 0xa3, 'b', 'y', 'e', 0x91, 0xa0 },
+		{ 0x93, 2, 0xa3, 'b', 'y', 'e', 0x91, 0xa2, 0, 'w' },
+	};
+	static const size_t len[] = { 7, 8, 8, 10 };
+	struct end e;
+
+	for (size_t i = 0; i < sizeof(len) / sizeof(len[0]); i++) {
+		end_open(&e);
+		ck_assert_int_eq(write(e.raw, says[i], len[i]), len[i]);
+		turns(2);
+		ck_assert_str_eq(e.why, "bye");
+		end_close(&e);
+	}
+	loop_done();
+}
+END_TEST
+
 START_TEST(the_last_words_are_heard_by_who_writes)
 {
 	struct am_buf b = AM_BUF_INIT;
@@ -660,7 +682,8 @@ UNIT_MAIN("conn", bytes_one_by_one_make_frames,
     what_is_malformed_closes_with_a_reason,
     many_frames_of_one_leave_others_their_turn,
     frames_before_the_end_are_not_lost, a_peer_that_leaves_is_eof,
-    the_last_words_are_heard_by_who_writes, all_of_a_turn_goes_out_at_its_end,
+    a_bye_has_a_reason_whatever_it_says, the_last_words_are_heard_by_who_writes,
+    all_of_a_turn_goes_out_at_its_end,
     who_is_dirty_again_in_its_flush_gets_another,
     a_slow_reader_gets_one_flush_when_he_has_read,
     who_was_told_to_wait_is_told_of_room,
