@@ -233,16 +233,23 @@ demo: deps
 soak: tests
 	BUILD=$(BUILD) tests/soak
 
-# libFuzzer on one target: make fuzz target=codec seconds=60
+# libFuzzer on one target: make fuzz target=codec seconds=60, or runs=10000000
+# (seconds=0 for as long as they take). Inputs of the ends of a connection are
+# to be short: the more of them in a second.
 target ?= codec
 seconds ?= 60
+runs ?= -1
+input_max ?= $(if $(filter server client,$(target)),600,4096)
 fuzz:
 	$(MAKE) CC=clang SANITIZE=fuzzer-no-link,address,undefined BUILD=build-fuzz \
 		build-fuzz/libamnode.a build-fuzz/obj/tests/fuzz/fuzz_$(target).o
 	clang -fsanitize=fuzzer,address,undefined -o build-fuzz/fuzz_$(target) \
 		build-fuzz/obj/tests/fuzz/fuzz_$(target).o build-fuzz/libamnode.a $(lib_libs)
 	mkdir -p build-fuzz/corpus/$(target)
-	build-fuzz/fuzz_$(target) -max_total_time=$(seconds) -timeout=5 \
+	ASAN_OPTIONS=quarantine_size_mb=16 build-fuzz/fuzz_$(target) \
+		-max_total_time=$(seconds) -runs=$(runs) -timeout=5 \
+		-max_len=$(input_max) -malloc_limit_mb=128 \
+		-artifact_prefix=build-fuzz/ -print_final_stats=1 \
 		build-fuzz/corpus/$(target) tests/fuzz/corpus/$(target)
 
 # install: one line a destination, "mode directory files...".
