@@ -160,8 +160,15 @@ struct am_handlers {
 /* Returns new; refs the schema, copies the id (a name for people). */
 AM_API struct am_machine *am_machine_new(struct am_schema *schema,
     const char *id);
-/* NULL is fine; returns NULL. Inside a drain the memory goes when it ends. */
+/* NULL is fine; returns NULL. Inside a drain the memory goes when it ends. All
+ * subscriptions that still wait are called for the last time. From then on it
+ * refuses mutations, and no state is active; its ticks can be read. */
 AM_API struct am_machine *am_machine_free(struct am_machine *m);
+/* The same in steps: removes Start, if that is active, and frees the machine
+ * when all that follows from it has run. semantics.md 19. */
+AM_API struct am_machine *am_machine_dispose(struct am_machine *m);
+/* Is it being freed? */
+AM_API bool am_disposing(const struct am_machine *m);
 AM_API const char *am_machine_id(const struct am_machine *m);
 /* borrowed */
 AM_API struct am_schema *am_machine_schema(const struct am_machine *m);
@@ -285,10 +292,11 @@ AM_API bool am_ctx_valid(struct am_ctx c);
 
 /* ---- subscriptions (semantics.md 14) ---- */
 
-/* A handle, 0 is none. fn is called once, after the transition, or by the call
- * itself if the condition holds already (then 0 is returned). fn may mutate,
- * subscribe, cancel and free. Cancelling what has fired does nothing.
- * AM_SUB_FAILED: no memory. */
+/* A handle, 0 is none. fn is called once: after the transition, or by the call
+ * itself if the condition holds already (then 0 is returned), or, if it never
+ * held, when the machine is freed (am_disposing()). fn may mutate, subscribe,
+ * cancel and free. Cancelling what has fired does nothing.
+ * AM_SUB_FAILED: no memory, or the machine is being freed. */
 typedef uint64_t am_sub;
 #define AM_SUB_FAILED UINT64_MAX
 typedef void (*am_sub_fn)(struct am_machine *m, void *arg);
@@ -311,7 +319,7 @@ AM_API am_sub am_when_ticks(struct am_machine *m, am_id state, uint64_t n,
 AM_API am_sub am_when_next_active(struct am_machine *m, am_id state,
     am_sub_fn fn, void *arg);
 /* The state is entered with args that have each key of these, with an equal
- * value; never at once, never on a mirror. Copies args. AM_SUB_FAILED too if
+ * value: inside the transition, after the state's final handlers; never at once, never on a mirror. Copies args. AM_SUB_FAILED too if
  * they are no map. */
 AM_API am_sub am_when_args(struct am_machine *m, am_id state,
     struct am_val args, am_sub_fn fn, void *arg);
@@ -324,7 +332,7 @@ AM_API am_sub am_when_queue(struct am_machine *m, uint64_t queue_tick,
     am_sub_fn fn, void *arg);
 /* The drain is over; at once outside of one. */
 AM_API am_sub am_when_queue_ends(struct am_machine *m, am_sub_fn fn, void *arg);
-/* The machine is about to be freed: it can be read for the last time. */
+/* The machine is about to be freed; after all others. */
 AM_API am_sub am_when_disposed(struct am_machine *m, am_sub_fn fn, void *arg);
 AM_API void am_sub_cancel(struct am_machine *m, am_sub sub);
 

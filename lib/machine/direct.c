@@ -40,7 +40,7 @@ run_with_handlers(struct am_machine *m, const struct am_mutation *mut,
 	if (!ok)
 		mach_set_why(m, tx.why);
 	if (tx.ticked && m->subs != NULL && !m->dying) {
-		subs_after(m, &(struct news){ .tx = &tx });
+		subs_after(m, &tx);
 		m->handler_ns = 0;
 	}
 	mach_drain_end(m);
@@ -52,12 +52,9 @@ tell_subscriptions(struct am_machine *m, const struct am_mutation *mut,
     enum fast plan)
 {
 	mach_drain_begin(m);
-	subs_after(m,
-	    &(struct news){
-		.id = mut->states[0],
-		.entered = plan != FAST_EXIT,
-		.args = mut->args,
-	    });
+	if (plan != FAST_EXIT)
+		subs_args(m, mut->states[0], mut->args);
+	subs_after_one(m, mut->states[0]);
 	mach_drain_end(m);
 	return AM_EXECUTED;
 }

@@ -305,7 +305,8 @@ any_bound(const struct am_machine *m, enum handler_set kind,
 {
 	size_t nw = m->schema->nw;
 
-	return bits_meet(m->bound + (size_t)kind * nw, set, nw);
+	return m->n_bindings > 0 &&
+	    bits_meet(m->bound + (size_t)kind * nw, set, nw);
 }
 
 /* A refusal of an auto state in an auto transition leaves only that one out. */
@@ -448,21 +449,29 @@ tell_state(struct tx *tx, enum handler_set kind, am_id id)
 bool
 run_finals(struct tx *tx, size_t *ret_failed)
 {
-	const struct am_machine *m = tx->m;
+	struct am_machine *m = tx->m;
+	bool args = subs_want_args(m, tx->enters.w);
 
 	*ret_failed = SIZE_MAX;
+	if (m->n_bindings == 0 && !args)
+		return true;
 	if (any_bound(m, H_END, tx->exits.w))
 		for (size_t i = 0; i < tx->n_exits; i++)
 			if (!tell_state(tx, H_END, tx->exit_list[i]))
 				return false;
-	if (!any_bound(m, H_STATE, tx->enters.w))
+	if (!args && !any_bound(m, H_STATE, tx->enters.w))
 		return true;
 	for (size_t i = 0; i < tx->n_target; i++) {
-		if (bits_test(tx->enters.w, tx->target[i]) &&
-		    !tell_state(tx, H_STATE, tx->target[i])) {
+		am_id id = tx->target[i];
+
+		if (!bits_test(tx->enters.w, id))
+			continue;
+		if (!tell_state(tx, H_STATE, id)) {
 			*ret_failed = i;
 			return false;
 		}
+		if (args)
+			subs_args(m, id, tx->ev.args);
 	}
 	return true;
 }

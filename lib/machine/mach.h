@@ -182,7 +182,6 @@ struct tx {
 	bool timeout;   /* the failure is a handler that took too long */
 	size_t n_target;
 	size_t n_exits;
-	size_t n_told; /* of the target; SIZE_MAX: all activations were told */
 	uint64_t *time_after; /* owned; NULL: the clocks as they are */
 	struct set called;
 	struct set target_set; /* auto: rejected states are taken out */
@@ -215,15 +214,6 @@ struct request {
 	size_t n_called;
 	struct am_val args;
 	const void *source;
-};
-
-/* What subscriptions are told: a transition that has ended, or, without one,
- * that this state has ticked and was told to nobody else. */
-struct news {
-	const struct tx *tx;
-	am_id id;
-	bool entered;
-	struct am_val args;
 };
 
 /* resolve.c: semantics.md 6 and 7. list (n states, unique; may be
@@ -307,9 +297,15 @@ void mach_unpin(struct am_machine *m);
 /* A new machine of the schema; the id is copied. */
 struct am_machine *mach_alloc(struct am_schema *schema, const char *id);
 
-/* sub.c: fire what holds after a transition, after a mirror's update (changed:
- * the states whose clocks differ), when the queue is empty, at the end. */
-void subs_after(struct am_machine *m, const struct news *news);
+/* sub.c: fire what holds after a transition, or, without one, after this state
+ * has ticked; after a mirror's update (changed: the states whose clocks
+ * differ), when the queue is empty, at the end. */
+void subs_after(struct am_machine *m, const struct tx *tx);
+void subs_after_one(struct am_machine *m, am_id id);
+/* Inside of a transition, after the state's final handlers: who waits for these
+ * args. Does somebody, for a state of the set? */
+void subs_args(struct am_machine *m, am_id id, struct am_val args);
+bool subs_want_args(const struct am_machine *m, const uint64_t *set);
 void subs_update(struct am_machine *m, const uint64_t *changed);
 void subs_queue_ends(struct am_machine *m);
 void subs_disposed(struct am_machine *m);

@@ -44,26 +44,16 @@ mach_pin(struct am_machine *m)
 	m->pins++;
 }
 
-void
-mach_unpin(struct am_machine *m)
+static void
+dispose(struct am_machine *m)
 {
-	if (--m->pins == 0 && m->dying)
-		am_machine_free(m);
-}
-
-struct am_machine *
-am_machine_free(struct am_machine *m)
-{
-	if (m == NULL)
-		return NULL;
-	m->dying = true;
-	if (m->pins > 0)
-		return NULL;
-	if (m->subs != NULL) {
-		m->pins++;
+	m->pins++;
+	if (m->logger != NULL)
+		mlog_line(m, AM_LOG_EVERYTHING, "[dispose] subscriptions");
+	if (m->subs != NULL)
 		subs_disposed(m);
-		m->pins--;
-	}
+	if (m->logger != NULL)
+		mlog_line(m, AM_LOG_EVERYTHING, "[end] doDispose");
 	queue_done(&m->queue);
 	subs_free(m);
 	tables_unref(m);
@@ -74,7 +64,60 @@ am_machine_free(struct am_machine *m)
 	free(m->why);
 	free(m->last_error);
 	free(m);
+}
+
+void
+mach_unpin(struct am_machine *m)
+{
+	if (--m->pins == 0 && m->dying)
+		dispose(m);
+}
+
+struct am_machine *
+am_machine_free(struct am_machine *m)
+{
+	if (m == NULL)
+		return NULL;
+	if (m->dying && m->logger != NULL)
+		mlog_line(m, AM_LOG_DECISIONS, "[Dispose] already disposed");
+	m->dying = true;
+	if (m->pins == 0)
+		dispose(m);
 	return NULL;
+}
+
+static void
+on_idle(struct am_machine *m, void *arg)
+{
+	(void)arg;
+	am_machine_free(m);
+}
+
+struct am_machine *
+am_machine_dispose(struct am_machine *m)
+{
+	int start;
+
+	if (m == NULL)
+		return NULL;
+	start = am_schema_id(m->schema, "Start", 5);
+	mach_pin(m);
+	if (start >= 0 && !m->mirror && am_is1(m, (am_id)start)) {
+		if (m->logger != NULL)
+			mlog_line(m, AM_LOG_OPS,
+			    "[dispose] graceful shutdown via Start");
+		(void)am_remove1(m, (am_id)start, AM_NONE);
+	}
+	if (m->dying || am_when_queue_ends(m, on_idle, NULL) == AM_SUB_FAILED)
+		am_machine_free(m);
+	mach_unpin(m);
+	return NULL;
+}
+
+bool
+am_disposing(const struct am_machine *m)
+{
+	return m->dying;
 }
 
 /* ---- the drain (semantics.md 4) ---- */
@@ -94,7 +137,7 @@ run_one(struct am_machine *m, const struct request *rq, struct tx *tx)
 	am_result result = transition_run(m, rq, tx);
 
 	if (m->subs != NULL && (tx->ticked || m->sub_always) && !m->dying) {
-		subs_after(m, &(struct news){ .tx = tx });
+		subs_after(m, tx);
 		m->handler_ns = 0;
 	}
 	return result;

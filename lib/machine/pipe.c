@@ -54,6 +54,9 @@ on_tick(struct am_machine *m, void *arg)
 {
 	struct am_pipe *p = arg;
 
+	/* The end of the machine: on_gone() comes. */
+	if (m->dying)
+		return;
 	p->tick = am_when_ticks(m, p->state, 1, on_tick, p);
 	pass(p);
 }

@@ -32,7 +32,7 @@ bool
 am_is1(const struct am_machine *m, am_id state)
 {
 	assert(state < m->schema->len);
-	return bits_test(m->active, state);
+	return bits_test(m->active, state) && !m->dying;
 }
 
 bool
@@ -41,7 +41,7 @@ am_is(const struct am_machine *m, const am_id *states, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if (!am_is1(m, states[i]))
 			return false;
-	return true;
+	return !m->dying;
 }
 
 bool
@@ -56,7 +56,7 @@ am_any(const struct am_machine *m, const am_id *states, size_t n)
 bool
 am_not(const struct am_machine *m, const am_id *states, size_t n)
 {
-	return !am_any(m, states, n);
+	return !am_any(m, states, n) && !m->dying;
 }
 
 int

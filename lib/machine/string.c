@@ -19,6 +19,8 @@ put_states(const struct am_machine *m, struct am_buf *out, bool active)
 void
 am_string(const struct am_machine *m, struct am_buf *out)
 {
+	if (m->dying)
+		return;
 	buf_putc(out, '(');
 	put_states(m, out, true);
 	buf_putc(out, ')');
@@ -27,6 +29,8 @@ am_string(const struct am_machine *m, struct am_buf *out)
 void
 am_string_all(const struct am_machine *m, struct am_buf *out)
 {
+	if (m->dying)
+		return;
 	am_string(m, out);
 	buf_puts(out, " [");
 	put_states(m, out, false);

@@ -19,6 +19,7 @@ struct subs {
 	uint32_t free; /* linked by next */
 	uint64_t seq;
 	uint64_t *watch; /* states with a chain */
+	uint64_t *args;  /* states with one for args, maybe */
 	uint64_t due;    /* no queue tick before this one is waited for */
 	struct chain fire;
 	struct chain chain[]; /* by state, then by enum sub_chain */
@@ -100,6 +101,8 @@ wait_begin(struct am_machine *m, uint32_t i, size_t chain)
 		bits_set(s->watch, chain);
 	else
 		find_always(m);
+	if (s->slot[i].kind == WHEN_ARGS)
+		bits_set(s->args, chain);
 	if (s->slot[i].kind == WHEN_QUEUE && s->slot[i].tick1 < s->due)
 		s->due = s->slot[i].tick1;
 }
@@ -125,11 +128,12 @@ subs_new(size_t len, size_t nw)
 	size_t n_chains = len + CHAIN__COUNT;
 	struct subs *s = calloc(1,
 	    sizeof(*s) + n_chains * sizeof(s->chain[0]) +
-		nw * sizeof(*s->watch));
+		2 * nw * sizeof(*s->watch));
 
 	if (s == NULL)
 		return NULL;
 	s->watch = (uint64_t *)(s->chain + n_chains);
+	s->args = s->watch + nw;
 	s->free = NONE;
 	s->due = UINT64_MAX;
 	s->fire.head = s->fire.tail = NONE;
@@ -161,6 +165,7 @@ subs_move(struct am_machine *m, const struct am_schema *to, struct subs *n)
 	memcpy(n->chain + to->len, s->chain + old,
 	    CHAIN__COUNT * sizeof(s->chain[0]));
 	bits_copy(n->watch, s->watch, m->schema->nw);
+	bits_copy(n->args, s->args, m->schema->nw);
 	for (uint32_t i = 0; i < n->n_slots; i++)
 		if (n->slot[i].pivot >= old)
 			n->slot[i].pivot += (am_id)(to->len - old);
@@ -229,6 +234,9 @@ sub_new(struct am_machine *m, enum sub_kind kind, am_sub_fn fn, void *arg)
 	struct sub *b;
 	uint32_t i;
 
+	/* Nobody would call it any more. */
+	if (m->dying)
+		return NULL;
 	if (m->subs == NULL) {
 		m->subs = subs_new(m->schema->len, m->schema->nw);
 		if (m->subs == NULL)
@@ -286,13 +294,13 @@ am_sub_cancel(struct am_machine *m, am_sub sub)
 /* ---- firing ---- */
 
 static void
-collect(struct am_machine *m, size_t chain, const struct news *news)
+collect(struct am_machine *m, size_t chain)
 {
 	struct subs *s = m->subs;
 	uint32_t i = s->chain[chain].head, next;
 
 	for (; i != NONE; i = next) {
-		int missing = sub_missing(m, &s->slot[i], news);
+		int missing = sub_missing(m, &s->slot[i]);
 
 		next = s->slot[i].next;
 		if (missing == (int)chain)
@@ -308,8 +316,7 @@ collect(struct am_machine *m, size_t chain, const struct news *news)
 }
 
 static void
-collect_states(struct am_machine *m, const uint64_t *changed,
-    const struct news *news)
+collect_states(struct am_machine *m, const uint64_t *changed)
 {
 	size_t nw = m->schema->nw;
 	struct set both;
@@ -317,7 +324,7 @@ collect_states(struct am_machine *m, const uint64_t *changed,
 	for (size_t i = 0; i < nw; i++)
 		both.w[i] = changed[i] & m->subs->watch[i];
 	for (SET_EACH(id, both.w, nw))
-		collect(m, id, news);
+		collect(m, id);
 }
 
 static void
@@ -325,7 +332,7 @@ collect_due(struct am_machine *m)
 {
 	if (m->queue_tick < m->subs->due)
 		return;
-	collect(m, m->schema->len + CHAIN_QUEUE, NULL);
+	collect(m, m->schema->len + CHAIN_QUEUE);
 	find_due(m);
 }
 
@@ -337,7 +344,9 @@ fire_first(struct am_machine *m, struct chain *c)
 	am_sub_fn fn = s->slot[i].fn;
 	void *arg = s->slot[i].arg;
 
-	if (m->logger != NULL)
+	/* At the end nothing matches but what waited for that. */
+	if (m->logger != NULL &&
+	    (!m->dying || s->slot[i].kind == WHEN_DISPOSED))
 		mlog_match(m, &s->slot[i]);
 	if (s->slot[i].phase == WAITING)
 		wait_end(m, i);
@@ -355,31 +364,72 @@ fire_collected(struct am_machine *m)
 }
 
 static void
-collect_after(struct am_machine *m, const struct news *news)
+collect_after(struct am_machine *m, const struct tx *tx)
 {
-	const struct tx *tx = news->tx;
 	size_t nw = m->schema->nw;
 	struct set changed;
 
 	for (size_t i = 0; tx->ticked && i < nw; i++)
 		changed.w[i] = tx->enters.w[i] | tx->exits.w[i];
 	if (tx->ticked && bits_meet(changed.w, m->subs->watch, nw))
-		collect_states(m, changed.w, news);
+		collect_states(m, changed.w);
 	if (!m->sub_always)
 		return;
 	if (!tx->ev.check && (tx->accepted || tx->ticked))
-		collect(m, m->schema->len + CHAIN_QUERY, news);
+		collect(m, m->schema->len + CHAIN_QUERY);
 	collect_due(m);
 }
 
 void
-subs_after(struct am_machine *m, const struct news *news)
+subs_after(struct am_machine *m, const struct tx *tx)
 {
-	if (news->tx != NULL)
-		collect_after(m, news);
-	else
-		collect(m, news->id, news);
+	collect_after(m, tx);
 	fire_collected(m);
+}
+
+void
+subs_after_one(struct am_machine *m, am_id id)
+{
+	collect(m, id);
+	fire_collected(m);
+}
+
+bool
+subs_want_args(const struct am_machine *m, const uint64_t *set)
+{
+	return m->subs != NULL && bits_meet(m->subs->args, set, m->schema->nw);
+}
+
+static __attribute__((noinline)) void
+fire_args(struct am_machine *m, am_id id, struct am_val args)
+{
+	struct subs *s = m->subs;
+	uint32_t i = s->chain[id].head, next;
+
+	bits_clear(s->args, id);
+	for (; i != NONE; i = next) {
+		struct sub *b = &s->slot[i];
+
+		next = b->next;
+		if (b->kind != WHEN_ARGS)
+			continue;
+		if (!sub_args_match(args, b->many)) {
+			bits_set(s->args, id);
+			continue;
+		}
+		wait_end(m, i);
+		b->phase = FIRING;
+		chain_insert(s, &s->fire, i);
+	}
+	fire_collected(m);
+	m->handler_ns = 0;
+}
+
+void
+subs_args(struct am_machine *m, am_id id, struct am_val args)
+{
+	if (bits_test(m->subs->args, id) && !m->dying)
+		fire_args(m, id, args);
 }
 
 void
@@ -390,8 +440,8 @@ subs_update(struct am_machine *m, const uint64_t *changed)
 	if (m->subs == NULL)
 		return;
 	mach_pin(m);
-	collect_states(m, changed, NULL);
-	collect(m, len + CHAIN_QUERY, NULL);
+	collect_states(m, changed);
+	collect(m, len + CHAIN_QUERY);
 	collect_due(m);
 	fire_collected(m);
 	mach_unpin(m);
@@ -412,8 +462,22 @@ subs_queue_ends(struct am_machine *m)
 		fire_first(m, &m->subs->chain[m->schema->len + CHAIN_ENDS]);
 }
 
+/* All that still wait, in order of subscription; last those for the end. */
 void
 subs_disposed(struct am_machine *m)
 {
+	struct subs *s = m->subs;
+
+	for (uint32_t i = 0; i < s->n_slots; i++) {
+		struct sub *b = &s->slot[i];
+
+		if (b->phase != WAITING || b->kind == WHEN_DISPOSED)
+			continue;
+		wait_end(m, i);
+		b->phase = FIRING;
+		chain_insert(s, &s->fire, i);
+	}
+	while (s->fire.head != NONE)
+		fire_first(m, &s->fire);
 	fire_chain(m, CHAIN_DISPOSED);
 }

@@ -61,9 +61,9 @@ am_sub sub_wait(struct am_machine *m, struct sub *b, size_t chain);
 /* Instead of sub_wait(). */
 void sub_drop(struct am_machine *m, struct sub *b);
 
-/* when.c: the chain in which it has to wait, or -1: it holds now. news: what
- * has happened, or NULL. */
-int sub_missing(const struct am_machine *m, const struct sub *b,
-    const struct news *news);
+/* when.c: the chain in which it has to wait, or -1: it holds now. */
+int sub_missing(const struct am_machine *m, const struct sub *b);
+/* Has args each key of wanted, with the same value? */
+bool sub_args_match(struct am_val args, const struct sub_args *wanted);
 
 #endif

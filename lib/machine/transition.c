@@ -12,7 +12,6 @@ tx_begin(struct tx *tx, struct am_machine *m)
 	tx->completed = tx->failing = tx->refused = false;
 	tx->ticked = tx->may_auto = tx->timeout = false;
 	tx->n_exits = 0;
-	tx->n_told = SIZE_MAX;
 	tx->time_after = NULL;
 	tx->why_len = 0;
 	tx->why[0] = '\0';
@@ -232,11 +231,10 @@ finals(struct tx *tx)
 		trace_finals(tx);
 	if (tx->m->logger != NULL)
 		mlog_exception(tx);
-	if (tx->m->n_bindings == 0)
-		return true;
 	if (!run_finals(tx, &failed)) {
-		tx->n_told = failed == SIZE_MAX ? 0 : failed + 1;
 		rollback_final(tx, failed);
+		if (failed != SIZE_MAX && tx->m->subs != NULL)
+			subs_args(tx->m, tx->target[failed], tx->ev.args);
 		return false;
 	}
 	if (!tx->m->any || run_any_state(tx))
@@ -262,6 +260,20 @@ list_one(struct tx *tx, am_id id)
 	}
 }
 
+/* The final handlers of that state, and who waits for its args. */
+static bool
+finals_of_one(struct tx *tx, am_id id)
+{
+	struct am_machine *m = tx->m;
+	bool ok = run_final_one(tx, id);
+
+	if (!ok)
+		rollback_final(tx, tx->fast == FAST_EXIT ? SIZE_MAX : 0);
+	if (m->subs != NULL && tx->n_target > 0)
+		subs_args(m, id, tx->ev.args);
+	return ok;
+}
+
 static bool
 steps_of_one(struct tx *tx)
 {
@@ -276,13 +288,8 @@ steps_of_one(struct tx *tx)
 	fast_apply(m, tx->fast, id);
 	if (m->n_tracers > 0)
 		trace_finals(tx);
-	if (tx->heard == 0)
-		return true;
-	if (!run_final_one(tx, id)) {
-		tx->n_told = tx->n_target;
-		rollback_final(tx, tx->fast == FAST_EXIT ? SIZE_MAX : 0);
+	if (!finals_of_one(tx, id))
 		return false;
-	}
 	if (!m->any || run_any_state(tx))
 		return true;
 	recover(tx, SIZE_MAX);
@@ -382,10 +389,8 @@ steps(struct tx *tx)
 	apply(tx);
 	/* The rest of an automatic transition whose auto state failed: it is
 	 * carried out, but calls nobody and is not accepted. */
-	if (tx->completed) {
-		tx->n_told = 0;
+	if (tx->completed)
 		return false;
-	}
 	return finals(tx);
 }
 

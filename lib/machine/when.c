@@ -28,9 +28,8 @@ missing(const struct am_machine *m, enum sub_kind kind, const am_id *ids,
 	return -1;
 }
 
-/* Has args each key of wanted, with the same value? */
-static bool
-args_have(struct am_val args, const struct sub_args *wanted)
+bool
+sub_args_match(struct am_val args, const struct sub_args *wanted)
 {
 	struct mp c = mp_of((struct am_val){ wanted->data, wanted->len });
 	uint32_t n;
@@ -52,33 +51,8 @@ args_have(struct am_val args, const struct sub_args *wanted)
 	return true;
 }
 
-static struct am_val
-args_of(const struct news *news)
-{
-	return news->tx != NULL ? news->tx->ev.args : news->args;
-}
-
-/* Was the state's activation told in this transition, to whoever listens? */
-static bool
-was_told(const struct news *news, am_id id)
-{
-	const struct tx *tx = news != NULL ? news->tx : NULL;
-	size_t i = 0;
-
-	if (tx == NULL)
-		return news != NULL && news->entered && news->id == id;
-	if (!bits_test(tx->enters.w, id))
-		return false;
-	if (tx->n_told == SIZE_MAX)
-		return true;
-	while (i < tx->n_told && tx->target[i] != id)
-		i++;
-	return i < tx->n_told;
-}
-
 int
-sub_missing(const struct am_machine *m, const struct sub *b,
-    const struct news *news)
+sub_missing(const struct am_machine *m, const struct sub *b)
 {
 	enum sub_kind kind = (enum sub_kind)b->kind;
 	const uint64_t *ticks = kind == WHEN_TIME ? b->many : NULL;
@@ -93,16 +67,13 @@ sub_missing(const struct am_machine *m, const struct sub *b,
 		return missing(m, kind,
 		    ticks != NULL ? (const am_id *)(ticks + b->n) : b->many,
 		    ticks, b->n);
-	case WHEN_ARGS:
-		holds = was_told(news, b->id1) &&
-		    args_have(args_of(news), b->many);
-		break;
 	case WHEN_QUERY:
 		holds = b->query(m, b->arg);
 		break;
 	case WHEN_QUEUE:
 		holds = m->queue_tick >= b->tick1;
 		break;
+	case WHEN_ARGS:
 	case WHEN_ENDS:
 	case WHEN_DISPOSED:
 		break;
@@ -116,6 +87,8 @@ sub_missing(const struct am_machine *m, const struct sub *b,
 static am_sub
 fire_now(struct am_machine *m, am_sub_fn fn, void *arg)
 {
+	if (m->dying)
+		return AM_SUB_FAILED;
 	mach_pin(m);
 	fn(m, arg);
 	mach_unpin(m);
@@ -293,8 +266,10 @@ am_when_queue_ends(struct am_machine *m, am_sub_fn fn, void *arg)
 am_sub
 am_when_disposed(struct am_machine *m, am_sub_fn fn, void *arg)
 {
-	if (m->dying)
-		return fire_now(m, fn, arg);
+	if (m->dying) {
+		fn(m, arg);
+		return 0;
+	}
 	return wait_apart(m, sub_new(m, WHEN_DISPOSED, fn, arg),
 	    CHAIN_DISPOSED);
 }

@@ -82,7 +82,9 @@ on_held(struct am_machine *m, void *arg)
 	struct part *p = arg;
 	struct am_wait *w = p->wait;
 
-	(void)m;
+	/* The machine's end: on_gone() comes. */
+	if (am_disposing(m))
+		return;
 	part_end(p);
 	w->left--;
 	if (w->what == AM_WAIT_ANY)
