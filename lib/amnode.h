@@ -189,7 +189,8 @@ AM_API int am_import(struct am_machine *m, struct am_val exported,
 
 /* Borrows the table for the machine's life. Several tables: in this order.
  * -EINVAL: an id out of range, or a pair of a state with itself (that is
- * `self`); -EBUSY: in a drain, or a mirror. */
+ * `self`); -EBUSY: in a drain, or a mirror. The first table hears of an error
+ * that is there already: Exception is added again. */
 AM_API int am_bind(struct am_machine *m, const struct am_handlers *h,
     void *arg);
 
@@ -255,7 +256,11 @@ AM_API bool am_refuse(struct am_event *ev, const char *fmt, ...)
     AM_PRINTF(2, 3);
 /* In any handler: it failed (the analogue of a panic). semantics.md 11. */
 AM_API void am_fail(struct am_event *ev, const char *fmt, ...) AM_PRINTF(2, 3);
-/* The text of the last failure; empty if there was none. */
+/* Adds the error state together with Exception (which may be the state itself),
+ * with {err: text} as args; NULL or empty: canceled, there is no error. */
+AM_API am_result am_add_err(struct am_machine *m, am_id state,
+    const char *text);
+/* The text of the last failure or am_add_err(); empty if there was none. */
 AM_API const char *am_last_error(const struct am_machine *m);
 /* A handler that took longer has failed, as soon as it returns; 1,000 ms unless
  * set, -1: no limit. semantics.md 18. */

@@ -204,5 +204,8 @@ am_bind(struct am_machine *m, const struct am_handlers *h, void *arg)
 	if (m->logger != NULL)
 		mlog_line(m, AM_LOG_OPS, "[handlers] bind %u:%s",
 		    m->n_bindings - 1U, h->name != NULL ? h->name : "handlers");
+	/* Who handles errors has missed this one. */
+	if (m->n_bindings == 1 && am_is1(m, s->exception))
+		(void)am_add_err(m, s->exception, am_last_error(m));
 	return 0;
 }

@@ -195,6 +195,41 @@ mach_mutate(struct am_machine *m, const struct am_mutation *mut, enum fast plan)
 	return mach_drain(m, &rq, &tx);
 }
 
+static am_result
+add_err(struct am_machine *m, am_id state, const char *text)
+{
+	const am_id called[] = { state, m->schema->exception };
+	struct am_buf args = AM_BUF_INIT;
+	am_result r;
+
+	am_put_map(&args, 1);
+	am_put_str(&args, "err");
+	am_put_str(&args, text);
+	/* The text may be the last error's own. */
+	if (!m->mirror)
+		mach_error(m, text);
+	r = am_add(m, called, 2, am_buf_val(&args));
+	am_buf_done(&args);
+	return r;
+}
+
+am_result
+am_add_err(struct am_machine *m, am_id state, const char *text)
+{
+	const char *why = not_mutable(m);
+
+	assert(state < m->schema->len);
+	if (m->mirror && m->remote != NULL && !m->dying)
+		return add_err(m, state, text);
+	if (why == NULL && (text == NULL || text[0] == '\0'))
+		why = "no error";
+	if (why == NULL && m->queue.len >= QUEUE_LIMIT)
+		why = "the queue is full (1000)";
+	if (why != NULL)
+		return refuse(m, why);
+	return add_err(m, state, text);
+}
+
 static void
 drain_queue(struct am_machine *m)
 {

@@ -48,8 +48,20 @@ on_sub(struct am_machine *m, void *arg)
 {
 	struct world *w = arg;
 
+	if (am_disposing(m)) {
+		assert(am_add1(m, 0, AM_NONE) == AM_CANCELED);
+		assert(am_when(m, NULL, 0, on_sub, w) == AM_SUB_FAILED);
+		return;
+	}
 	assert(m == w->m);
 	act_nested(w);
+}
+
+static void
+on_gone(struct am_machine *m, void *arg)
+{
+	assert(am_disposing(m));
+	((struct world *)arg)->m = NULL;
 }
 
 static bool
@@ -155,6 +167,7 @@ act(struct world *w)
 	struct am_mutation mut = { .states = ids };
 	unsigned what = draw(w, 16);
 
+	ids[0] = 0;
 	mut.n_states = draw(w, CALLED_MAX + 1);
 	for (size_t i = 0; i < mut.n_states; i++)
 		ids[i] = (am_id)draw(w, (unsigned)w->len);
@@ -174,6 +187,12 @@ act(struct world *w)
 			break;
 		case 1:
 			grow(w);
+			break;
+		case 2:
+			am_machine_dispose(w->m);
+			break;
+		case 3:
+			(void)am_add_err(w->m, ids[0], "fuzz");
 			break;
 		case 7:
 			am_machine_free(w->m);
@@ -259,7 +278,10 @@ run(struct world *w, struct am_schema *s)
 			.state = i % 3 == 0 ? on_final : NULL,
 			.end = i % 5 == 0 ? on_final : NULL,
 		};
+	if (draw(w, 8) == 7)
+		(void)am_add_err(w->m, 0, "before");
 	assert(am_bind(w->m, &h, w) == 0);
+	assert(am_when_disposed(w->m, on_gone, w) != AM_SUB_FAILED);
 	if (draw(w, 4) == 3)
 		assert(am_set_logger(w->m, &logger) == 0);
 	while (w->left > 0 && w->m != NULL) {

@@ -232,6 +232,88 @@ START_TEST(a_failure_in_each_phase_is_survived)
 }
 END_TEST
 
+/* ---- errors from outside ---- */
+
+static void
+see_error(struct am_event *ev)
+{
+	char text[64];
+
+	ck_assert_int_ge(am_get_text(ev->args, "err", text, sizeof(text)), 0);
+	rig_say(ev->arg, "%s: %s",
+	    am_schema_name(am_machine_schema(ev->machine), ev->state), text);
+}
+
+START_TEST(an_error_is_added_with_its_text)
+{
+	static const struct am_handler of
+	    [] = { [A] = { .state = see_error }, [2] = { .state = see_error } };
+	static const struct am_handlers h = { .of = of, .len = 3 };
+	struct rig *r = rig_json(two);
+
+	/* Nobody hears of the first one until a table is bound. */
+	ck_assert_uint_eq(am_add_err(r->m, 2, "no disk"), AM_EXECUTED);
+	ck_assert_str_eq(am_last_error(r->m), "no disk");
+	ck_assert_int_eq(am_bind(r->m, &h, r), 0);
+	ck_assert_str_eq(rig_log(r),
+	    "+Exception, Exception: no disk, +Exception");
+	ck_assert_uint_eq(am_tick(r->m, 2), 3);
+	/* A second table changes nothing. */
+	ck_assert_int_eq(am_bind(r->m, &h, r), 0);
+	ck_assert_uint_eq(am_tick(r->m, 2), 3);
+	(void)rig_log(r);
+	ck_assert_uint_eq(am_add_err(r->m, A, "no net"), AM_EXECUTED);
+	ck_assert_str_eq(rig_log(r),
+	    "A: no net, A: no net, Exception: no net, Exception: no net, "
+	    "+A Exception");
+	ck_assert_uint_eq(am_add_err(r->m, A, NULL), AM_CANCELED);
+	ck_assert_str_eq(am_why(r->m), "no error");
+	ck_assert_uint_eq(am_add_err(r->m, A, ""), AM_CANCELED);
+	ck_assert_str_eq(am_last_error(r->m), "no net");
+	rig_free(r);
+}
+END_TEST
+
+/* An active Exception that nobody gave a text is not added again. */
+START_TEST(an_error_without_a_text_is_not_told_again)
+{
+	static const struct am_handlers h = { .len = 0 };
+	struct rig *r = rig_json(two);
+
+	ck_assert_uint_eq(am_add1(r->m, 2, AM_NONE), AM_EXECUTED);
+	ck_assert_int_eq(am_bind(r->m, &h, r), 0);
+	ck_assert_str_eq(rig_log(r), "+Exception");
+	rig_free(r);
+}
+END_TEST
+
+static void
+fill_queue(struct am_event *ev)
+{
+	am_result r = 0;
+
+	for (int i = 0; i < 1000; i++)
+		r = am_add1(ev->machine, 2, AM_NONE);
+	ck_assert_uint_ne(r, AM_CANCELED);
+	ck_assert_uint_eq(am_add_err(ev->machine, A, "full"), AM_CANCELED);
+	ck_assert_str_eq(am_last_error(ev->machine), "");
+	ck_assert_uint_eq(am_add1(ev->machine, B, AM_NONE), AM_CANCELED);
+}
+
+START_TEST(an_error_respects_a_full_queue)
+{
+	static const struct am_handler of[] = { [A] = { .state = fill_queue } };
+	static const struct am_handlers h = { .of = of, .len = 1 };
+	struct rig *r = rig_json(two);
+
+	ck_assert_int_eq(am_bind(r->m, &h, r), 0);
+	ck_assert_uint_eq(am_add1(r->m, A, AM_NONE), AM_EXECUTED);
+	ck_assert_uint_eq(am_tick(r->m, 2), 1999);
+	rig_free(r);
+}
+END_TEST
+
 UNIT_MAIN("machine_bad", an_id_out_of_range_stops_the_program,
     args_that_are_no_map_have_no_keys, own_names_and_cycles_are_harmless,
-    a_failure_in_each_phase_is_survived)
+    a_failure_in_each_phase_is_survived, an_error_is_added_with_its_text,
+    an_error_without_a_text_is_not_told_again, an_error_respects_a_full_queue)
