@@ -8,7 +8,9 @@ static const struct am_state rows[N_STATES] = {
 	[Lamp] = { .name = "Lamp", .require = AM_LIST(, Power) },
 	[Blown] = { .name = "Blown", .remove = AM_LIST(, Lamp) },
 };
-static const struct am_states states = { "lamp", rows, N_STATES };
+static const struct am_states states = { .name = "lamp",
+	.row = rows,
+	.len = N_STATES };
 
 static void
 lamp_state(struct am_event *ev)

@@ -51,15 +51,16 @@ struct am_schema;
 AM_API struct am_schema *am_schema_new(const struct am_states *states,
     struct am_error *err);
 /* {"states":[{"name":"Foo","auto":true,"multi":true,"require":["Bar"],
- * "add":[],"remove":[],"after":[]}, ...]}. With a base, its rows come first
- * and the JSON's may not repeat one. Returns new. */
+ * "add":[],"remove":[],"after":[]}, ...],"groups":{"Pool":["Foo","Bar"]}}.
+ * With a base, its rows and groups come first and the JSON's may not repeat
+ * one. Returns new. */
 AM_API struct am_schema *am_schema_from_json(const char *json, size_t len,
     const struct am_states *base, struct am_error *err);
 /* Appends what am_schema_from_json() reads: an equal schema, docs included. */
 AM_API void am_schema_to_json(const struct am_schema *s, struct am_buf *out);
 /* Inheritance: a schema with the states of base, in their places, and those of
- * more behind them; a state that both have is as in more, wholly. Relations go
- * by name. Returns new, NULL with a message. semantics.md 2. */
+ * more behind them; a state that both have is as in more, wholly; so are
+ * groups. Relations go by name. Returns new, NULL with a message. semantics.md 2. */
 AM_API struct am_schema *am_schema_merge(const struct am_schema *base,
     const struct am_schema *more, struct am_error *err);
 /* Has it just these states, in this order? Else -EINVAL and the first that
@@ -77,6 +78,12 @@ AM_API const struct am_state *am_schema_state(const struct am_schema *s,
 /* The id, or -ENOENT. */
 AM_API int am_schema_id(const struct am_schema *s, const char *name,
     size_t len);
+/* The states of the group of this name; NULL: there is none. Borrowed. */
+AM_API const struct am_list *am_schema_group(const struct am_schema *s,
+    const char *name);
+/* All groups in their order; borrowed. */
+AM_API const struct am_group *am_schema_groups(const struct am_schema *s,
+    size_t *ret_n);
 /* 63 bits over names and relations in order: equal schemas, equal hashes. */
 AM_API uint64_t am_schema_hash(const struct am_schema *s);
 
@@ -273,7 +280,8 @@ AM_API bool am_is(const struct am_machine *m, const am_id *states, size_t n);
 AM_API bool am_not(const struct am_machine *m, const am_id *states, size_t n);
 /* one at least */
 AM_API bool am_any(const struct am_machine *m, const am_id *states, size_t n);
-/* The first active state of these groups, in their order, or -ENOENT. */
+/* The first active state of these groups (am_schema_group()), in their order,
+ * or -ENOENT. */
 AM_API int am_switch(const struct am_machine *m, const struct am_list *groups,
     size_t n);
 /* odd: active */

@@ -30,12 +30,20 @@ struct am_state {
 	struct am_list after;
 };
 
+/* States that belong together under a name: am_switch(). */
+struct am_group {
+	const char *name;
+	struct am_list states;
+};
+
 /* A table of rows, usually made from a .tbl.h file; am_schema_new() compiles
  * it. */
 struct am_states {
 	const char *name;
 	const struct am_state *row;
 	size_t len;
+	const struct am_group *group; /* may be NULL */
+	size_t n_groups;
 };
 
 /* AM_LIST(Sup_, Start, Ready): a relation of up to 12 states. The prefix is

@@ -8,8 +8,6 @@
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
 
-enum { NAME_MAX_LEN = 128 };
-
 static const char *const field_name[] = { "require", "add", "remove", "after" };
 
 enum { N_FIELDS = 4 };
@@ -34,8 +32,8 @@ own_list(struct am_state *row, size_t field)
 
 /* ---- what a table must be ---- */
 
-static bool
-name_ok(const char *name)
+bool
+schema_name_ok(const char *name)
 {
 	size_t len = 0;
 
@@ -47,7 +45,7 @@ name_ok(const char *name)
 		if (!letter && !(digit && len > 0))
 			return false;
 	}
-	return len > 0 && len <= NAME_MAX_LEN;
+	return len > 0 && len <= SCHEMA_NAME_MAX;
 }
 
 static int
@@ -84,11 +82,11 @@ copy_names(struct am_schema *s, const struct am_states *st,
 		const char *name = st->row[i].name;
 		const char *doc = st->row[i].doc;
 
-		if (name == NULL || !name_ok(name)) {
+		if (name == NULL || !schema_name_ok(name)) {
 			return error_set(err,
 			    "state %zu: \"%.40s\" is no name: letters, digits "
 			    "and _, a letter first, at most %d",
-			    i, name != NULL ? name : "", NAME_MAX_LEN);
+			    i, name != NULL ? name : "", SCHEMA_NAME_MAX);
 		}
 		s->name[2 * i] = strdup(name);
 		s->name[2 * i + 1] = strdup(doc != NULL ? doc : "");
@@ -373,6 +371,7 @@ schema_free(struct am_schema *s)
 	free(s->byrank);
 	free(s->sets);
 	free(s->by_name);
+	schema_free_groups(s);
 	free(s);
 	return NULL;
 }
@@ -426,6 +425,8 @@ schema_fill(struct am_schema *s, const struct am_states *st, bool strict,
 		r = copy_rows(s, st, err);
 	if (r == 0)
 		r = index_names(s, err);
+	if (r == 0)
+		r = schema_copy_groups(s, st, err);
 	for (size_t i = 0; r == 0 && i < s->len; i++)
 		r = sanitise(s, i, strict, err);
 	if (r < 0)

@@ -62,8 +62,10 @@ struct am_schema {
 	uint64_t *removable; /* some other state removes it */
 	uint64_t *has_after; /* in a pair of after, either way */
 	uint64_t *ranked;
-	uint64_t *health;             /* Healthcheck, Heartbeat */
-	am_id *by_name;               /* ids sorted by name */
+	uint64_t *health;       /* Healthcheck, Heartbeat */
+	am_id *by_name;         /* ids sorted by name */
+	struct am_group *group; /* owned, with names and lists */
+	size_t n_groups;
 	struct handler_table *tables; /* compiled, shared by the machines */
 };
 
@@ -77,5 +79,14 @@ schema_rel(const struct am_schema *s, size_t id, enum schema_field f)
  * it can never be active, which some vectors contain. */
 struct am_schema *schema_compile(const struct am_states *states, bool strict,
     struct am_error *err);
+
+/* schema.c: may a state, or a group, be called so? */
+bool schema_name_ok(const char *name);
+enum { SCHEMA_NAME_MAX = 128 };
+
+/* schema_group.c: checks and copies; frees, also what is half built. */
+int schema_copy_groups(struct am_schema *s, const struct am_states *st,
+    struct am_error *err);
+void schema_free_groups(struct am_schema *s);
 
 #endif

@@ -1,6 +1,7 @@
 /* A schema from JSON: user input, so every mistake is named. */
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,8 +18,10 @@ struct draft {
 	struct am_state *row;
 	size_t len;
 	bool exception_given;
-	am_id *list; /* owned; all relations of the JSON's rows */
+	am_id *list; /* owned; all relations and groups of the JSON */
 	size_t list_len;
+	struct am_group *group; /* owned; those of base come first */
+	size_t n_groups;
 	struct am_error *err;
 };
 
@@ -33,6 +36,7 @@ draft_done(struct draft *d)
 {
 	free(d->row);
 	free(d->list);
+	free(d->group);
 }
 
 static int
@@ -73,8 +77,9 @@ read_name(struct draft *d, size_t i, const cJSON *j)
 
 /* ---- then the rest of each row ---- */
 
+/* where: what the list belongs to, for messages */
 static int
-read_list(struct draft *d, const struct am_state *row, const cJSON *j,
+read_names(struct draft *d, const char *where, const cJSON *j,
     struct am_list *ret)
 {
 	am_id *to = d->list + d->list_len;
@@ -82,27 +87,35 @@ read_list(struct draft *d, const struct am_state *row, const cJSON *j,
 	size_t n = 0;
 
 	if (!cJSON_IsArray(j))
-		return error_set(d->err,
-		    "state \"%s\": %s: must be an array of state names",
-		    row->name, j->string);
+		return error_set(d->err, "%s: must be an array of state names",
+		    where);
 	cJSON_ArrayForEach(item, j)
 	{
 		int id;
 
 		if (!cJSON_IsString(item))
 			return error_set(d->err,
-			    "state \"%s\": %s: must be an array of state names",
-			    row->name, j->string);
+			    "%s: must be an array of state names", where);
 		id = find(d, item->valuestring);
 		if (id < 0)
-			return error_set(d->err,
-			    "state \"%s\": %s: no such state: \"%s\"",
-			    row->name, j->string, item->valuestring);
+			return error_set(d->err, "%s: no such state: \"%s\"",
+			    where, item->valuestring);
 		to[n++] = (am_id)id;
 	}
 	d->list_len += n;
 	*ret = (struct am_list){ .id = to, .len = n };
 	return 0;
+}
+
+static int
+read_list(struct draft *d, const struct am_state *row, const cJSON *j,
+    struct am_list *ret)
+{
+	char where[2 * SCHEMA_NAME_MAX];
+
+	(void)snprintf(where, sizeof(where), "state \"%.128s\": %s", row->name,
+	    j->string);
+	return read_names(d, where, j, ret);
 }
 
 static int
@@ -171,24 +184,65 @@ read_row(struct draft *d, struct am_state *row, const cJSON *j)
 }
 
 static size_t
+count_items(const cJSON *object)
+{
+	const cJSON *key;
+	size_t n = 0;
+
+	cJSON_ArrayForEach(key, object)
+	{
+		if (cJSON_IsArray(key))
+			n += (size_t)cJSON_GetArraySize(key);
+	}
+	return n;
+}
+
+static size_t
 count_relations(const cJSON *states)
 {
-	const cJSON *row, *key;
+	const cJSON *row;
 	size_t n = 0;
 
 	cJSON_ArrayForEach(row, states)
 	{
-		cJSON_ArrayForEach(key, row)
-		{
-			if (cJSON_IsArray(key))
-				n += (size_t)cJSON_GetArraySize(key);
-		}
+		n += count_items(row);
 	}
 	return n;
 }
 
 static int
-read_states(struct draft *d, const cJSON *states)
+read_groups(struct draft *d, const cJSON *groups)
+{
+	size_t n = (size_t)cJSON_GetArraySize(groups);
+	size_t n_base = d->base != NULL ? d->base->n_groups : 0;
+	const cJSON *j;
+
+	if (groups != NULL && !cJSON_IsObject(groups))
+		return error_set(d->err,
+		    "\"groups\" must be an object of arrays of state names");
+	d->group = calloc(n_base + n + 1, sizeof(*d->group));
+	if (d->group == NULL)
+		return error_set(d->err, "no memory");
+	for (; d->n_groups < n_base; d->n_groups++)
+		d->group[d->n_groups] = d->base->group[d->n_groups];
+	cJSON_ArrayForEach(j, groups)
+	{
+		struct am_group *g = &d->group[d->n_groups++];
+		char where[2 * SCHEMA_NAME_MAX];
+		int r;
+
+		(void)snprintf(where, sizeof(where), "group \"%.128s\"",
+		    j->string);
+		g->name = j->string;
+		r = read_names(d, where, j, &g->states);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int
+read_states(struct draft *d, const cJSON *states, const cJSON *groups)
 {
 	size_t n = (size_t)cJSON_GetArraySize(states), i = 0;
 	const cJSON *j;
@@ -197,7 +251,8 @@ read_states(struct draft *d, const cJSON *states)
 		return error_set(d->err, "%zu states: at most %d are possible",
 		    d->n_base + n, AM_STATES_MAX);
 	d->row = calloc(d->n_base + n + 1, sizeof(*d->row));
-	d->list = calloc(count_relations(states) + 1, sizeof(*d->list));
+	d->list = calloc(count_relations(states) + count_items(groups) + 1,
+	    sizeof(*d->list));
 	if (d->row == NULL || d->list == NULL)
 		return error_set(d->err, "no memory");
 	for (; d->len < d->n_base; d->len++)
@@ -223,7 +278,7 @@ read_states(struct draft *d, const cJSON *states)
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return read_groups(d, groups);
 }
 
 static cJSON *
@@ -264,7 +319,7 @@ am_schema_from_json(const char *json, size_t len, const struct am_states *base,
 		.n_base = base != NULL ? base->len : 0,
 		.err = err,
 	};
-	const cJSON *states;
+	const cJSON *states, *groups;
 	struct am_states table;
 	struct am_schema *s;
 
@@ -276,9 +331,15 @@ am_schema_from_json(const char *json, size_t len, const struct am_states *base,
 		    "must be an object with the array \"states\"");
 		return NULL;
 	}
-	if (read_states(&d, states) < 0)
+	groups = cJSON_GetObjectItemCaseSensitive(doc, "groups");
+	if (read_states(&d, states, groups) < 0)
 		return NULL;
-	table = (struct am_states){ .row = d.row, .len = d.len };
+	table = (struct am_states){
+		.row = d.row,
+		.len = d.len,
+		.group = d.group,
+		.n_groups = d.n_groups,
+	};
 	s = am_schema_new(&table, err);
 	if (s != NULL)
 		s->exception_given = d.exception_given;

@@ -12,8 +12,10 @@
 struct merge {
 	struct am_state *row;
 	size_t len;
-	am_id *list; /* all relations of the rows that come from `more` */
+	am_id *list; /* all relations and groups that come from `more` */
 	size_t list_len;
+	struct am_group *group;
+	size_t n_groups;
 	am_id *place; /* of each state of `more` */
 };
 
@@ -23,6 +25,7 @@ merge_done(struct merge *m)
 	free(m->row);
 	free(m->list);
 	free(m->place);
+	free(m->group);
 }
 
 static size_t
@@ -33,6 +36,8 @@ count_relations(const struct am_schema *s)
 	for (size_t i = 0; i < s->len; i++)
 		n += s->row[i].require.len + s->row[i].add.len +
 		    s->row[i].remove.len + s->row[i].after.len;
+	for (size_t i = 0; i < s->n_groups; i++)
+		n += s->group[i].states.len;
 	return n;
 }
 
@@ -43,8 +48,12 @@ merge_alloc(struct merge *m, const struct am_schema *base,
 	m->row = calloc((size_t)base->len + more->len, sizeof(*m->row));
 	m->list = calloc(count_relations(more) + 1, sizeof(*m->list));
 	m->place = calloc(more->len, sizeof(*m->place));
-	return m->row == NULL || m->list == NULL || m->place == NULL ? -ENOMEM
-								     : 0;
+	m->group = calloc(base->n_groups + more->n_groups + 1,
+	    sizeof(*m->group));
+	return m->row == NULL || m->list == NULL || m->place == NULL ||
+		m->group == NULL
+	    ? -ENOMEM
+	    : 0;
 }
 
 static void
@@ -72,6 +81,25 @@ translate(struct merge *m, struct am_list *l)
 	l->id = to;
 }
 
+static void
+merge_groups(struct merge *m, const struct am_schema *base,
+    const struct am_schema *more)
+{
+	for (; m->n_groups < base->n_groups; m->n_groups++)
+		m->group[m->n_groups] = base->group[m->n_groups];
+	for (size_t i = 0; i < more->n_groups; i++) {
+		struct am_group *g = m->group;
+
+		while (g < m->group + m->n_groups &&
+		    strcmp(g->name, more->group[i].name) != 0)
+			g++;
+		if (g == m->group + m->n_groups)
+			m->n_groups++;
+		*g = more->group[i];
+		translate(m, &g->states);
+	}
+}
+
 struct am_schema *
 am_schema_merge(const struct am_schema *base, const struct am_schema *more,
     struct am_error *err)
@@ -95,7 +123,14 @@ am_schema_merge(const struct am_schema *base, const struct am_schema *more,
 		translate(&m, &row->remove);
 		translate(&m, &row->after);
 	}
-	return am_schema_new(&(struct am_states){ .row = m.row, .len = m.len },
+	merge_groups(&m, base, more);
+	return am_schema_new(
+	    &(struct am_states){
+		.row = m.row,
+		.len = m.len,
+		.group = m.group,
+		.n_groups = m.n_groups,
+	    },
 	    err);
 }
 
@@ -123,16 +158,24 @@ am_schema_verify(const struct am_schema *s, const char *const *names, size_t n,
 /* ---- writing ---- */
 
 static void
+put_names(const struct am_schema *s, struct am_buf *out, const char *key,
+    const struct am_list *l)
+{
+	buf_printf(out, "\"%s\":[", key);
+	for (size_t i = 0; i < l->len; i++)
+		buf_printf(out, "%s\"%s\"", i > 0 ? "," : "",
+		    s->row[l->id[i]].name);
+	buf_putc(out, ']');
+}
+
+static void
 put_list(const struct am_schema *s, struct am_buf *out, const char *key,
     const struct am_list *l)
 {
 	if (l->len == 0)
 		return;
-	buf_printf(out, ",\"%s\":[", key);
-	for (size_t i = 0; i < l->len; i++)
-		buf_printf(out, "%s\"%s\"", i > 0 ? "," : "",
-		    s->row[l->id[i]].name);
-	buf_putc(out, ']');
+	buf_putc(out, ',');
+	put_names(s, out, key, l);
 }
 
 static void
@@ -170,5 +213,10 @@ am_schema_to_json(const struct am_schema *s, struct am_buf *out)
 		put_list(s, out, "after", &row->after);
 		buf_putc(out, '}');
 	}
-	buf_puts(out, "]}");
+	buf_putc(out, ']');
+	for (size_t i = 0; i < s->n_groups; i++) {
+		buf_puts(out, i == 0 ? ",\"groups\":{" : ",");
+		put_names(s, out, s->group[i].name, &s->group[i].states);
+	}
+	buf_puts(out, s->n_groups > 0 ? "}}" : "}");
 }

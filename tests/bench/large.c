@@ -203,7 +203,9 @@ make_random(struct random_schema *r, uint64_t seed)
 		if (draw(&seed, 4) == 0)
 			row->after = (struct am_list){ &r->list[i][3], 1 };
 	}
-	return am_schema_new(&(struct am_states){ "random", r->row, STATES },
+	return am_schema_new(&(struct am_states){ .name = "random",
+				 .row = r->row,
+				 .len = STATES },
 	    NULL);
 }
 

@@ -18,7 +18,9 @@ static const struct am_state four[] = {
 	[C] = { .name = "C" },
 	[D] = { .name = "D" },
 };
-static const struct am_states four_states = { "four", four, 4 };
+static const struct am_states four_states = { .name = "four",
+	.row = four,
+	.len = 4 };
 
 struct subject {
 	struct am_machine *m;

@@ -148,7 +148,9 @@ static void
 grow(struct world *w)
 {
 	static const struct am_state row[] = { { .name = "Grown" } };
-	static const struct am_states one = { "one", row, 1 };
+	static const struct am_states one = { .name = "one",
+		.row = row,
+		.len = 1 };
 	struct am_schema *more = am_schema_new(&one, NULL);
 	struct am_schema *s = am_schema_merge(am_machine_schema(w->m), more,
 	    NULL);

@@ -62,11 +62,20 @@ static const struct am_state rows[] = {
 	[E] = { .name = "E", .remove = AM_LIST(, C) },
 	[F] = { .name = "F" },
 };
-static const struct am_states states = { "nomem", rows, N_STATES };
+static const am_id some[] = { A, C };
+static const struct am_group groups[] = { { "G", { some, 2 } },
+	{ "H", { some, 1 } } };
+static const struct am_states states = { .group = groups,
+	.n_groups = 2,
+	.name = "nomem",
+	.row = rows,
+	.len = N_STATES };
 static const am_id x_only[] = { 0 };
 static const struct am_state extra[] = { { .name = "X" },
 	{ .name = "Y", .add = { x_only, 1 } } };
-static const struct am_states more_states = { "more", rows, N_STATES - 1 };
+static const struct am_states more_states = { .name = "more",
+	.row = rows,
+	.len = N_STATES - 1 };
 
 /* {"k": 1} */
 static const struct am_val args = { "\x81\xa1k\x01", 4 };
@@ -197,8 +206,9 @@ help_all(struct am_machine *m, struct am_loop *l)
 static void
 grow(struct am_machine *m, struct am_schema *s)
 {
-	struct am_schema *x = am_schema_new(&(struct am_states){ "x", extra,
-						2 },
+	struct am_schema *x = am_schema_new(&(struct am_states){ .name = "x",
+						.row = extra,
+						.len = 2 },
 	    NULL);
 	struct am_schema *longer = x != NULL ? am_schema_merge(s, x, NULL)
 					     : NULL;

@@ -66,6 +66,152 @@ START_TEST(a_schema_survives_as_json)
 }
 END_TEST
 
+/* ---- groups ---- */
+
+static const char grouped[] = "{\"states\":[{\"name\":\"A\"},{\"name\":\"B\"},"
+			      "{\"name\":\"C\"}],\"groups\":{\"Pool\":[\"C\","
+			      "\"A\"],\"None\":[],\"Err\":[\"Exception\"]}}";
+
+static void
+check_group(const struct am_schema *s, const char *name, const char *want)
+{
+	const struct am_list *g = am_schema_group(s, name);
+	char have[128] = "";
+
+	ck_assert_ptr_nonnull(g);
+	for (size_t i = 0; i < g->len; i++)
+		(void)sprintf(have + strlen(have), "%s%s", i > 0 ? " " : "",
+		    am_schema_name(s, g->id[i]));
+	ck_assert_str_eq(have, want);
+}
+
+START_TEST(groups_have_names)
+{
+	struct am_schema *s = am_schema_from_json(grouped, strlen(grouped),
+	    NULL, NULL);
+	struct am_machine *m = am_machine_new(s, "groups");
+	const struct am_group *all;
+	struct am_buf b = AM_BUF_INIT;
+	size_t n;
+
+	check_group(s, "Pool", "C A");
+	check_group(s, "None", "");
+	check_group(s, "Err", "Exception");
+	ck_assert_ptr_null(am_schema_group(s, "pool"));
+	all = am_schema_groups(s, &n);
+	ck_assert_uint_eq(n, 3);
+	ck_assert_str_eq(all[1].name, "None");
+	ck_assert_int_eq(am_switch(m, am_schema_group(s, "Pool"), 1), -ENOENT);
+	(void)am_add1(m, 0, AM_NONE);
+	ck_assert_int_eq(am_switch(m, am_schema_group(s, "Pool"), 1), 0);
+	(void)am_add1(m, 2, AM_NONE);
+	ck_assert_int_eq(am_switch(m, am_schema_group(s, "Pool"), 1), 2);
+	am_machine_free(m);
+	am_schema_to_json(s, &b);
+	ck_assert_ptr_nonnull(strstr(buf_text(&b),
+	    "],\"groups\":{\"Pool\":[\"C\",\"A\"],\"None\":[],\"Err\":["
+	    "\"Exception\"]}}"));
+	am_buf_done(&b);
+	check_round_trip(s);
+}
+END_TEST
+
+START_TEST(groups_are_merged_by_name)
+{
+	static const char more_json[] =
+	    "{\"states\":[{\"name\":\"D\"},{\"name\":\"A\"}],\"groups\":"
+	    "{\"New\":[\"D\",\"A\"],\"Pool\":[\"D\"]}}";
+	struct am_schema *base = am_schema_from_json(grouped, strlen(grouped),
+	    NULL, NULL);
+	struct am_schema *more = am_schema_from_json(more_json,
+	    strlen(more_json), NULL, NULL);
+	struct am_schema *s = am_schema_merge(base, more, NULL);
+	size_t n;
+
+	check_group(s, "Pool", "D");
+	check_group(s, "New", "D A");
+	check_group(s, "Err", "Exception");
+	ck_assert_str_eq(am_schema_groups(s, &n)[0].name, "Pool");
+	ck_assert_uint_eq(n, 4);
+	am_schema_unref(base);
+	am_schema_unref(more);
+	check_round_trip(s);
+}
+END_TEST
+
+static const struct {
+	const char *groups, *message;
+} bad_groups[] = {
+	{ "[]", "\"groups\" must be an object of arrays of state names" },
+	{ "{\"G\":1}", "group \"G\": must be an array of state names" },
+	{ "{\"G\":[1]}", "group \"G\": must be an array of state names" },
+	{ "{\"G\":[\"X\"]}", "group \"G\": no such state: \"X\"" },
+	{ "{\"G\":[\"A\",\"A\"]}", "group \"G\": \"A\" twice" },
+	{ "{\"G\":[],\"G\":[]}", "group \"G\": there are two of it" },
+	{ "{\"a b\":[]}",
+	    "group 0: \"a b\" is no name: letters, digits and _, a letter "
+	    "first, at most 128" },
+};
+
+START_TEST(a_bad_group_is_refused_by_name)
+{
+	static const am_id far[] = { 9 };
+	static const struct am_state row = { .name = "A" };
+	static const struct am_group one[2] = { { "G", { far, 1 } },
+		{ NULL, { NULL, 0 } } };
+	struct am_states t = { .row = &row, .len = 1, .group = one };
+	struct am_group *many = calloc(AM_STATES_MAX + 1, sizeof(*many));
+	struct am_error err;
+	char json[256];
+
+	for (size_t i = 0; i < sizeof(bad_groups) / sizeof(bad_groups[0]);
+	     i++) {
+		(void)snprintf(json, sizeof(json),
+		    "{\"states\":[{\"name\":\"A\"}],\"groups\":%s}",
+		    bad_groups[i].groups);
+		ck_assert_ptr_null(
+		    am_schema_from_json(json, strlen(json), NULL, &err));
+		ck_assert_str_eq(err.text, bad_groups[i].message);
+	}
+	t.n_groups = 1;
+	ck_assert_ptr_null(am_schema_new(&t, &err));
+	ck_assert_str_eq(err.text, "group \"G\": no such state: id 9");
+	t.group = &one[1];
+	ck_assert_ptr_null(am_schema_new(&t, &err));
+	t.group = many;
+	t.n_groups = AM_STATES_MAX + 1;
+	ck_assert_ptr_null(am_schema_new(&t, &err));
+	ck_assert_str_eq(err.text, "1025 groups: at most 1024 are possible");
+	free(many);
+}
+END_TEST
+
+START_TEST(groups_of_a_base_come_first)
+{
+	static const struct am_state row = { .name = "A" };
+	static const am_id a[] = { 0 };
+	static const struct am_group g = { "Base", { a, 1 } };
+	static const struct am_states base = { .row = &row,
+		.len = 1,
+		.group = &g,
+		.n_groups = 1 };
+	static const char json[] = "{\"states\":[{\"name\":\"B\"}],"
+				   "\"groups\":{\"Own\":[\"B\",\"A\"]}}";
+	static const char twice[] = "{\"states\":[],\"groups\":{\"Base\":[]}}";
+	struct am_error err;
+	struct am_schema *s = am_schema_from_json(json, strlen(json), &base,
+	    &err);
+
+	ck_assert_msg(s != NULL, "%s", err.text);
+	check_group(s, "Base", "A");
+	check_group(s, "Own", "B A");
+	am_schema_unref(s);
+	ck_assert_ptr_null(
+	    am_schema_from_json(twice, strlen(twice), &base, &err));
+	ck_assert_str_eq(err.text, "group \"Base\": there are two of it");
+}
+END_TEST
+
 /* As many states as there may be, with relations; one more is refused. */
 START_TEST(a_schema_of_1024_states_works)
 {
@@ -413,7 +559,9 @@ START_TEST(what_is_no_export_is_refused)
 }
 END_TEST
 
-UNIT_MAIN("restore", a_schema_survives_as_json, a_schema_of_1024_states_works,
+UNIT_MAIN("restore", a_schema_survives_as_json, groups_have_names,
+    groups_are_merged_by_name, a_bad_group_is_refused_by_name,
+    groups_of_a_base_come_first, a_schema_of_1024_states_works,
     names_of_four_kib_are_refused_in_every_place,
     a_merged_schema_has_the_later_states, a_merge_of_too_many_states_says_so,
     a_schema_is_compared_with_names, a_machine_takes_a_longer_schema,

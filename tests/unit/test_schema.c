@@ -256,8 +256,8 @@ START_TEST(json_makes_the_schema_of_a_table)
 		{ .name = "B", .multi = true, .add = { c, 1 } },
 		{ .name = "C", .remove = { ac, 2 }, .after = { b, 1 } },
 	};
-	am_cleanup(unrefp) struct am_schema *t =
-	    am_schema_new(&(struct am_states){ "t", rows, 3 }, NULL);
+	am_cleanup(unrefp) struct am_schema *t = am_schema_new(
+	    &(struct am_states){ .name = "t", .row = rows, .len = 3 }, NULL);
 	struct am_state other[3];
 	am_cleanup(unrefp) struct am_schema *u = NULL;
 
@@ -271,7 +271,10 @@ START_TEST(json_makes_the_schema_of_a_table)
 	ck_assert_uint_eq(am_schema_hash(s) >> 63, 0);
 	memcpy(other, rows, sizeof(other));
 	other[2].after.id = a;
-	u = am_schema_new(&(struct am_states){ "u", other, 3 }, NULL);
+	u = am_schema_new(&(struct am_states){ .name = "u",
+			      .row = other,
+			      .len = 3 },
+	    NULL);
 	ck_assert_uint_ne(am_schema_hash(s), am_schema_hash(u));
 }
 END_TEST
@@ -394,7 +397,9 @@ START_TEST(a_bad_table_is_refused_by_name)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		ck_assert_ptr_null(
-		    am_schema_new(&(struct am_states){ "bad", rows[i], 1 },
+		    am_schema_new(&(struct am_states){ .name = "bad",
+				      .row = rows[i],
+				      .len = 1 },
 			&err));
 		ck_assert_msg(strncmp(err.text, messages[i],
 				  strlen(messages[i])) == 0,
@@ -414,12 +419,17 @@ START_TEST(there_are_at_most_1024_states)
 		(void)snprintf(name[i], sizeof(name[i]), "S%zu", i);
 		rows[i].name = name[i];
 	}
-	s = am_schema_new(&(struct am_states){ "big", rows, 1023 }, &err);
+	s = am_schema_new(&(struct am_states){ .name = "big",
+			      .row = rows,
+			      .len = 1023 },
+	    &err);
 	ck_assert_ptr_nonnull(s);
 	ck_assert_uint_eq(am_schema_len(s), 1024);
 	ck_assert_ptr_null(am_schema_unref(s));
-	ck_assert_ptr_null(
-	    am_schema_new(&(struct am_states){ "big", rows, 1024 }, &err));
+	ck_assert_ptr_null(am_schema_new(&(struct am_states){ .name = "big",
+					     .row = rows,
+					     .len = 1024 },
+	    &err));
 	ck_assert_str_eq(err.text, "1025 states: at most 1024 are possible");
 }
 END_TEST
