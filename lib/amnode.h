@@ -107,6 +107,14 @@ typedef uint64_t am_result;
 #define AM_CANCELED UINT64_C(1)
 #define AM_QUEUED UINT64_C(2)
 
+/* Where a mutation was made, for logs and traces: in a transition of a machine,
+ * at the sum of that machine's ticks. */
+struct am_source {
+	const char *machine;
+	uint64_t transition;
+	uint64_t time;
+};
+
 struct am_mutation {
 	enum am_op op;
 	const am_id *states;
@@ -115,6 +123,8 @@ struct am_mutation {
 	/* Borrowed, given to handlers and tracers as it is; must live until the
 	 * drain ends. For the one who made the mutation: a connection, a request. */
 	const void *source;
+	/* NULL: nobody says; borrowed, copied if the mutation has to wait */
+	const struct am_source *from;
 };
 
 /* What a handler gets; valid during the call. */
@@ -133,6 +143,9 @@ struct am_event {
 	struct am_val args;
 	const void *source;
 };
+
+/* For `from` of mutations that a handler makes; borrows the machine's id. */
+AM_API struct am_source am_source_of(const struct am_event *ev);
 
 typedef bool (*am_negotiation_fn)(struct am_event *ev);
 typedef void (*am_final_fn)(struct am_event *ev);
@@ -363,8 +376,12 @@ struct am_transition {
 	size_t n_called;
 	struct am_val args;
 	const void *source;
+	const struct am_source *from; /* may be NULL */
 	const uint64_t *time_after; /* semantics.md 5: stale after a rollback */
 	const char *why;            /* of a canceled one; else empty */
+	/* What it has done so far, a line a step, if there is a logger of level
+	 * AM_LOG_OPS or more; else empty. semantics.md 16. */
+	const char *steps;
 };
 
 /* All may be NULL. They may mutate, which is queued. */
@@ -405,7 +422,7 @@ AM_API void am_inspect_states(const struct am_machine *m, const am_id *states,
 /* [add] Foo Bar */
 AM_API void am_mutation_string(const struct am_schema *s,
     const struct am_mutation *mut, struct am_buf *out);
-/* tx#17, a newline, [add] Foo Bar */
+/* tx#17, [add] Foo Bar, where it comes from if that is known, its steps */
 AM_API void am_transition_string(const struct am_schema *s,
     const struct am_transition *t, struct am_buf *out);
 /* add, remove, set, toggle, can_add, can_remove */

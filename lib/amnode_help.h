@@ -38,6 +38,13 @@ AM_API int am_set_logger(struct am_machine *m, const struct am_logger *l);
 /* What the environment says: AM_LOG (0 to 5) sets the level, AM_LOG_ARGS=1 shows
  * all args; AM_DEBUG=1 gives handlers ten times their time. */
 AM_API int am_set_logger_env(struct am_machine *m, const struct am_logger *l);
+/* Logs "[breakpoint] Machine.breakpoint" when just these states are added, or
+ * removed (AM_ADD, AM_REMOVE), for a debugger at am_on_breakpoint() to see who
+ * does it. -EINVAL: no states, another operation, or no logger; it stays until
+ * another logger is set. */
+AM_API int am_breakpoint(struct am_machine *m, enum am_op op,
+    const am_id *states, size_t n);
+AM_API void am_on_breakpoint(const struct am_machine *m);
 /* A line of the program's own; newlines become blanks. */
 AM_API void am_log(struct am_machine *m, const char *fmt, ...) AM_PRINTF(2, 3);
 

@@ -15,15 +15,16 @@ struct call {
 	am_id other;
 };
 
+static const char *const suffix[H__COUNT] = {
+	[H_ENTER] = "Enter",
+	[H_EXIT] = "Exit",
+	[H_STATE] = "State",
+	[H_END] = "End",
+};
+
 static void
 call_name(const struct tx *tx, const struct call *c, char *buf, size_t size)
 {
-	static const char *const suffix[H__COUNT] = {
-		[H_ENTER] = "Enter",
-		[H_EXIT] = "Exit",
-		[H_STATE] = "State",
-		[H_END] = "End",
-	};
 	const struct am_schema *s = tx->m->schema;
 	const char *first = c->any ? "Any" : s->row[c->state].name;
 	const char *second = suffix[c->kind];
@@ -31,6 +32,20 @@ call_name(const struct tx *tx, const struct call *c, char *buf, size_t size)
 	if (second == NULL)
 		second = s->row[c->other].name;
 	(void)snprintf(buf, size, "%s%s", first, second);
+}
+
+static void
+step_call(const struct tx *tx, const struct call *c)
+{
+	const struct am_schema *s = tx->m->schema;
+	bool two = c->kind == H_SELF || c->kind == H_PAIR;
+	const char *first = c->any ? "Any" : s->row[c->state].name;
+
+	if (two)
+		mlog_step(tx, "handler **%s****%s**", first,
+		    s->row[c->other].name);
+	else
+		mlog_step(tx, "handler **%s**%s", first, suffix[c->kind]);
 }
 
 static bool
@@ -139,14 +154,39 @@ call_begin(struct tx *tx, const struct call *c, void *arg)
 		m->handler_ns = clock_coarse_ns();
 }
 
+typedef void (*log_fn)(const struct tx *tx, size_t binding, const char *name);
+
 static __attribute__((noinline, cold)) void
-fail_timeout(struct tx *tx, int64_t took_ms)
+log_call(const struct tx *tx, const struct call *c, size_t binding, log_fn log)
+{
+	char name[2 * 128 + 16];
+
+	if (tx->m->dying)
+		return;
+	call_name(tx, c, name, sizeof(name));
+	if (log == mlog_handler)
+		step_call(tx, c);
+	log(tx, binding, name);
+}
+
+/* A name that the binding has no handler for. */
+static inline void
+log_unbound(const struct tx *tx, const struct call *c, size_t binding)
+{
+	if (mlog_all(tx->m))
+		log_call(tx, c, binding, mlog_handle);
+}
+
+static __attribute__((noinline, cold)) void
+fail_timeout(struct tx *tx, size_t binding, int64_t took_ms)
 {
 	const struct am_machine *m = tx->m;
 	char text[64];
 
 	if (tx->failing || m->dying)
 		return;
+	if (m->logger != NULL)
+		log_call(tx, tx->call, binding, mlog_handler_timeout);
 	(void)snprintf(text, sizeof(text), "took %lld ms, %lld are allowed",
 	    (long long)took_ms, (long long)m->handler_limit_ms);
 	fail(tx, tx->call, text, true);
@@ -154,7 +194,7 @@ fail_timeout(struct tx *tx, int64_t took_ms)
 
 /* False: the handler failed, or took too long, which is the same. */
 static inline __attribute__((always_inline)) bool
-call_end(struct tx *tx)
+call_end(struct tx *tx, size_t binding)
 {
 	struct am_machine *m = tx->m;
 	int64_t now = clock_coarse_ns();
@@ -162,7 +202,7 @@ call_end(struct tx *tx)
 
 	m->handler_ns = now;
 	if (took_ms > m->handler_limit_ms)
-		fail_timeout(tx, took_ms);
+		fail_timeout(tx, binding, took_ms);
 	if (!tx->failing)
 		return true;
 	if (!bits_test(tx->called.w, m->schema->exception)) {
@@ -174,18 +214,6 @@ call_end(struct tx *tx)
 	return false;
 }
 
-static __attribute__((noinline, cold)) void
-log_call(const struct tx *tx, const struct call *c, size_t binding,
-    void (*log)(const struct tx *tx, size_t binding, const char *name))
-{
-	char name[2 * 128 + 16];
-
-	if (tx->m->dying)
-		return;
-	call_name(tx, c, name, sizeof(name));
-	log(tx, binding, name);
-}
-
 static bool
 ask(struct tx *tx, const struct call *c, am_negotiation_fn fn, size_t binding)
 {
@@ -193,15 +221,18 @@ ask(struct tx *tx, const struct call *c, am_negotiation_fn fn, size_t binding)
 	bool ok;
 
 	/* Only a bound handler counts as false here (semantics.md 23). */
-	if (!tx->accepted || tx->completed || tx->m->dying)
+	if (!tx->accepted || tx->completed || tx->m->dying) {
+		if (tx->m->logger != NULL)
+			log_call(tx, c, binding, mlog_handler_invalid);
 		return false;
+	}
 	if (tx->m->logger != NULL)
 		log_call(tx, c, binding, mlog_handler);
 	call_begin(tx, c, tx->m->binding[binding].arg);
 	ok = fn(&tx->ev);
 	if (tx->m->logger != NULL)
 		log_call(tx, c, binding, mlog_handler_end);
-	if (!call_end(tx))
+	if (!call_end(tx, binding))
 		return false;
 	if (!ok) {
 		call_name(tx, c, name, sizeof(name));
@@ -231,8 +262,10 @@ ask_state(struct tx *tx, enum handler_set kind, am_id id)
 	for (size_t i = 0; i < m->n_bindings; i++) {
 		const struct binding *b = &m->binding[i];
 
-		if (!bits_test(table_set(b->table, kind, m->schema->nw), id))
+		if (!bits_test(table_set(b->table, kind, m->schema->nw), id)) {
+			log_unbound(tx, &c, i);
 			continue;
+		}
 		if (!ask(tx, &c, negotiation_of(&b->table->h->of[id], kind), i))
 			return false;
 	}
@@ -258,6 +291,14 @@ first_pair(const struct handler_table *t, am_id before, am_id after)
 }
 
 static bool
+is_pair(const struct handler_table *t, const struct am_pair_handler *p,
+    am_id before, am_id after)
+{
+	return p < t->pair + t->n_pairs && p->before == before &&
+	    p->after == after;
+}
+
+static bool
 ask_pair(struct tx *tx, am_id x, am_id y)
 {
 	const struct am_machine *m = tx->m;
@@ -267,11 +308,12 @@ ask_pair(struct tx *tx, am_id x, am_id y)
 		const struct handler_table *t = m->binding[i].table;
 		const struct am_pair_handler *p;
 
-		if (!bits_test(table_set(t, H_PAIR, m->schema->nw), x))
-			continue;
-		for (p = first_pair(t, x, y); p < t->pair + t->n_pairs &&
-		     p->before == x && p->after == y;
-		     p++)
+		p = bits_test(table_set(t, H_PAIR, m->schema->nw), x)
+		    ? first_pair(t, x, y)
+		    : t->pair + t->n_pairs;
+		if (!is_pair(t, p, x, y))
+			log_unbound(tx, &c, i);
+		for (; is_pair(t, p, x, y); p++)
 			if (!ask(tx, &c, p->fn, i))
 				return false;
 	}
@@ -290,6 +332,8 @@ ask_any(struct tx *tx)
 	for (size_t i = 0; i < m->n_bindings; i++) {
 		am_negotiation_fn fn = m->binding[i].table->h->any_enter;
 
+		if (fn == NULL)
+			log_unbound(tx, &c, i);
 		if (fn != NULL && !ask(tx, &c, fn, i))
 			return false;
 	}
@@ -306,7 +350,7 @@ any_bound(const struct am_machine *m, enum handler_set kind,
 	size_t nw = m->schema->nw;
 
 	return m->n_bindings > 0 &&
-	    bits_meet(m->bound + (size_t)kind * nw, set, nw);
+	    (bits_meet(m->bound + (size_t)kind * nw, set, nw) || mlog_all(m));
 }
 
 /* A refusal of an auto state in an auto transition leaves only that one out. */
@@ -408,7 +452,7 @@ negotiate(struct tx *tx)
 		return false;
 	if (tx->ev.automatic && !bits_any(tx->target_set.w, tx->m->schema->nw))
 		return false;
-	return !tx->m->any || ask_any(tx);
+	return !any_heard(tx->m) || ask_any(tx);
 }
 
 /* ---- final handlers (semantics.md 8.4) ---- */
@@ -424,7 +468,7 @@ tell(struct tx *tx, const struct call *c, am_final_fn fn, size_t binding)
 	fn(&tx->ev);
 	if (tx->m->logger != NULL)
 		log_call(tx, c, binding, mlog_handler_end);
-	return call_end(tx);
+	return call_end(tx, binding);
 }
 
 static bool
@@ -437,8 +481,10 @@ tell_state(struct tx *tx, enum handler_set kind, am_id id)
 		const struct binding *b = &m->binding[i];
 		const struct am_handler *h;
 
-		if (!bits_test(table_set(b->table, kind, m->schema->nw), id))
+		if (!bits_test(table_set(b->table, kind, m->schema->nw), id)) {
+			log_unbound(tx, &c, i);
 			continue;
+		}
 		h = &b->table->h->of[id];
 		if (!tell(tx, &c, kind == H_STATE ? h->state : h->end, i))
 			return false;
@@ -504,6 +550,8 @@ run_any_state(struct tx *tx)
 	for (size_t i = 0; i < m->n_bindings; i++) {
 		am_final_fn fn = m->binding[i].table->h->any_state;
 
+		if (fn == NULL)
+			log_unbound(tx, &c, i);
 		if (fn != NULL && !tell(tx, &c, fn, i))
 			return false;
 	}

@@ -31,8 +31,10 @@ struct eval {
 	char source[]; /* for logs */
 };
 
+/* What a mutation brings along, copied. */
 struct queued_args {
 	size_t len;
+	struct am_source from; /* machine: NULL, or behind the data */
 	unsigned char data[];
 };
 
@@ -45,7 +47,7 @@ struct queued {
 	uint16_t n;
 	uint8_t op;
 	uint8_t flags;
-	struct queued_args *args; /* owned, may be NULL */
+	struct queued_args *args; /* owned; NULL: no args, and from nowhere */
 	const void *source;
 };
 
@@ -171,6 +173,7 @@ struct tx {
 	                     * of the transition are read from here too */
 	struct am_machine *m;
 	const struct call *call; /* the handler that runs */
+	const struct am_source *from;
 	bool accepted;
 	bool completed; /* a handler failed: no further one is called */
 	bool failing;   /* the handler that runs has called am_fail() */
@@ -214,6 +217,7 @@ struct request {
 	size_t n_called;
 	struct am_val args;
 	const void *source;
+	const struct am_source *from;
 };
 
 /* resolve.c: semantics.md 6 and 7. list (n states, unique; may be
@@ -294,6 +298,8 @@ void mach_error(struct am_machine *m, const char *text);
 /* Between them the machine is not freed. */
 void mach_pin(struct am_machine *m);
 void mach_unpin(struct am_machine *m);
+/* Where what happens in m now comes from; borrows its id. */
+struct am_source mach_source(const struct am_machine *m);
 /* A new machine of the schema; the id is copied. */
 struct am_machine *mach_alloc(struct am_schema *schema, const char *id);
 

@@ -225,8 +225,11 @@ run_queued(struct am_machine *m, struct queued *it, struct tx *tx, bool first)
 		m->queue_tick++;
 		m->failures = 0;
 	}
-	if (it->args != NULL)
+	if (it->args != NULL) {
 		rq.args = (struct am_val){ it->args->data, it->args->len };
+		rq.from = it->args->from.machine != NULL ? &it->args->from
+							 : NULL;
+	}
 	result = run(m, &rq, tx, first);
 	queued_done(it);
 	return result;

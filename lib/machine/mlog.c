@@ -28,7 +28,7 @@ am_set_logger(struct am_machine *m, const struct am_logger *l)
 			return -ENOMEM;
 		own->conf = *l;
 	}
-	free(m->logger);
+	mlog_free(m);
 	m->logger = own;
 	/* The ways around the resolver tell nothing. */
 	m->general = own != NULL;
@@ -68,7 +68,17 @@ am_set_logger_env(struct am_machine *m, const struct am_logger *l)
 void
 mlog_free(struct am_machine *m)
 {
-	free(m->logger);
+	struct logger *l = m->logger;
+
+	while (l != NULL && l->breakpoint != NULL) {
+		struct breakpoint *next = l->breakpoint->next;
+
+		free(l->breakpoint);
+		l->breakpoint = next;
+	}
+	if (l != NULL)
+		am_buf_done(&l->steps);
+	free(l);
 	m->logger = NULL;
 }
 

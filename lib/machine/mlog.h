@@ -6,8 +6,18 @@
 #include "lib/amnode_help.h"
 #include "lib/machine/mach.h"
 
+struct breakpoint {
+	struct breakpoint *next;
+	enum am_op op;
+	size_t n;
+	am_id states[];
+};
+
 struct logger {
 	struct am_logger conf;
+	struct breakpoint *breakpoint; /* owned */
+	struct set ctx;      /* states of which a context was made that holds */
+	struct am_buf steps; /* of the transition that runs */
 	/* what the handler that failed last was about */
 	enum am_op op;
 	size_t n_called;
@@ -17,6 +27,19 @@ struct logger {
 /* ---- parts of lines ---- */
 
 bool mlog_on(const struct am_machine *m, enum am_log_level level);
+static inline bool
+mlog_all(const struct am_machine *m)
+{
+	return m->logger != NULL && m->logger->conf.level >= AM_LOG_EVERYTHING;
+}
+
+/* Is somebody asked, or told, in every transition? */
+static inline bool
+any_heard(const struct am_machine *m)
+{
+	return m->any || mlog_all(m);
+}
+
 /* A line starts with the id; what is added to the buffer goes out at its end,
  * which frees it. */
 void mlog_begin(const struct am_machine *m, struct am_buf *b);
@@ -39,6 +62,7 @@ void mlog_line(struct am_machine *m, enum am_log_level level, const char *fmt,
 void mlog_queued(struct am_machine *m, const struct request *rq, bool in_front);
 void mlog_eval_queued(struct am_machine *m, const char *source);
 void mlog_duplicate(struct am_machine *m, const struct request *rq);
+void mlog_breakpoint(struct am_machine *m, const struct request *rq);
 
 /* ---- a transition, in the order in which they come ---- */
 
@@ -52,8 +76,15 @@ void mlog_blocked(const struct tx *tx, am_id id, const am_id *list, size_t n,
 /* What stands in the target and not in wanted. */
 void mlog_implied(const struct tx *tx, const uint64_t *wanted);
 void mlog_not_accepted(const struct tx *tx);
+/* Its turn has come, whether it is bound or not. */
+void mlog_handle(const struct tx *tx, size_t binding, const char *name);
 void mlog_handler(const struct tx *tx, size_t binding, const char *name);
 void mlog_handler_end(const struct tx *tx, size_t binding, const char *name);
+/* Bound, but the transition is over; took too long. */
+void mlog_handler_invalid(const struct tx *tx, size_t binding,
+    const char *name);
+void mlog_handler_timeout(const struct tx *tx, size_t binding,
+    const char *name);
 void mlog_refused(const struct tx *tx, const char *name, bool self);
 /* Before the active list changes: entered ones stand in list, those that left
  * in the active list. */
@@ -62,6 +93,25 @@ void mlog_states(const struct tx *tx, const am_id *list, size_t n,
 void mlog_exception(const struct tx *tx);
 /* The automatic mutation that follows. */
 void mlog_auto(const struct tx *tx);
+
+/* ---- mlog_step.c: what a transition does, for its string ---- */
+
+/* Begins, with what is called. */
+void mlog_steps_begin(const struct tx *tx);
+void mlog_step(const struct tx *tx, const char *fmt, ...) AM_PRINTF(2, 3);
+/* What is added by others; what is dropped, since states are missing in set, or
+ * since those of `by` remove it. */
+void mlog_step_implied(const struct tx *tx, const uint64_t *implied);
+void mlog_step_missing(const struct tx *tx, am_id id, const uint64_t *set);
+void mlog_step_blocked(const struct tx *tx, am_id id, const uint64_t *by);
+void mlog_step_cancel(const struct tx *tx);
+const char *mlog_steps(const struct am_machine *m);
+
+/* ---- contexts of states ---- */
+
+void mlog_ctx_new(const struct am_machine *m, am_id state);
+/* These have ticked. */
+void mlog_ctx_ended(const struct am_machine *m, const uint64_t *ticked);
 
 /* ---- failures ---- */
 

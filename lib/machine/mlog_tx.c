@@ -64,6 +64,7 @@ mlog_start(const struct tx *tx)
 	enum am_log_level level = ev->automatic ? AM_LOG_DECISIONS : AM_LOG_OPS;
 	struct am_buf b;
 
+	mlog_steps_begin(tx);
 	if (!mlog_on(m, level))
 		return;
 	mlog_begin(m, &b);
@@ -72,6 +73,10 @@ mlog_start(const struct tx *tx)
 	mlog_names(m, &b, "", ev->called, ev->n_called);
 	mlog_args(m, &b, ev->args);
 	mlog_end(m, level, &b);
+	if (tx->from != NULL)
+		mlog_line(tx->m, AM_LOG_OPS, "[source] %s/%llu/%llu",
+		    tx->from->machine, (unsigned long long)tx->from->transition,
+		    (unsigned long long)tx->from->time);
 }
 
 /* "A(-B -C)", of what A requires and set lacks. */
@@ -114,6 +119,7 @@ mlog_unsatisfied(const struct tx *tx, const am_id *list, size_t n,
 				s->nw))
 				continue;
 			put_missing(s, &b, list[i], now.w);
+			mlog_step_missing(tx, list[i], now.w);
 			bits_clear(set, list[i]);
 			again = dropped = true;
 		}
@@ -136,10 +142,11 @@ mlog_blocked(const struct tx *tx, am_id id, const am_id *list, size_t n,
 	struct set by;
 	struct am_buf b;
 
-	if (!mlog_on(m, level))
-		return;
 	for (size_t i = 0; i < s->nw; i++)
 		by.w[i] = set[i] & schema_rel(s, id, F_REMBY)[i];
+	mlog_step_blocked(tx, id, by.w);
+	if (!mlog_on(m, level))
+		return;
 	mlog_begin(m, &b);
 	buf_printf(&b, "[rel:remove] %s by", s->row[id].name);
 	(void)mlog_some(m, &b, " ", list, n, by.w);
@@ -161,6 +168,7 @@ mlog_implied(const struct tx *tx, const uint64_t *wanted)
 	buf_puts(&b, "[implied]");
 	(void)mlog_some(m, &b, " ", tx->target, tx->n_target, implied.w);
 	mlog_end(m, AM_LOG_OPS, &b);
+	mlog_step_implied(tx, implied.w);
 }
 
 void
@@ -179,6 +187,7 @@ mlog_not_accepted(const struct tx *tx)
 	buf_puts(&b, "[cancel:reject]");
 	(void)mlog_some(m, &b, " ", ev->called, ev->n_called, lost.w);
 	mlog_end(m, AM_LOG_OPS, &b);
+	mlog_step_cancel(tx);
 }
 
 static const char *
@@ -190,10 +199,30 @@ binding_name(const struct am_machine *m, size_t binding)
 }
 
 void
-mlog_handler(const struct tx *tx, size_t binding, const char *name)
+mlog_handle(const struct tx *tx, size_t binding, const char *name)
 {
 	mlog_line(tx->m, AM_LOG_EVERYTHING, "[handle:%s] %s",
 	    binding_name(tx->m, binding), name);
+}
+
+void
+mlog_handler_invalid(const struct tx *tx, size_t binding, const char *name)
+{
+	mlog_handle(tx, binding, name);
+	mlog_line(tx->m, AM_LOG_DECISIONS, "[handler:invalid] %s", name);
+}
+
+void
+mlog_handler_timeout(const struct tx *tx, size_t binding, const char *name)
+{
+	mlog_line(tx->m, AM_LOG_DECISIONS, "[handler:timeout]: %s from %s",
+	    name, binding_name(tx->m, binding));
+}
+
+void
+mlog_handler(const struct tx *tx, size_t binding, const char *name)
+{
+	mlog_handle(tx, binding, name);
 	mlog_line(tx->m, AM_LOG_OPS, "[handler:%zu] %s", binding, name);
 }
 
@@ -236,6 +265,7 @@ mlog_cancel(const struct tx *tx, const char *label, const char *by)
 	put_list(m, &b, tx->target, tx->n_target, out.w);
 	buf_printf(&b, ") by %s", by);
 	mlog_end(m, AM_LOG_OPS, &b);
+	mlog_step_cancel(tx);
 }
 
 void
@@ -273,6 +303,9 @@ mlog_states(const struct tx *tx, const am_id *list, size_t n,
 		mlog_end(m, AM_LOG_CHANGES, &b);
 	else
 		am_buf_done(&b);
+	for (size_t i = 0; i < nw; i++)
+		anew.w[i] = entered[i] | left[i];
+	mlog_ctx_ended(m, anew.w);
 }
 
 void

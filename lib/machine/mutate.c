@@ -173,7 +173,11 @@ mutate_remote(struct am_machine *m, const struct am_mutation *mut)
 am_result
 mach_mutate(struct am_machine *m, const struct am_mutation *mut, enum fast plan)
 {
-	struct request rq = { .fast = plan, .source = mut->source };
+	struct request rq = {
+		.fast = plan,
+		.source = mut->source,
+		.from = mut->from,
+	};
 	const char *why = not_mutable(m);
 	struct tx tx;
 
@@ -186,6 +190,8 @@ mach_mutate(struct am_machine *m, const struct am_mutation *mut, enum fast plan)
 	rq.args = real_args(mut->args);
 	if (!rq.check && queue_full(m, &rq, 1))
 		return refuse(m, "the queue is full (1000)");
+	if (m->logger != NULL && !rq.check)
+		mlog_breakpoint(m, &rq);
 	if (m->draining)
 		return wait_in_queue(m, &rq);
 	if (m->logger != NULL)

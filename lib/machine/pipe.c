@@ -17,18 +17,33 @@ struct am_pipe {
 
 /* ---- what it does ---- */
 
+/* Only those who watch want to know where it comes from. */
+static void
+mutate(const struct am_pipe *p, struct am_mutation *mut)
+{
+	struct am_source from;
+
+	if (p->to->logger != NULL || p->to->n_tracers > 0) {
+		from = mach_source(p->from);
+		mut->from = &from;
+	}
+	(void)am_mutate(p->to, mut);
+}
+
 /* The pipe may be freed by what this causes. */
 static void
 pass_error(const struct am_pipe *p)
 {
 	struct am_machine *to = p->to;
 	const am_id called[] = { p->active, to->schema->exception };
+	struct am_mutation mut = { .states = called, .n_states = 2 };
 	struct am_buf args = AM_BUF_INIT;
 
 	am_put_map(&args, 1);
 	am_put_str(&args, "err");
 	am_put_str(&args, am_last_error(p->from));
-	(void)am_add(to, called, 2, am_buf_val(&args));
+	mut.args = am_buf_val(&args);
+	mutate(p, &mut);
 	am_buf_done(&args);
 }
 
@@ -36,17 +51,18 @@ static void
 pass(const struct am_pipe *p)
 {
 	bool active = am_is1(p->from, p->state);
+	const am_id called = active ? p->active : p->inactive;
+	bool remove = !active && p->inactive == p->active;
+	struct am_mutation mut = {
+		.op = remove ? AM_REMOVE : AM_ADD,
+		.states = &called,
+		.n_states = 1,
+	};
 
-	if (p->is_err) {
-		if (active)
-			pass_error(p);
-	} else if (active) {
-		(void)am_add1(p->to, p->active, AM_NONE);
-	} else if (p->inactive == p->active) {
-		(void)am_remove1(p->to, p->active, AM_NONE);
-	} else {
-		(void)am_add1(p->to, p->inactive, AM_NONE);
-	}
+	if (!p->is_err)
+		mutate(p, &mut);
+	else if (active)
+		pass_error(p);
 }
 
 static void

@@ -3,6 +3,27 @@
 #include <errno.h>
 #include <stdlib.h>
 
+static struct queued_args *
+copy_args(const struct request *rq)
+{
+	size_t len = rq->args.len;
+	size_t id_size = rq->from != NULL ? strlen(rq->from->machine) + 1 : 0;
+	struct queued_args *a = malloc(sizeof(*a) + len + id_size);
+
+	if (a == NULL)
+		return NULL;
+	a->len = len;
+	a->from = (struct am_source){ .machine = NULL };
+	if (len > 0)
+		memcpy(a->data, rq->args.data, len);
+	if (id_size > 0) {
+		a->from = *rq->from;
+		memcpy(a->data + len, rq->from->machine, id_size);
+		a->from.machine = (const char *)a->data + len;
+	}
+	return a;
+}
+
 int
 queued_init(struct queued *it, const struct request *rq)
 {
@@ -22,16 +43,13 @@ queued_init(struct queued *it, const struct request *rq)
 	}
 	for (size_t i = 0; i < rq->n_called; i++)
 		called[i] = rq->called[i];
-	if (rq->args.len > 0) {
-		it->args = malloc(sizeof(*it->args) + rq->args.len);
-		if (it->args == NULL) {
-			queued_done(it);
-			return -ENOMEM;
-		}
-		it->args->len = rq->args.len;
-		memcpy(it->args->data, rq->args.data, rq->args.len);
-	}
-	return 0;
+	if (rq->args.len == 0 && rq->from == NULL)
+		return 0;
+	it->args = copy_args(rq);
+	if (it->args != NULL)
+		return 0;
+	queued_done(it);
+	return -ENOMEM;
 }
 
 int
@@ -163,7 +181,8 @@ queue_holds(const struct queue *q, const struct request *rq)
 	for (uint32_t i = 0; i < q->len; i++) {
 		const struct queued *it = slot(q, i);
 
-		if (it->op == (uint8_t)rq->op && it->args == NULL &&
+		if (it->op == (uint8_t)rq->op &&
+		    (it->args == NULL || it->args->len == 0) &&
 		    (it->flags & (Q_CHECK | Q_DISTINCT | Q_EVAL)) == 0 &&
 		    same_states(it, rq))
 			return true;

@@ -1,5 +1,5 @@
 /* What a machine tells: states, ticks, contexts, reasons. */
-#include "lib/machine/mach.h"
+#include "lib/machine/mlog.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -107,9 +107,28 @@ am_draining(const struct am_machine *m)
 	return m->draining;
 }
 
+struct am_source
+mach_source(const struct am_machine *m)
+{
+	struct am_source s = { .machine = m->id,
+		.transition = m->n_transitions };
+
+	for (size_t i = 0; i < m->schema->len; i++)
+		s.time += m->clock[i];
+	return s;
+}
+
+struct am_source
+am_source_of(const struct am_event *ev)
+{
+	return mach_source(ev->machine);
+}
+
 struct am_ctx
 am_ctx(const struct am_machine *m, am_id state)
 {
+	if (m->logger != NULL)
+		mlog_ctx_new(m, state);
 	return (struct am_ctx){
 		.machine = m,
 		.state = state,

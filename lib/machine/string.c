@@ -124,6 +124,12 @@ am_transition_string(const struct am_schema *s, const struct am_transition *t,
 {
 	buf_printf(out, "tx#%llu\n", (unsigned long long)t->id);
 	put_called(s, out, t->op, t->called, t->n_called);
+	if (t->from != NULL)
+		buf_printf(out, "\nsource: [%llu](%s/%llu/t%llu)",
+		    (unsigned long long)t->from->transition, t->from->machine,
+		    (unsigned long long)t->from->transition,
+		    (unsigned long long)t->from->time);
+	buf_puts(out, t->steps != NULL ? t->steps : "");
 }
 
 void

@@ -437,6 +437,8 @@ subs_update(struct am_machine *m, const uint64_t *changed)
 {
 	size_t len = m->schema->len;
 
+	if (m->logger != NULL)
+		mlog_ctx_ended(m, changed);
 	if (m->subs == NULL)
 		return;
 	mach_pin(m);

@@ -53,6 +53,8 @@ tell_tx(struct tx *tx, enum event ev)
 		.n_called = e->n_called,
 		.args = e->args,
 		.source = e->source,
+		.from = tx->from,
+		.steps = m->logger != NULL ? mlog_steps(m) : "",
 		.time_after = tx->time_after != NULL ? tx->time_after
 						     : m->clock,
 		.why = tx->accepted ? "" : tx->why,
@@ -74,6 +76,8 @@ trace_queued(struct am_machine *m, const struct request *rq)
 		.n_called = rq->n_called,
 		.args = rq->args,
 		.source = rq->source,
+		.from = rq->from,
+		.steps = "",
 		.time_after = m->clock,
 		.why = "",
 	};

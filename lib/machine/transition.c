@@ -8,6 +8,7 @@ tx_begin(struct tx *tx, struct am_machine *m)
 	tx->ev.machine = m;
 	tx->m = m;
 	tx->call = NULL;
+	tx->from = NULL;
 	tx->accepted = true;
 	tx->completed = tx->failing = tx->refused = false;
 	tx->ticked = tx->may_auto = tx->timeout = false;
@@ -33,6 +34,7 @@ tx_init(struct tx *tx, struct am_machine *m, const struct request *rq)
 	ev->check = rq->check;
 	ev->args = rq->args;
 	ev->source = rq->source;
+	tx->from = rq->from;
 	tx->fast = rq->fast;
 	for (size_t i = 0; i < rq->n_called; i++)
 		bits_set(tx->called.w, rq->called[i]);
@@ -237,7 +239,7 @@ finals(struct tx *tx)
 			subs_args(tx->m, tx->target[failed], tx->ev.args);
 		return false;
 	}
-	if (!tx->m->any || run_any_state(tx))
+	if (!any_heard(tx->m) || run_any_state(tx))
 		return true;
 	recover(tx, SIZE_MAX);
 	return false;

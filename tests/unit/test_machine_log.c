@@ -183,12 +183,15 @@ START_TEST(levels_differ_in_automatic_transitions)
 		    "[reject:auto] C(-D)\n[handler:0] BEnter\n"
 		    "[cancel] (B A) by BEnter\n",
 		[AM_LOG_EVERYTHING] =
-		    "[handlers] bind 0:h\n[queue:add] A\n[add] A\n[state] +A\n"
+		    "[handlers] bind 0:h\n[queue:add] A\n[add] A\n"
+		    "[handle:h] AEnter\n[handle:h] AnyEnter\n[state] +A\n"
+		    "[handle:h] AState\n[handle:h] AnyState\n"
 		    "[auto] B C\n[prepend:add] B C\n"
 		    "[postpone] queue running (1 item)\n[add:auto] B C\n"
 		    "[reject:auto] C(-D)\n[handle:h] BEnter\n"
 		    "[handler:0] BEnter\n[handler:end] BEnter from h\n"
-		    "[cancel] (B A) by BEnter\n[auto_] A\n",
+		    "[cancel] (B A) by BEnter\n[handle:h] AA\n"
+		    "[handle:h] AnyEnter\n[auto_] A\n[handle:h] AnyState\n",
 	};
 
 	for (int i = AM_LOG_CHANGES; i <= AM_LOG_EVERYTHING; i++) {
@@ -437,8 +440,11 @@ static void
 put_event(struct rig *r, const char *what, const struct am_transition *t)
 {
 	struct am_buf b = AM_BUF_INIT;
-	struct am_mutation mut = { t->op, t->called, t->n_called, AM_NONE,
-		NULL };
+	struct am_mutation mut = {
+		.op = t->op,
+		.states = t->called,
+		.n_states = t->n_called,
+	};
 
 	am_mutation_string(r->s, &mut, &b);
 	rig_say(r, "%s %s%s", what, buf_text(&b), t->accepted ? "" : " no");
