@@ -25,7 +25,9 @@ static const struct am_state rows[N_STATES] = {
 	[Work] = { .name = "Work", .require = { one_ready, 1 } },
 	[Multi] = { .name = "Multi", .multi = true },
 };
-static const struct am_states states = { "fuzz", rows, N_STATES };
+static const struct am_states states = { .name = "fuzz",
+	.row = rows,
+	.len = N_STATES };
 
 enum {
 	CALLS = 256,

@@ -34,7 +34,9 @@ static const struct am_state rows[N_STATES] = {
 	[Bye] = { .name = "Bye", .multi = true },
 	[Down] = { .name = "Down" },
 };
-static const struct am_states states = { "fuzz", rows, N_STATES };
+static const struct am_states states = { .name = "fuzz",
+	.row = rows,
+	.len = N_STATES };
 
 enum {
 	PEERS = 3,
