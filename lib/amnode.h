@@ -401,6 +401,8 @@ struct am_tracer {
 	/* The clocks have ticked; final handlers come. */
 	void (*transition_finals)(struct am_machine *m,
 	    const struct am_transition *t, void *arg);
+	/* am_set_schema() gave it a longer one. */
+	void (*schema_changed)(struct am_machine *m, void *arg);
 	const char *name; /* for logs; may be NULL */
 };
 

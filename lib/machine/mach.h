@@ -329,6 +329,7 @@ void trace_start(struct tx *tx);
 void trace_finals(struct tx *tx);
 void trace_end(struct tx *tx);
 void trace_drain_end(struct am_machine *m);
+void trace_schema_changed(struct am_machine *m);
 
 /* mlog.c; the rest is in mlog.h */
 void mlog_free(struct am_machine *m);

@@ -29,6 +29,9 @@ void mach_set_remote(struct am_machine *m, struct mach_remote *r);
 void mach_mirror_set(struct am_machine *m, const uint64_t *ticks,
     uint64_t queue_tick, uint64_t machine_tick);
 
+/* am_set_schema() of a mirror: its clocks and subscriptions stay. */
+int mach_mirror_grow(struct am_machine *m, struct am_schema *s);
+
 /* A pointer that belongs to whoever made the machine; NULL at first. */
 void mach_set_owner(struct am_machine *m, void *owner);
 void *mach_owner(const struct am_machine *m);

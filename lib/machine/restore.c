@@ -1,4 +1,5 @@
 /* A machine's clocks elsewhere and later, and a schema that grows. */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -19,8 +20,9 @@ is_longer(const struct am_schema *old, const struct am_schema *s)
 	return true;
 }
 
-int
-am_set_schema(struct am_machine *m, struct am_schema *s)
+/* -EINVAL: it is not longer. */
+static int
+grow(struct am_machine *m, struct am_schema *s)
 {
 	const struct am_schema *old = m->schema;
 	size_t size = (s->len + (size_t)s->nw) * sizeof(uint64_t) +
@@ -28,8 +30,6 @@ am_set_schema(struct am_machine *m, struct am_schema *s)
 	struct subs *subs;
 	uint64_t *block;
 
-	if (m->draining || m->dying || m->mirror)
-		return -EBUSY;
 	if (!is_longer(old, s))
 		return -EINVAL;
 	block = calloc(1, size);
@@ -54,6 +54,26 @@ am_set_schema(struct am_machine *m, struct am_schema *s)
 	am_schema_unref(m->schema);
 	m->schema = am_schema_ref(s);
 	return 0;
+}
+
+int
+am_set_schema(struct am_machine *m, struct am_schema *s)
+{
+	int r;
+
+	if (m->draining || m->dying || m->mirror)
+		return -EBUSY;
+	r = grow(m, s);
+	if (r == 0)
+		trace_schema_changed(m);
+	return r;
+}
+
+int
+mach_mirror_grow(struct am_machine *m, struct am_schema *s)
+{
+	assert(m->mirror);
+	return m->draining || m->dying ? -EBUSY : grow(m, s);
 }
 
 /* ---- export ---- */

@@ -104,6 +104,17 @@ trace_end(struct tx *tx)
 }
 
 void
+trace_schema_changed(struct am_machine *m)
+{
+	for (size_t i = 0; i < m->n_tracers && !m->dying; i++) {
+		const struct tracer *r = &m->tracer[i];
+
+		if (r->t != NULL && r->t->schema_changed != NULL)
+			r->t->schema_changed(m, r->arg);
+	}
+}
+
+void
 trace_drain_end(struct am_machine *m)
 {
 	for (size_t i = 0; i < m->n_tracers && !m->dying; i++) {

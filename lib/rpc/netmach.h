@@ -20,6 +20,9 @@ struct netmach_ops {
 	void (*on_ready)(struct netmach *nm, void *arg);
 	/* The mirror changed (once per frame that changed it); may be NULL. */
 	void (*on_update)(struct netmach *nm, void *arg);
+	/* The machine has a longer schema, and the mirror, too: its clocks and
+	 * subscriptions stay. May be NULL. */
+	void (*on_schema)(struct netmach *nm, void *arg);
 	/* One mutation of the machine, if sync.mutations or netmach_trace()
 	 * asked for it; the mirror has its clocks. Borrowed; may be NULL. */
 	void (*on_mutated)(struct netmach *nm, const struct arpc_mutated *m,
@@ -107,7 +110,7 @@ enum netmach_phase netmach_phase(const struct netmach *nm);
 
 /* The mirror, whose mutations are sent as by netmach_mutate() and answered to
  * am_on_result(); NULL before the first hello. Borrowed; it survives a reconnect
- * to the same schema, else it is a new one after on_ready. */
+ * to the same schema or a longer one, else it is a new one after on_ready. */
 struct am_machine *netmach_mirror(const struct netmach *nm);
 uint64_t netmach_epoch(const struct netmach *nm);
 uint64_t netmach_client_id(const struct netmach *nm);

@@ -94,11 +94,63 @@ take_schema(struct netmach *nm, const struct arpc_welcome *w,
 	schema = rows_schema(w->schema, err);
 	if (schema == NULL)
 		return -EBADMSG;
-	nm->mirror = am_machine_free(nm->mirror);
+	if (nm->mirror != NULL && mach_mirror_grow(nm->mirror, schema) < 0)
+		nm->mirror = am_machine_free(nm->mirror);
 	am_schema_unref(nm->schema);
 	nm->schema = schema;
 	nm->hash = w->hash;
 	return 0;
+}
+
+/* New states start at tick 0. */
+static int
+grow_clock(struct netmach *nm)
+{
+	size_t n = am_schema_len(nm->schema);
+	uint64_t *tick = reallocarray(nm->clock.tick, n, sizeof(*tick));
+
+	if (tick == NULL)
+		return -ENOMEM;
+	for (size_t i = nm->clock.n; i < n; i++)
+		tick[i] = 0;
+	nm->clock.tick = tick;
+	nm->clock.n = n;
+	return 0;
+}
+
+/* [{hash, schema}]: the old one and more states. */
+static void
+on_schema(struct netmach *nm, struct am_val params)
+{
+	struct am_error err = { "no memory" };
+	struct mp c = mp_of(params);
+	struct am_schema *schema;
+	struct am_val map, rows, hash;
+	uint64_t number;
+	uint32_t n;
+
+	if (mp_get_array(&c, &n) < 0 || n == 0 || mp_get_val(&c, &map) < 0 ||
+	    am_get(map, "schema", &rows) < 0 ||
+	    am_get(map, "hash", &hash) < 0) {
+		protocol_error(nm, "schema takes {hash, schema}");
+		return;
+	}
+	c = mp_of(hash);
+	schema = rows_schema(rows, &err);
+	if (schema == NULL || mp_get_uint(&c, UINT64_MAX, &number) < 0 ||
+	    mach_mirror_grow(nm->mirror, schema) < 0) {
+		protocol_error(nm,
+		    schema == NULL ? err.text : "schema: not a longer one");
+		am_schema_unref(schema);
+		return;
+	}
+	am_schema_unref(nm->schema);
+	nm->schema = schema;
+	nm->hash = number;
+	if (grow_clock(nm) < 0)
+		protocol_error(nm, "no memory");
+	else if (nm->ops->on_schema != NULL)
+		nm->ops->on_schema(nm, nm->arg);
 }
 
 /* -EBADMSG with a message, or -ENOMEM. */
@@ -425,6 +477,8 @@ on_push(struct netmach *nm, const struct arpc_frame *f)
 			tell_payload(nm, &p);
 	} else if (f->method == ARPC_part) {
 		on_part(nm, f->params);
+	} else if (f->method == ARPC_schema) {
+		on_schema(nm, f->params);
 	}
 }
 

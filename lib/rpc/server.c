@@ -37,7 +37,40 @@ on_transition(struct am_machine *m, const struct am_transition *t, void *arg)
 	watch_transition(srv, t);
 }
 
-static const struct am_tracer tracer = { .drain_end = on_drain_end };
+int
+server_reserve(struct rpc_server *srv, size_t n)
+{
+	uint64_t *p;
+
+	if (n <= srv->n_scratch)
+		return 0;
+	p = reallocarray(srv->scratch, n, sizeof(*p));
+	if (p == NULL)
+		return -ENOMEM;
+	srv->scratch = p;
+	srv->n_scratch = n;
+	return 0;
+}
+
+/* Told at once, so that it is before all that speaks of the new states. */
+static void
+on_schema_changed(struct am_machine *m, void *arg)
+{
+	struct rpc_server *srv = arg;
+	int r = server_reserve(srv, am_schema_len(am_machine_schema(m)));
+	struct rpc_session *s;
+
+	am_buf_reset(&srv->rows);
+	TAILQ_FOREACH(s, &srv->sessions, link) {
+		if (r < 0 || session_grow(s) < 0)
+			conn_close(s->conn, "internal: no memory");
+	}
+}
+
+static const struct am_tracer tracer = {
+	.drain_end = on_drain_end,
+	.schema_changed = on_schema_changed,
+};
 /* Bound only while a session wants to know. */
 static const struct am_tracer watcher = { .transition_end = on_transition };
 

@@ -240,6 +240,7 @@ on_reap(void *arg)
 	struct rpc_session *s = arg;
 
 	watch_done(&s->watch);
+	free(s->sent.tick);
 	free(s);
 }
 
@@ -313,17 +314,31 @@ close_oldest_waiting(const struct listener *li)
 }
 
 static int
-reserve_scratch(struct rpc_server *srv, size_t n)
+grow_ticks(struct arpc_clock *c, size_t n)
 {
-	uint64_t *p;
+	uint64_t *tick = reallocarray(c->tick, n, sizeof(*tick));
 
-	if (n <= srv->n_scratch)
-		return 0;
-	p = reallocarray(srv->scratch, n, sizeof(*p));
-	if (p == NULL)
+	if (tick == NULL)
 		return -ENOMEM;
-	srv->scratch = p;
-	srv->n_scratch = n;
+	memset(tick + c->n, 0, (n - c->n) * sizeof(*tick));
+	c->tick = tick;
+	c->n = n;
+	return 0;
+}
+
+/* Whoever wants no schema goes on with the states that he knows. */
+int
+session_grow(struct rpc_session *s)
+{
+	size_t n = am_schema_len(am_machine_schema(s->srv->machine));
+
+	if (s->watch.no_schema)
+		return 0;
+	if (watch_grow(&s->watch, s->sent.n, n) < 0 ||
+	    grow_ticks(&s->sent, n) < 0)
+		return -ENOMEM;
+	if (session_is_up(s))
+		session_put_schema(s);
 	return 0;
 }
 
@@ -333,10 +348,10 @@ session_new(struct listener *li, int fd)
 	struct rpc_server *srv = li->srv;
 	size_t n = am_schema_len(am_machine_schema(srv->machine));
 	am_cleanup(am_closep) int own_fd = fd;
-	am_cleanup(am_freep) struct rpc_session *s = calloc(1,
-	    sizeof(*s) + n * sizeof(uint64_t));
+	am_cleanup(am_freep) struct rpc_session *s = calloc(1, sizeof(*s));
+	am_cleanup(am_freep) uint64_t *tick = calloc(n, sizeof(*tick));
 
-	if (s == NULL || reserve_scratch(srv, n) < 0)
+	if (s == NULL || tick == NULL || server_reserve(srv, n) < 0)
 		return -ENOMEM;
 	s->conn = conn_new(srv->loop, am_steal_fd(&own_fd), false, &ops, s);
 	if (s->conn == NULL)
@@ -349,7 +364,7 @@ session_new(struct listener *li, int fd)
 	s->reap = (struct turn_item){ .fn = on_reap, .arg = s };
 	s->large.next = (struct turn_item){ .fn = session_on_next_part,
 		.arg = s };
-	s->sent.tick = s->tick;
+	s->sent.tick = am_steal(&tick);
 	s->sent.n = n;
 	TAILQ_INSERT_TAIL(&srv->sessions, s, link);
 	li->n_waiting++;

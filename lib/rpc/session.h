@@ -49,8 +49,7 @@ struct rpc_session {
 	bool watching;          /* it counts in server_watch() */
 	bool resumed;           /* it found its memory */
 	uint64_t version;       /* of the server when sent was made */
-	struct arpc_clock sent; /* what the peer knows */
-	uint64_t tick[];        /* of sent */
+	struct arpc_clock sent; /* what the peer knows; its ticks are owned */
 };
 TAILQ_HEAD(session_list, rpc_session);
 
@@ -72,11 +71,15 @@ struct rpc_server {
 	struct am_buf rows; /* the schema as hello sends it, made once */
 };
 
+/* Room for the ticks of n states. -ENOMEM. */
+int server_reserve(struct rpc_server *srv, size_t n);
 /* Is one more (or one less) session to be told of transitions? -ENOMEM. */
 int server_watch(struct rpc_server *srv, bool on);
 
 /* Takes fd, also on failure. Appends itself to the server's list. */
 int session_new(struct listener *li, int fd);
+/* The machine has a longer schema: tells it. -ENOMEM. */
+int session_grow(struct rpc_session *s);
 /* Drops the connection without closed(); the memory goes after the turn. */
 void session_drop(struct rpc_session *s);
 /* The hello was let in, and it is not being closed. */
@@ -104,6 +107,10 @@ struct am_val session_schema_rows(struct rpc_server *srv);
  * schema out. */
 void session_answer_welcome(struct rpc_session *s, uint32_t id,
     struct am_val rows);
+/* The result of the request schema. */
+void session_answer_schema(struct rpc_session *s, const struct arpc_frame *f);
+/* Notification: the schema is a longer one now. */
+void session_put_schema(struct rpc_session *s);
 /* What a turn leaves to be told: clocks, and a part of a large payload. */
 void session_flush(struct rpc_session *s);
 /* There is room for a payload again, if no large one is on the way. */

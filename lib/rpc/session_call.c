@@ -253,25 +253,6 @@ on_trace(struct rpc_session *s, const struct arpc_frame *f)
 	am_put_bool(out, on);
 }
 
-static void
-on_schema(struct rpc_session *s, const struct arpc_frame *f)
-{
-	struct am_val rows = session_schema_rows(s->srv);
-	struct am_buf *out;
-
-	if (rows.data == NULL) {
-		session_answer_error(s, f, ARPC_E_internal, "no memory");
-		return;
-	}
-	out = conn_out(s->conn);
-	arpc_put_response(out, f->id);
-	am_put_map(out, 2);
-	am_put_str(out, "hash");
-	am_put_uint(out, am_schema_hash(am_machine_schema(s->srv->machine)));
-	am_put_str(out, "schema");
-	am_put_val(out, rows);
-}
-
 void
 session_on_request(struct rpc_session *s, const struct arpc_frame *f)
 {
@@ -314,7 +295,7 @@ session_on_request(struct rpc_session *s, const struct arpc_frame *f)
 		on_trace(s, f);
 		return;
 	case ARPC_schema:
-		on_schema(s, f);
+		session_answer_schema(s, f);
 		return;
 	case ARPC_ack:
 	case ARPC_bye:

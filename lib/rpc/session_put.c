@@ -88,6 +88,7 @@ void
 session_put_mutated(struct rpc_session *s, const struct am_transition *t)
 {
 	struct am_buf *out;
+	size_t n_called = 0;
 
 	if (conn_backlog(s->conn) > MUTATED_BACKLOG)
 		return;
@@ -96,9 +97,13 @@ session_put_mutated(struct rpc_session *s, const struct am_transition *t)
 	am_put_array(out, 4);
 	put_update(s, out);
 	am_put_uint(out, t->op == AM_ADD ? 0 : t->op == AM_REMOVE ? 1 : 2);
-	am_put_array(out, t->n_called);
 	for (size_t i = 0; i < t->n_called; i++)
-		am_put_uint(out, t->called[i]);
+		n_called += t->called[i] < s->sent.n;
+	am_put_array(out, n_called);
+	for (size_t i = 0; i < t->n_called; i++) {
+		if (t->called[i] < s->sent.n)
+			am_put_uint(out, t->called[i]);
+	}
 	am_put_uint(out,
 	    (t->accepted ? ARPC_M_ACCEPTED : 0U) |
 		(t->automatic ? ARPC_M_AUTOMATIC : 0U));
@@ -165,6 +170,45 @@ session_schema_rows(struct rpc_server *srv)
 	states.row = row;
 	arpc_put_schema(&srv->rows, &states);
 	return am_buf_val(&srv->rows);
+}
+
+static void
+put_schema(struct am_buf *out, const struct rpc_server *srv, struct am_val rows)
+{
+	am_put_map(out, 2);
+	am_put_str(out, "hash");
+	am_put_uint(out, am_schema_hash(am_machine_schema(srv->machine)));
+	am_put_str(out, "schema");
+	am_put_val(out, rows);
+}
+
+void
+session_put_schema(struct rpc_session *s)
+{
+	struct am_val rows = session_schema_rows(s->srv);
+	struct am_buf *out = conn_out(s->conn);
+
+	if (rows.data == NULL) {
+		conn_close(s->conn, "internal: no memory");
+		return;
+	}
+	arpc_put_notification(out, ARPC_schema);
+	am_put_array(out, 1);
+	put_schema(out, s->srv, rows);
+}
+
+void
+session_answer_schema(struct rpc_session *s, const struct arpc_frame *f)
+{
+	struct am_val rows = session_schema_rows(s->srv);
+	struct am_buf *out = conn_out(s->conn);
+
+	if (rows.data == NULL) {
+		session_answer_error(s, f, ARPC_E_internal, "no memory");
+		return;
+	}
+	arpc_put_response(out, f->id);
+	put_schema(out, s->srv, rows);
 }
 
 /* ---- payloads ---- */

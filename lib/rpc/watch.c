@@ -65,6 +65,8 @@ watch_set(struct watch *w, const struct am_schema *schema,
 
 	w->shallow = sync->shallow;
 	w->mutations = sync->mutations;
+	w->no_schema = sync->no_schema;
+	w->others = !allow;
 	if (!allow && sync->skip.data == NULL)
 		return 0;
 	w->visible = calloc(words, sizeof(*w->visible));
@@ -85,6 +87,23 @@ watch_set(struct watch *w, const struct am_schema *schema,
 			       -EINVAL;
 		mark(w->visible, (am_id)id, allow);
 	}
+	return 0;
+}
+
+/* Bits behind the last state are as those of others already. */
+int
+watch_grow(struct watch *w, size_t n_old, size_t n)
+{
+	size_t words = (n + 63) / 64, old = (n_old + 63) / 64;
+	uint64_t *set;
+
+	if (w->visible == NULL)
+		return 0;
+	set = reallocarray(w->visible, words, sizeof(*set));
+	if (set == NULL)
+		return -ENOMEM;
+	memset(set + old, w->others ? 0xff : 0, (words - old) * sizeof(*set));
+	w->visible = set;
 	return 0;
 }
 

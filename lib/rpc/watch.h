@@ -26,6 +26,8 @@ TAILQ_HEAD(when_args_list, when_args);
 struct watch {
 	/* A bit for each visible state; NULL: all are. Owned. */
 	uint64_t *visible;
+	bool others; /* states that come later are visible, too */
+	bool no_schema;
 	bool shallow;
 	bool mutations; /* each is told */
 	size_t n_when_args;
@@ -37,6 +39,8 @@ void watch_done(struct watch *w);
 /* What hello wants to see. 0; -EINVAL with a text in err, -ENOMEM likewise. */
 int watch_set(struct watch *w, const struct am_schema *schema,
     const struct arpc_sync *sync, struct am_error *err);
+/* The schema has n states now. -ENOMEM. */
+int watch_grow(struct watch *w, size_t n_old, size_t n);
 /* The ticks as this session sees them: the machine's own, or made in scratch
  * (n ticks) of those and what was sent before. */
 const uint64_t *watch_time(const struct watch *w, const uint64_t *now,

@@ -220,7 +220,175 @@ START_TEST(args_are_waited_for)
 }
 END_TEST
 
+/* ---- a schema that grows ---- */
+
+enum { More = N_STATES, Most, N_LONGER };
+
+static const am_id more_ids[] = { More };
+
+/* The schema of the others with two more states. */
+static struct am_schema *
+longer(void)
+{
+	struct am_state row[N_LONGER];
+	struct am_schema *s;
+
+	memcpy(row, rows, sizeof(rows));
+	row[More] = (struct am_state){ .name = "More", .doc = "" };
+	row[Most] = (struct am_state){ .name = "Most",
+		.doc = "",
+		.require = { more_ids, 1 } };
+	s = am_schema_new(&(struct am_states){ .name = "longer",
+			      .row = row,
+			      .len = N_LONGER },
+	    NULL);
+	ck_assert_ptr_nonnull(s);
+	return s;
+}
+
+static int n_schemas;
+
+static void
+on_longer(struct netmach *nm, void *arg)
+{
+	(void)arg;
+	ck_assert_uint_eq(am_schema_len(am_machine_schema(netmach_mirror(nm))),
+	    N_LONGER);
+	n_schemas++;
+}
+
+static const struct netmach_ops growing = {
+	.on_ready = on_ready,
+	.on_update = on_update,
+	.on_mutated = on_mutated,
+	.on_schema = on_longer,
+	.on_close = on_close,
+};
+
+static void
+grow_up(struct client *c, struct netmach_conf conf)
+{
+	c->nm = netmach_new(l, &conf, &growing, c);
+	ck_assert_int_eq(netmach_connect(c->nm, &addr), 0);
+	until(&c->n_ready, 1);
+}
+
+static void
+grow(void)
+{
+	struct am_schema *s = longer();
+
+	ck_assert_int_eq(am_set_schema(m, s), 0);
+	s = am_schema_unref(s);
+}
+
+static void
+same_as(const struct client *c)
+{
+	const struct am_machine *mirror = netmach_mirror(c->nm);
+
+	ck_assert_uint_eq(am_schema_hash(am_machine_schema(mirror)),
+	    am_schema_hash(am_machine_schema(m)));
+	ck_assert_int_eq(memcmp(am_time(mirror), am_time(m),
+			     N_LONGER * sizeof(uint64_t)),
+	    0);
+	ck_assert_uint_eq(netmach_mismatches(c->nm), 0);
+}
+
+START_TEST(a_schema_grows_and_the_mirror_with_it)
+{
+	const am_id work = Work, more = More;
+	const struct am_machine *mirror;
+	uint64_t hash;
+
+	setup();
+	n_schemas = 0;
+	(void)am_add1(m, Ready, AM_NONE);
+	grow_up(&a, (struct netmach_conf){ .name = "grows" });
+	mirror = netmach_mirror(a.nm);
+	hash = am_schema_hash(am_machine_schema(mirror));
+	(void)am_when(netmach_mirror(a.nm), &work, 1, on_fired, &a);
+	/* A change before, one after, all told in one turn. */
+	(void)am_add1(m, Log, AM_NONE);
+	grow();
+	(void)am_add1(m, More, AM_NONE);
+	until(&n_schemas, 1);
+	until(&a.n_updates, 1);
+	ck_assert_ptr_eq(netmach_mirror(a.nm), mirror);
+	ck_assert_uint_ne(am_schema_hash(am_machine_schema(mirror)), hash);
+	ck_assert(am_is1(mirror, Ready));
+	ck_assert(am_is1(mirror, More));
+	same_as(&a);
+	/* What waited goes on waiting, and new states are like the old ones. */
+	ck_assert_uint_eq(mutate1(&a, AM_ADD, Work, AM_NONE), AM_EXECUTED);
+	ck_assert_int_eq(a.n_fired, 1);
+	(void)am_when_not(netmach_mirror(a.nm), &more, 1, on_fired, &a);
+	ck_assert_uint_eq(mutate1(&a, AM_ADD, Most, AM_NONE), AM_EXECUTED);
+	ck_assert_uint_eq(mutate1(&a, AM_REMOVE, More, AM_NONE), AM_EXECUTED);
+	ck_assert_int_eq(a.n_fired, 2);
+	ck_assert_uint_ne(netmach_sync(a.nm, on_reply, &a), 0);
+	until(&a.n_replies, 4);
+	same_as(&a);
+	done();
+}
+END_TEST
+
+START_TEST(a_schema_grows_for_each_as_he_wants_to_see_it)
+{
+	setup();
+	n_schemas = n_mutated = 0;
+	grow_up(&a,
+	    (struct netmach_conf){
+		.sync = { .allow = name_list("Ready", NULL) } });
+	/* A net machine knows the schema by its hash and wants no other. */
+	grow_up(&b,
+	    (struct netmach_conf){ .schema = schema,
+		.sync = { .no_schema = true, .mutations = true } });
+	grow();
+	(void)am_add1(m, More, AM_NONE);
+	(void)am_add1(m, Ready, AM_NONE);
+	until(&n_schemas, 1);
+	until(&a.n_updates, 1);
+	ck_assert(am_is1(netmach_mirror(a.nm), Ready));
+	ck_assert(!am_is1(netmach_mirror(a.nm), More));
+	until(&n_mutated, 2);
+	ck_assert_uint_eq(mutated[0].n_called, 0);
+	ck_assert_uint_eq(mutated[1].called[0], Ready);
+	check_mirror(&b);
+	ck_assert_int_eq(n_schemas, 1);
+	ck_assert_uint_eq(mutate1(&b, AM_ADD, Most, AM_NONE), 0);
+	ck_assert_int_eq(b.reply.error, ARPC_E_no_state);
+	ck_assert_int_eq(b.n_closed, 0);
+	done();
+}
+END_TEST
+
+START_TEST(a_schema_that_grew_meanwhile_keeps_the_mirror)
+{
+	const am_id more = More;
+	const struct am_machine *mirror;
+
+	setup();
+	(void)am_add1(m, Ready, AM_NONE);
+	grow_up(&a, (struct netmach_conf){ .name = "away" });
+	mirror = netmach_mirror(a.nm);
+	netmach_close(a.nm, "away");
+	until(&a.n_closed, 1);
+	grow();
+	ck_assert_int_eq(netmach_connect(a.nm, &addr), 0);
+	until(&a.n_ready, 2);
+	ck_assert_ptr_eq(netmach_mirror(a.nm), mirror);
+	(void)am_when(netmach_mirror(a.nm), &more, 1, on_fired, &a);
+	(void)am_add1(m, More, AM_NONE);
+	until(&a.n_fired, 1);
+	same_as(&a);
+	done();
+}
+END_TEST
+
 UNIT_MAIN("watch", skipped_states_cost_nothing, only_what_is_allowed_is_seen,
     shallow_clocks_tell_activity_only, an_unknown_state_is_refused_by_name,
     each_mutation_is_told_with_what_was_called, tracing_is_switched_on_and_off,
-    args_are_waited_for)
+    args_are_waited_for, a_schema_grows_and_the_mirror_with_it,
+    a_schema_grows_for_each_as_he_wants_to_see_it,
+    a_schema_that_grew_meanwhile_keeps_the_mirror)
