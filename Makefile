@@ -53,6 +53,7 @@ pc_cflags := $(shell pkg-config --cflags $(pc_lib) $(pc_daemon) check 2>/dev/nul
 lib_libs := $(shell pkg-config --libs $(pc_lib) 2>/dev/null)
 daemon_libs := $(shell pkg-config --libs $(pc_daemon) 2>/dev/null)
 check_libs := $(shell pkg-config --libs check 2>/dev/null)
+tls_libs := $(shell pkg-config --libs openssl 2>/dev/null)
 
 # They go by a file, so that the commands are short and a change is seen.
 flags = $(cflags) $(pc_cflags) $(CPPFLAGS) $(CFLAGS)
@@ -63,12 +64,16 @@ bins = $(patsubst %.c,$(BUILD)/%,$(wildcard $(1)))
 lib_o := $(call objs,proto/*.c lib/base/*.c lib/machine/*.c lib/rpc/*.c lib/node/*.c)
 daemon_o := $(call objs,daemon/*.c)
 exec_o := $(call objs,daemon/exec/*.c)
+tls_o := $(call objs,lib/tls/*.c)
 cli_o := $(call objs,cli/*.c)
 conformance_o := $(call objs,tests/conformance/*.c)
 bench_o := $(call objs,tests/bench/*.c)
 
 lib := $(BUILD)/libamnode.a
 so := $(BUILD)/libamnode.so.0
+# The only one that links OpenSSL; found by its path in lib/rpc/tls.c.
+tls := $(BUILD)/amnode-tls.so
+export AMNODE_TLS_MODULE := $(abspath $(tls))
 programs := $(if $(daemon_o),$(BUILD)/amnoded) $(if $(cli_o),$(BUILD)/amctl) \
 	$(if $(exec_o),$(BUILD)/amnode-exec)
 examples := $(call bins,examples/*.c)
@@ -78,7 +83,7 @@ fuzz := $(call bins,tests/fuzz/fuzz_*.c)
 conformance := $(if $(conformance_o),$(BUILD)/tests/conformance)
 generated := $(patsubst %.in,$(BUILD)/%,$(wildcard systemd/*.in lib/*.in))
 
-all: $(lib) $(BUILD)/libamnode.so $(programs) $(examples) $(generated)
+all: $(lib) $(BUILD)/libamnode.so $(tls) $(programs) $(examples) $(generated)
 tests: all $(unit) $(helper) $(fuzz) $(conformance)
 
 $(obj)/%.o: %.c $(BUILD)/flags | $(BUILD)/include/amnode
@@ -88,9 +93,15 @@ inc = -I. -Ilib -I$(BUILD)/include
 # What people copy must build against the public header alone.
 $(obj)/examples/%.o: inc = -Ilib -I$(BUILD)/include
 
+$(obj)/lib/rpc/tls.o: inc += -DAM_LIBDIR=\"$(libdir)\"
+$(obj)/lib/rpc/tls.o: $(BUILD)/libdir
+
+$(BUILD)/libdir: FORCE
+	@mkdir -p $(@D)
+	@echo '$(libdir)' | cmp -s - $@ || echo '$(libdir)' >$@
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@pkg-config --exists $(pc_lib) || { echo 'make: libraries are missing:' \
+	@pkg-config --exists $(pc_lib) openssl || { echo 'make: libraries are missing:' \
 		'run "make deps" as root first' >&2; exit 2; }
 	@printf '%s\n' '$(flags)' | cmp -s - $@ || printf '%s\n' '$(flags)' >$@
 $(BUILD)/include/amnode:
@@ -102,6 +113,8 @@ $(lib): $(lib_o)
 	$(AR) rcs $@ $^
 $(so): $(lib_o)
 	$(link) -shared -Wl,-soname,libamnode.so.0 $(lib_libs)
+$(tls): $(tls_o)
+	$(link) -shared $(tls_libs)
 $(BUILD)/libamnode.so: $(so)
 	ln -sf libamnode.so.0 $@
 $(BUILD)/amnoded: $(daemon_o) $(lib)
@@ -194,7 +207,8 @@ check: deps
 
 # Every package that building and testing needs; perl has prove.
 packages = gcc make pkgconf perl python3 libevent-dev libmsgpack-dev \
-	libcjson-dev libsystemd-dev libini-config-dev zlib1g-dev check clang \
+	libcjson-dev libssl-dev libsystemd-dev libini-config-dev zlib1g-dev \
+	check clang openssl \
 	clang-format mandoc shellcheck systemd systemd-container netbase procps \
 	python3-msgpack neovim
 deps:
@@ -260,6 +274,7 @@ define places
 755 $(workerdir) $(filter-out %/client.py,$(wildcard examples/*.py examples/*.sh)) \
 	$(filter %/square,$(examples))
 644 $(libdir) $(lib) $(so)
+644 $(libdir)/amnode $(tls)
 644 $(libdir)/pkgconfig $(filter %.pc,$(generated))
 644 $(includedir) lib/amnode.h lib/amnode_help.h
 644 $(includedir)/amnode proto/schema.h proto/value.h $(wildcard proto/*.tbl.h)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/rpc/addr.h"
 
 /* ---- end ---- */
 
@@ -18,6 +19,7 @@ static void
 conn_free(struct conn *c)
 {
 	am_timer_done(&c->timer);
+	conn_tls_free(c->tls);
 	am_buf_done(&c->out);
 	am_buf_done(&c->junk);
 	free(c->in);
@@ -40,6 +42,8 @@ conn_kill(struct conn *c)
 	(void)event_del(&c->rd);
 	(void)event_del(&c->wr);
 	am_timer_stop(&c->timer);
+	if (c->tls != NULL)
+		conn_tls_close(c);
 	am_closep(&c->fd);
 	loop_forget(c->loop, &c->next);
 	c->turn.fn = on_reap;
@@ -58,6 +62,8 @@ conn_end(struct conn *c, const char *why)
 void
 conn_end_errno(struct conn *c, int error)
 {
+	char why[ARPC_TEXT_MAX];
+
 	switch (error) {
 	case ECONNRESET:
 	case EPIPE:
@@ -67,9 +73,17 @@ conn_end_errno(struct conn *c, int error)
 	case ENETDOWN:
 		conn_end(c, "eof");
 		return;
-	default:
-		conn_end(c, strerror(error));
+	case EPROTO:
+	case EACCES:
+		if (c->tls == NULL)
+			break;
+		/* With TLS 1.3 a server's refusal comes after the handshake. */
+		c->error = error;
+		(void)snprintf(why, sizeof(why), "%s", conn_tls_error(c));
+		conn_end(c, why);
+		return;
 	}
+	conn_end(c, strerror(error));
 }
 
 void
@@ -79,8 +93,7 @@ conn_drop(struct conn *c)
 		return;
 	if (c->phase != CONN_CONNECTING && conn_backlog(c) > 0 &&
 	    am_buf_error(&c->out) == 0)
-		(void)!send(c->fd, c->out.data + c->out_off, conn_backlog(c),
-		    MSG_NOSIGNAL);
+		(void)!conn_send(c, c->out.data + c->out_off, conn_backlog(c));
 	conn_kill(c);
 }
 
@@ -203,8 +216,7 @@ conn_write(struct conn *c)
 	/* What was put after a failure is cut off; check_backlog() ends it. */
 	if (conn_backlog(c) == 0 || am_buf_error(&c->out) < 0)
 		return;
-	n = send(c->fd, c->out.data + c->out_off, conn_backlog(c),
-	    MSG_NOSIGNAL);
+	n = conn_send(c, c->out.data + c->out_off, conn_backlog(c));
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
 		on_write_error(c, errno);
 		return;
@@ -259,9 +271,23 @@ conn_up(struct conn *c)
 	/* Only a Unix socket knows its peer; the others are TCP. */
 	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
 	    cred.uid != (uid_t)-1)
-		c->peer = (struct conn_peer){ cred.pid, cred.uid, cred.gid };
+		c->peer = (struct conn_peer){
+			.pid = cred.pid,
+			.uid = cred.uid,
+			.gid = cred.gid,
+		};
 	else
 		set_tcp(c->fd);
+}
+
+static void
+know_address(struct conn *c)
+{
+	struct addr a = { .len = sizeof(a.sa) };
+
+	if (c->peer.uid == (uid_t)-1 &&
+	    getpeername(c->fd, (struct sockaddr *)&a.sa, &a.len) == 0)
+		addr_format(&a, c->peer.address, sizeof(c->peer.address));
 }
 
 static void
@@ -273,9 +299,13 @@ check_connected(struct conn *c)
 	int error = 0;
 
 	if (getpeername(c->fd, (struct sockaddr *)&sa, &sa_len) == 0) {
-		conn_up(c);
-		if (c->paused == 0 && event_add(&c->rd, NULL) < 0)
-			error = ENOMEM;
+		if (c->tls != NULL) {
+			error = -conn_tls_start(c);
+		} else {
+			conn_up(c);
+			if (c->paused == 0 && event_add(&c->rd, NULL) < 0)
+				error = ENOMEM;
+		}
 	} else {
 		(void)getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len);
 		if (error == 0 && event_add(&c->wr, NULL) < 0)
@@ -284,6 +314,8 @@ check_connected(struct conn *c)
 	if (error != 0) {
 		c->error = error;
 		conn_end(c, strerror(error));
+	} else if (c->shaking) {
+		conn_tls_shake(c);
 	} else if (c->phase == CONN_UP && c->ops->on_up != NULL) {
 		c->ops->on_up(c, c->arg);
 	}
@@ -295,7 +327,7 @@ on_flush(void *arg)
 {
 	struct conn *c = conn_of(arg);
 
-	if (c->phase == CONN_CONNECTING)
+	if (c->phase == CONN_CONNECTING && !c->shaking)
 		check_connected(c);
 	if (c->phase == CONN_CONNECTING || c->phase == CONN_DEAD)
 		return;
@@ -334,6 +366,10 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	c->blocked = false;
+	if (c->tls != NULL && c->phase != CONN_CLOSING)
+		conn_tls_writable(c);
+	if (c->phase == CONN_DEAD)
+		return;
 	/* First what waits: differences come only when it is through. */
 	if (c->phase != CONN_CONNECTING)
 		conn_write(c);
@@ -374,6 +410,7 @@ conn_new(struct am_loop *l, int fd, bool connecting, const struct conn_ops *ops,
 		loop_at_flush(l, &c->turn);
 	} else {
 		conn_up(c);
+		know_address(c);
 		if (event_add(&c->rd, NULL) < 0) {
 			conn_free(c);
 			return NULL;
@@ -405,4 +442,30 @@ const struct conn_peer *
 conn_peer(const struct conn *c)
 {
 	return &c->peer;
+}
+
+static bool
+same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	const struct sockaddr_in *a4 = (const struct sockaddr_in *)a;
+	const struct sockaddr_in *b4 = (const struct sockaddr_in *)b;
+	const struct sockaddr_in6 *a6 = (const struct sockaddr_in6 *)a;
+	const struct sockaddr_in6 *b6 = (const struct sockaddr_in6 *)b;
+
+	if (a->ss_family == AF_INET)
+		return a4->sin_addr.s_addr == b4->sin_addr.s_addr;
+	return a->ss_family != AF_INET6 ||
+	    IN6_ARE_ADDR_EQUAL(&a6->sin6_addr, &b6->sin6_addr);
+}
+
+bool
+conn_is_local(const struct conn *c)
+{
+	struct sockaddr_storage us, them;
+	socklen_t us_len = sizeof(us), them_len = sizeof(them);
+
+	return c->fd >= 0 &&
+	    getsockname(c->fd, (struct sockaddr *)&us, &us_len) == 0 &&
+	    getpeername(c->fd, (struct sockaddr *)&them, &them_len) == 0 &&
+	    us.ss_family == them.ss_family && same_host(&us, &them);
 }

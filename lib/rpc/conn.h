@@ -11,17 +11,20 @@
 #include "proto/arpc.h"
 
 enum conn_phase {
-	CONN_CONNECTING, /* connect() is under way */
+	CONN_CONNECTING, /* connect() or the handshake of TLS is under way */
 	CONN_UP,
 	CONN_CLOSING, /* the bye is being written; nothing is read any more */
 	CONN_DEAD,    /* closed; freed after the turn */
 };
 
 struct conn;
+struct tls;
 
 /* Callbacks; none is called once on_close was. They may close the connection. */
 struct conn_ops {
-	void (*on_up)(struct conn *c, void *arg); /* connected; may be NULL */
+	/* Connected, and with TLS the handshake is done: the peer is known. Not
+	 * of one that was accepted without TLS. May be NULL. */
+	void (*on_up)(struct conn *c, void *arg);
 	/* One whole, well-formed frame; borrowed. */
 	void (*on_frame)(struct conn *c, const struct arpc_frame *f, void *arg);
 	/* Called at the end of the turn before writing if conn_dirty() was:
@@ -49,12 +52,18 @@ enum {
 	CONN_TURN_FRAMES = 256, /* frames a turn, then others get theirs */
 	CONN_HELLO_MS = 5000,
 	CONN_CLOSE_MS = 1000, /* for the bye to be written */
+	CONN_ADDRESS_MAX = 56,
 };
 
 /* Takes fd, also on failure. Returns new; NULL: no memory. connecting: fd is of
  * addr_connect(), on_up comes when it is established. */
 struct conn *conn_new(struct am_loop *l, int fd, bool connecting,
     const struct conn_ops *ops, void *arg);
+/* It speaks TLS; before its first turn. host: whom the certificate of the server
+ * must name; NULL: this is the server. tls is borrowed until the connection is
+ * established. A handshake that fails ends it: conn_error() is EPROTO, or EACCES
+ * if the peer refused our certificate, and on_close says why. -ENOMEM. */
+int conn_tls(struct conn *c, const struct tls *tls, const char *host);
 /* Closes at once without a bye and without on_close. What was put and fits into
  * the kernel's buffer is still sent. */
 void conn_drop(struct conn *c);
@@ -62,7 +71,8 @@ void conn_drop(struct conn *c);
 void conn_close(struct conn *c, const char *reason);
 
 enum conn_phase conn_phase(const struct conn *c);
-/* Why it ended: errno of a failed connect, ETIMEDOUT of a deadline, else 0. */
+/* Why it ended: errno of a failed connect or of TLS, ETIMEDOUT of a deadline,
+ * else 0. */
 int conn_error(const struct conn *c);
 /* Did it end by the peer's own word, and not by a cut? */
 bool conn_said_bye(const struct conn *c);
@@ -86,12 +96,20 @@ void conn_resume(struct conn *c);
  * `what` (static) is the reason given. Not after conn_close(). */
 void conn_deadline(struct conn *c, int64_t timeout_ms, const char *what);
 
-/* Who is at the other end of a Unix socket; uid (uid_t)-1 on TCP. */
+/* Who is at the other end. The texts live as long as the connection. */
 struct conn_peer {
-	pid_t pid;
-	uid_t uid;
+	pid_t pid; /* of a Unix socket */
+	uid_t uid; /* (uid_t)-1 on TCP */
 	gid_t gid;
+	/* Of TCP, if it was accepted: "10.0.0.1:4000"; else empty. */
+	char address[CONN_ADDRESS_MAX];
+	/* Of its certificate ("CN=alice,O=Example"); NULL: it has none. If
+	 * the handshake failed it is only what it claims to be. */
+	const char *subject;
+	const char *common_name; /* of it; NULL: none, or several */
 };
 const struct conn_peer *conn_peer(const struct conn *c);
+/* Is the other end on this host? By a Unix socket, or by the same address. */
+bool conn_is_local(const struct conn *c);
 
 #endif

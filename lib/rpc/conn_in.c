@@ -176,7 +176,7 @@ conn_read(struct conn *c)
 			conn_end(c, "no memory");
 			return false;
 		}
-		n = recv(c->fd, c->in + c->in_len, c->in_cap - c->in_len, 0);
+		n = conn_recv(c, c->in + c->in_len, c->in_cap - c->in_len);
 		if (n <= 0) {
 			on_no_data(c, n);
 			return false;
@@ -186,7 +186,7 @@ conn_read(struct conn *c)
 		return c->phase == CONN_UP;
 	}
 	p = loop_scratch(c->loop, &size);
-	n = recv(c->fd, p, size, 0);
+	n = conn_recv(c, p, size);
 	if (n <= 0) {
 		on_no_data(c, n);
 		return false;
@@ -203,6 +203,15 @@ conn_read(struct conn *c)
 	return true;
 }
 
+/* The rest of a record of TLS: the socket does not tell of it. */
+static void
+read_pending(struct conn *c)
+{
+	if (c->tls != NULL && c->phase == CONN_UP && c->paused == 0 &&
+	    conn_tls_pending(c))
+		loop_at_next(c->loop, &c->next);
+}
+
 void
 conn_on_readable(evutil_socket_t fd, short what, void *arg)
 {
@@ -210,9 +219,14 @@ conn_on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (c->shaking && c->phase == CONN_CONNECTING) {
+		conn_tls_shake(c);
+		return;
+	}
 	/* What is left over comes first, in conn_on_next(). */
 	if (c->phase == CONN_UP && c->next.in == NULL)
 		(void)conn_read(c);
+	read_pending(c);
 }
 
 void
@@ -223,6 +237,12 @@ conn_on_next(void *arg)
 	if (c->phase != CONN_UP || (c->paused > 0 && !c->broken))
 		return;
 	take_waiting(c);
+	if (c->tls != NULL && !c->broken && c->phase == CONN_UP &&
+	    c->paused == 0 && c->next.in == NULL) {
+		if (conn_tls_pending(c))
+			(void)conn_read(c);
+		read_pending(c);
+	}
 	if (!c->broken || c->phase != CONN_UP || c->next.in != NULL)
 		return;
 	if (c->paused == 0 && conn_read(c))
@@ -246,6 +266,6 @@ conn_resume(struct conn *c)
 		return;
 	if (event_add(&c->rd, NULL) < 0)
 		conn_close(c, "no memory");
-	if (c->in_len > c->in_off)
+	if (c->in_len > c->in_off || c->tls != NULL)
 		loop_at_next(c->loop, &c->next);
 }

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <event2/event_struct.h>
+#include <sys/socket.h>
 
 #include "lib/rpc/conn.h"
 #include "proto/mp.h"
@@ -25,7 +26,9 @@ struct conn {
 	bool blocked;  /* the kernel's buffer is full, EV_WRITE is armed */
 	bool said_bye; /* the peer */
 	bool over;     /* the backlog was over CONN_OUT_SOFT */
-	bool broken; /* nobody reads: only the peer's last words are awaited */
+	bool broken;  /* nobody reads: only the peer's last words are awaited */
+	bool shaking; /* CONN_CONNECTING: it is the handshake of TLS */
+	struct conn_tls *tls; /* owned; NULL: plain */
 	unsigned paused;
 	struct event rd;
 	struct event wr;
@@ -63,5 +66,37 @@ void conn_end_errno(struct conn *c, int error);
 void conn_on_readable(evutil_socket_t fd, short what, void *arg);
 /* Of the turn after: frames that were left over. */
 void conn_on_next(void *arg);
+
+/* ---- conn_tls.c: of a connection with tls ---- */
+
+/* It is connected: the handshake begins. -ENOMEM. */
+int conn_tls_start(struct conn *c);
+/* Goes on with it; on_up or the end come from within. */
+void conn_tls_shake(struct conn *c);
+ssize_t conn_tls_recv(struct conn *c, void *p, size_t len);
+ssize_t conn_tls_send(struct conn *c, const void *p, size_t len);
+/* The socket has room: goes on with what waits for it inside of TLS. */
+void conn_tls_writable(struct conn *c);
+/* Has it bytes that the socket does not tell of? */
+bool conn_tls_pending(const struct conn *c);
+/* Of the last call that failed with EPROTO or EACCES. */
+const char *conn_tls_error(const struct conn *c);
+/* Says close_notify; before the fd is closed. */
+void conn_tls_close(struct conn *c);
+void conn_tls_free(struct conn_tls *t);
+
+static inline ssize_t
+conn_recv(struct conn *c, void *p, size_t len)
+{
+	return c->tls == NULL ? recv(c->fd, p, len, 0)
+			      : conn_tls_recv(c, p, len);
+}
+
+static inline ssize_t
+conn_send(struct conn *c, const void *p, size_t len)
+{
+	return c->tls == NULL ? send(c->fd, p, len, MSG_NOSIGNAL)
+			      : conn_tls_send(c, p, len);
+}
 
 #endif

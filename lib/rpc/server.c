@@ -198,6 +198,13 @@ rpc_server_listen(struct rpc_server *srv, int fd,
 }
 
 void
+rpc_server_set_tls(struct rpc_server *srv, int listener, const struct tls *tls)
+{
+	assert(listener >= 0 && (size_t)listener < srv->n_listeners);
+	srv->listener[listener]->tls = tls;
+}
+
+void
 rpc_server_unlisten(struct rpc_server *srv, int listener)
 {
 	assert(listener >= 0 && (size_t)listener < srv->n_listeners);

@@ -49,6 +49,10 @@ struct rpc_policy {
 	    *data_of)(struct rpc_session *s, uint64_t seq, void *arg);
 	/* The highest payload number, for hello's result. NULL: 0. */
 	uint64_t (*last_seq)(struct rpc_session *s, void *arg);
+	/* A connection ended before its hello was let in, and not because its
+	 * peer just left: "TLS: ...", "bad_frame: ...", "no_hello: ...", or the
+	 * error that answered its hello. For the log; may be NULL. */
+	void (*rejected)(struct rpc_session *s, const char *why, void *arg);
 	/* The session is over; it is freed after the turn. Only of sessions
 	 * whose hello was let in. May be NULL. */
 	void (*closed)(struct rpc_session *s, const char *why, void *arg);
@@ -68,6 +72,9 @@ struct rpc_server *rpc_server_free(struct rpc_server *srv);
  * or -errno. */
 int rpc_server_listen(struct rpc_server *srv, int fd,
     const struct rpc_policy *policy, void *arg);
+/* Connections that it accepts from now on speak TLS. Borrows tls. */
+void rpc_server_set_tls(struct rpc_server *srv, int listener,
+    const struct tls *tls);
 /* Stops accepting on it; sessions stay. */
 void rpc_server_unlisten(struct rpc_server *srv, int listener);
 /* Sends every session of the listener (-1: of all) a bye and closes it. */
@@ -87,6 +94,7 @@ int rpc_session_listener(const struct rpc_session *s);
 uint64_t rpc_session_id(const struct rpc_session *s); /* never used twice */
 uint64_t rpc_session_client_id(const struct rpc_session *s); /* of its hello */
 const char *rpc_session_name(const struct rpc_session *s);
+/* Its texts live until closed() or rejected() has returned. */
 const struct conn_peer *rpc_session_peer(const struct rpc_session *s);
 /* A number and a pointer for the policy's owner. */
 void rpc_session_set_role(struct rpc_session *s, int role);

@@ -265,6 +265,15 @@ session_drop(struct rpc_session *s)
 	loop_at_reap(s->srv->loop, &s->reap);
 }
 
+/* With TLS: who it is, is known now. */
+static void
+on_up(struct conn *c, void *arg)
+{
+	struct rpc_session *s = arg;
+
+	s->peer = *conn_peer(c);
+}
+
 static void
 session_end(struct rpc_session *s, const char *why)
 {
@@ -274,6 +283,8 @@ session_end(struct rpc_session *s, const char *why)
 	session_drop(s);
 	if (s->up && policy->closed != NULL)
 		policy->closed(s, why, policy_arg);
+	else if (!s->up && policy->rejected != NULL && strcmp(why, "eof") != 0)
+		policy->rejected(s, why, policy_arg);
 }
 
 static void
@@ -282,6 +293,7 @@ on_close(struct conn *c, const char *why, void *arg)
 	struct rpc_session *s = arg;
 	struct memory *m = s->memory;
 
+	s->peer = *conn_peer(c);
 	s->conn = NULL; /* it frees itself */
 	/* Who takes leave does not come back for an answer. */
 	if (m != NULL && conn_said_bye(c)) {
@@ -293,6 +305,7 @@ on_close(struct conn *c, const char *why, void *arg)
 }
 
 static const struct conn_ops ops = {
+	.on_up = on_up,
 	.on_frame = on_frame,
 	.on_flush = on_flush,
 	.on_room = on_room,
@@ -306,7 +319,7 @@ close_oldest_waiting(const struct listener *li)
 	struct rpc_session *s;
 
 	TAILQ_FOREACH(s, &li->srv->sessions, link) {
-		if (s->li != li || s->up || conn_phase(s->conn) != CONN_UP)
+		if (s->li != li || s->up || conn_phase(s->conn) == CONN_CLOSING)
 			continue;
 		conn_close(s->conn, "busy: too many connections before hello");
 		return;
@@ -356,6 +369,10 @@ session_new(struct listener *li, int fd)
 	s->conn = conn_new(srv->loop, am_steal_fd(&own_fd), false, &ops, s);
 	if (s->conn == NULL)
 		return -ENOMEM;
+	if (li->tls != NULL && conn_tls(s->conn, li->tls, NULL) < 0) {
+		conn_drop(s->conn);
+		return -ENOMEM;
+	}
 	watch_init(&s->watch);
 	s->srv = srv;
 	s->li = li;

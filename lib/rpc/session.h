@@ -17,6 +17,7 @@ struct listener {
 	size_t n_up;                     /* those let in and not gone */
 	const struct rpc_policy *policy; /* borrowed */
 	void *arg;
+	const struct tls *tls; /* borrowed; NULL: plain */
 	struct event ev;
 	struct am_timer pause; /* no fds, no memory: accepts again when due */
 };

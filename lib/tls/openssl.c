@@ -1,0 +1,630 @@
+/* The TLS module: TLS 1.3 on OpenSSL, for both sides of a connection. */
+#include "lib/tls/module.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+	SUBJECT_MAX = 512,
+	NAME_MAX_LEN = 128,
+	CHAIN_DEPTH_MAX = 8,
+};
+
+struct tls_ctx {
+	unsigned refs; /* its owner and its links */
+	SSL_CTX *ssl;
+	BIO_METHOD *method;
+};
+
+struct tls_link {
+	struct tls_ctx *ctx;
+	SSL *ssl;
+	int fd;
+	bool server;
+	bool up;          /* the handshake is done */
+	bool failed;      /* nothing may be said any more, no close_notify */
+	bool eof;         /* of the socket */
+	bool wants_write; /* of the last -EAGAIN */
+	int sock_error;   /* errno of the socket in this call; 0: none */
+	char subject[SUBJECT_MAX];
+	char name[NAME_MAX_LEN];
+	char error[TLS_TEXT_MAX];
+};
+
+static void __attribute__((format(printf, 2, 3)))
+set_text(char buf[TLS_TEXT_MAX], const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(buf, TLS_TEXT_MAX, fmt, ap);
+	va_end(ap);
+}
+
+/* The last entry of OpenSSL's queue in words; empties it. */
+static const char *
+last_reason(void)
+{
+	unsigned long e = ERR_peek_last_error();
+	const char *text = ERR_reason_error_string(e);
+
+	ERR_clear_error();
+	return text != NULL ? text : "no reason given";
+}
+
+/* ---- the socket ---- */
+
+static int
+bio_write(BIO *b, const char *p, int len)
+{
+	struct tls_link *link = (struct tls_link *)BIO_get_data(b);
+	ssize_t n;
+
+	BIO_clear_retry_flags(b);
+	do
+		n = send(link->fd, p, (size_t)len, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return (int)n;
+	if (errno == EAGAIN)
+		BIO_set_retry_write(b);
+	else
+		link->sock_error = errno;
+	return -1;
+}
+
+static int
+bio_read(BIO *b, char *p, int len)
+{
+	struct tls_link *link = (struct tls_link *)BIO_get_data(b);
+	ssize_t n;
+
+	BIO_clear_retry_flags(b);
+	do
+		n = recv(link->fd, p, (size_t)len, 0);
+	while (n < 0 && errno == EINTR);
+	if (n > 0)
+		return (int)n;
+	if (n == 0)
+		link->eof = true;
+	else if (errno == EAGAIN)
+		BIO_set_retry_read(b);
+	else
+		link->sock_error = errno;
+	return (int)n;
+}
+
+static long
+bio_ctrl(BIO *b, int cmd, long num, void *p)
+{
+	const struct tls_link *link = (const struct tls_link *)BIO_get_data(b);
+
+	(void)num;
+	(void)p;
+	if (cmd == BIO_CTRL_FLUSH)
+		return 1;
+	return cmd == BIO_CTRL_EOF ? link->eof : 0;
+}
+
+/* The system's own would write() and so raise SIGPIPE. */
+static BIO_METHOD *
+method_new(void)
+{
+	BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() |
+		BIO_TYPE_SOURCE_SINK | BIO_TYPE_DESCRIPTOR,
+	    "amnode socket");
+
+	if (m != NULL &&
+	    (BIO_meth_set_write(m, bio_write) != 1 ||
+		BIO_meth_set_read(m, bio_read) != 1 ||
+		BIO_meth_set_ctrl(m, bio_ctrl) != 1)) {
+		BIO_meth_free(m);
+		m = NULL;
+	}
+	return m;
+}
+
+/* ---- certificates ---- */
+
+/* An encrypted key: there is nobody to ask. */
+static int
+no_password(char *buf, int size, int rw, void *arg)
+{
+	(void)buf;
+	(void)size;
+	(void)rw;
+	(void)arg;
+	return -1;
+}
+
+static BIO *
+pem_open(const struct tls_pem *pem)
+{
+	/* Bounded by whoever read it: it is no more than a megabyte. */
+	return BIO_new_mem_buf(pem->data, (int)pem->len);
+}
+
+/* The end of the file, or something that is no certificate? */
+static bool
+is_pem_end(void)
+{
+	unsigned long e = ERR_peek_last_error();
+	bool end = ERR_GET_LIB(e) == ERR_LIB_PEM &&
+	    ERR_GET_REASON(e) == PEM_R_NO_START_LINE;
+
+	if (end)
+		ERR_clear_error();
+	return end;
+}
+
+/* The first is ours, those behind it lead to the CA. */
+static bool
+use_cert(SSL_CTX *ssl, const struct tls_pem *pem, char err[TLS_TEXT_MAX])
+{
+	BIO *b = pem_open(pem);
+	int n = 0;
+	bool ok = b != NULL;
+	X509 *x;
+
+	while (ok && (x = PEM_read_bio_X509(b, NULL, NULL, NULL)) != NULL) {
+		if (n++ == 0) {
+			ok = SSL_CTX_use_certificate(ssl, x) == 1;
+			X509_free(x);
+		} else if (SSL_CTX_add0_chain_cert(ssl, x) != 1) {
+			X509_free(x);
+			ok = false;
+		}
+	}
+	BIO_free(b);
+	if (ok && is_pem_end() && n > 0)
+		return true;
+	set_text(err, "%s: holds no good PEM certificate: %s", pem->name,
+	    n == 0 && ok ? "none is in it" : last_reason());
+	ERR_clear_error();
+	return false;
+}
+
+static bool
+use_key(SSL_CTX *ssl, const struct tls_pem *pem, char err[TLS_TEXT_MAX])
+{
+	BIO *b = pem_open(pem);
+	EVP_PKEY *key = b != NULL
+	    ? PEM_read_bio_PrivateKey(b, NULL, no_password, NULL)
+	    : NULL;
+	bool ok = key != NULL;
+
+	BIO_free(b);
+	if (!ok)
+		set_text(err,
+		    "%s: holds no PEM private key without a password: %s",
+		    pem->name, last_reason());
+	else if (SSL_CTX_use_PrivateKey(ssl, key) != 1 ||
+	    SSL_CTX_check_private_key(ssl) != 1) {
+		set_text(err, "%s: is not the key of the certificate: %s",
+		    pem->name, last_reason());
+		ok = false;
+	}
+	EVP_PKEY_free(key);
+	return ok;
+}
+
+static bool
+use_ca(SSL_CTX *ssl, const struct tls_pem *pem, char err[TLS_TEXT_MAX])
+{
+	X509_STORE *store = X509_STORE_new();
+	BIO *b = pem_open(pem);
+	bool ok = b != NULL && store != NULL;
+	int n = 0;
+	X509 *x;
+
+	while (ok && (x = PEM_read_bio_X509(b, NULL, NULL, NULL)) != NULL) {
+		ok = X509_STORE_add_cert(store, x) == 1 &&
+		    SSL_CTX_add_client_CA(ssl, x) == 1;
+		X509_free(x);
+		n++;
+	}
+	BIO_free(b);
+	/* Nobody else's: the system's are never asked. */
+	if (store != NULL)
+		SSL_CTX_set_cert_store(ssl, store);
+	if (ok && is_pem_end() && n > 0)
+		return true;
+	set_text(err, "%s: holds no good PEM certificates of a CA: %s",
+	    pem->name, n == 0 && ok ? "none is in it" : last_reason());
+	ERR_clear_error();
+	return false;
+}
+
+static void
+subject_text(X509 *x, char *buf, size_t size)
+{
+	BIO *b = BIO_new(BIO_s_mem());
+	char *text;
+	long len;
+
+	if (b == NULL)
+		return;
+	if (X509_NAME_print_ex(b, X509_get_subject_name(x), 0,
+		XN_FLAG_RFC2253) >= 0) {
+		len = BIO_get_mem_data(b, &text);
+		(void)snprintf(buf, size, "%.*s", (int)len, text);
+	}
+	BIO_free(b);
+}
+
+/* Of several none is the one that was meant. */
+static void
+common_name(X509 *x, char *buf, size_t size)
+{
+	const X509_NAME *subject = X509_get_subject_name(x);
+	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+	unsigned char *text = NULL;
+	int len;
+
+	if (at < 0 ||
+	    X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0)
+		return;
+	len = ASN1_STRING_to_UTF8(&text,
+	    X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+	/* One with a NUL in it is a trick. */
+	if (len > 0 && (size_t)len < size &&
+	    memchr(text, '\0', (size_t)len) == NULL)
+		(void)snprintf(buf, size, "%.*s", len, text);
+	OPENSSL_free(text);
+}
+
+/* Only notes whose certificate it is: the verdict stays. */
+static int
+on_verify(int ok, X509_STORE_CTX *store)
+{
+	SSL *ssl = (SSL *)X509_STORE_CTX_get_ex_data(store,
+	    SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls_link *link = (struct tls_link *)SSL_get_app_data(ssl);
+	X509 *leaf = X509_STORE_CTX_get0_cert(store);
+
+	if (!ok && leaf != NULL)
+		subject_text(leaf, link->subject, sizeof(link->subject));
+	return ok;
+}
+
+/* ---- contexts ---- */
+
+static void
+ctx_free(struct tls_ctx *ctx)
+{
+	if (ctx == NULL || --ctx->refs > 0)
+		return;
+	SSL_CTX_free(ctx->ssl);
+	BIO_meth_free(ctx->method);
+	free(ctx);
+}
+
+static bool
+set_policy(SSL_CTX *ssl)
+{
+	(void)SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION);
+	(void)SSL_CTX_set_mode(ssl,
+	    SSL_MODE_ENABLE_PARTIAL_WRITE |
+		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	/* So that records without data cannot hold the loop. */
+	(void)SSL_CTX_clear_mode(ssl, SSL_MODE_AUTO_RETRY);
+	(void)SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_verify(ssl,
+	    SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_verify);
+	SSL_CTX_set_verify_depth(ssl, CHAIN_DEPTH_MAX);
+	return SSL_CTX_set_min_proto_version(ssl, TLS1_3_VERSION) == 1 &&
+	    SSL_CTX_set_max_proto_version(ssl, TLS1_3_VERSION) == 1 &&
+	    SSL_CTX_set_num_tickets(ssl, 0) == 1;
+}
+
+static struct tls_ctx *
+ctx_new(const struct tls_pem *cert, const struct tls_pem *key,
+    const struct tls_pem *ca, char err[TLS_TEXT_MAX])
+{
+	struct tls_ctx *ctx = (struct tls_ctx *)calloc(1, sizeof(*ctx));
+	bool ok;
+
+	ERR_clear_error();
+	if (ctx == NULL) {
+		set_text(err, "no memory");
+		return NULL;
+	}
+	ctx->refs = 1;
+	ctx->ssl = SSL_CTX_new(TLS_method());
+	ctx->method = method_new();
+	ok = ctx->ssl != NULL && ctx->method != NULL && set_policy(ctx->ssl);
+	if (!ok)
+		set_text(err, "OpenSSL cannot be set up: %s", last_reason());
+	if (ok && use_cert(ctx->ssl, cert, err) &&
+	    use_key(ctx->ssl, key, err) && use_ca(ctx->ssl, ca, err))
+		return ctx;
+	ctx_free(ctx);
+	return NULL;
+}
+
+/* ---- links ---- */
+
+static void
+link_free(struct tls_link *link)
+{
+	if (link == NULL)
+		return;
+	ERR_clear_error();
+	if (link->up && !link->failed)
+		(void)SSL_shutdown(link->ssl); /* one try: nobody waits */
+	ERR_clear_error();
+	SSL_free(link->ssl);
+	ctx_free(link->ctx);
+	free(link);
+}
+
+/* Only names of the certificate's list count, not its subject. */
+static bool
+expect_host(SSL *ssl, const char *host)
+{
+	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+
+	if (X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1)
+		return true;
+	ERR_clear_error();
+	X509_VERIFY_PARAM_set_hostflags(param,
+	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+		X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	/* SSL_set_tlsext_host_name() as it ought to be: it only copies. */
+	return *host != '\0' && SSL_set1_host(ssl, host) == 1 &&
+	    SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME,
+		TLSEXT_NAMETYPE_host_name, (void *)(uintptr_t)host) == 1;
+}
+
+static bool
+link_init(struct tls_link *link, const char *host)
+{
+	BIO *b;
+
+	link->ssl = SSL_new(link->ctx->ssl);
+	b = link->ssl != NULL ? BIO_new(link->ctx->method) : NULL;
+	if (b == NULL || SSL_set_app_data(link->ssl, link) != 1) {
+		BIO_free(b);
+		return false;
+	}
+	BIO_set_data(b, link);
+	BIO_set_init(b, 1);
+	SSL_set_bio(link->ssl, b, b);
+	if (host == NULL)
+		SSL_set_accept_state(link->ssl);
+	else
+		SSL_set_connect_state(link->ssl);
+	return host == NULL || expect_host(link->ssl, host);
+}
+
+static struct tls_link *
+link_new(struct tls_ctx *ctx, int fd, const char *host)
+{
+	struct tls_link *link = (struct tls_link *)calloc(1, sizeof(*link));
+
+	if (link == NULL)
+		return NULL;
+	ERR_clear_error();
+	link->ctx = ctx;
+	ctx->refs++;
+	link->fd = fd;
+	link->server = host == NULL;
+	if (link_init(link, host))
+		return link;
+	link_free(link);
+	return NULL;
+}
+
+/* An alert about the certificate that we showed. */
+static bool
+is_refusal(int alert)
+{
+	switch (alert) {
+	case SSL_AD_BAD_CERTIFICATE:
+	case SSL_AD_UNSUPPORTED_CERTIFICATE:
+	case SSL_AD_CERTIFICATE_REVOKED:
+	case SSL_AD_CERTIFICATE_EXPIRED:
+	case SSL_AD_CERTIFICATE_UNKNOWN:
+	case SSL_AD_UNKNOWN_CA:
+	case SSL_AD_ACCESS_DENIED:
+	case SSL_AD_DECRYPT_ERROR:
+	case SSL_AD_CERTIFICATE_REQUIRED:
+		return true;
+	}
+	return false;
+}
+
+/* What is wrong in the words of who has to repair it. */
+static int
+explain(struct tls_link *link)
+{
+	const char *peer = link->server ? "client" : "server";
+	unsigned long e = ERR_peek_last_error();
+	int reason = ERR_GET_LIB(e) == ERR_LIB_SSL ? ERR_GET_REASON(e) : 0;
+	int alert = reason - SSL_AD_REASON_OFFSET;
+	long verdict = SSL_get_verify_result(link->ssl);
+
+	if (alert > 0) {
+		set_text(link->error, "TLS: the %s refused %s: %s", peer,
+		    is_refusal(alert) ? "our certificate" : "us",
+		    SSL_alert_desc_string_long(alert));
+		ERR_clear_error();
+		return is_refusal(alert) ? -EACCES : -EPROTO;
+	}
+	if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
+		set_text(link->error, "TLS: the certificate of the %s: %s",
+		    peer, X509_verify_cert_error_string(verdict));
+	else if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
+		set_text(link->error, "TLS: the %s has shown no certificate",
+		    peer);
+	else if (reason == SSL_R_WRONG_VERSION_NUMBER ||
+	    reason == SSL_R_HTTP_REQUEST ||
+	    reason == SSL_R_UNSUPPORTED_PROTOCOL ||
+	    reason == SSL_R_PACKET_LENGTH_TOO_LONG ||
+	    reason == SSL_R_BAD_RECORD_TYPE)
+		set_text(link->error,
+		    "TLS: the %s does not speak TLS 1.3 here: %s", peer,
+		    last_reason());
+	else
+		set_text(link->error, "TLS: %s", last_reason());
+	ERR_clear_error();
+	return -EPROTO;
+}
+
+/* What an earlier call left behind says nothing of this one: after a failed write
+ * the peer's last words can still be read. */
+static void
+begin(struct tls_link *link)
+{
+	ERR_clear_error();
+	link->sock_error = 0;
+}
+
+/* r: what the call gave, <= 0. 0: the end. */
+static int
+failure(struct tls_link *link, int r)
+{
+	int e = SSL_get_error(link->ssl, r);
+
+	link->wants_write = e == SSL_ERROR_WANT_WRITE;
+	if (e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE)
+		return -EAGAIN;
+	link->failed = e != SSL_ERROR_ZERO_RETURN;
+	if (e == SSL_ERROR_ZERO_RETURN)
+		return 0;
+	if (e == SSL_ERROR_SSL && !link->eof && link->sock_error == 0)
+		return explain(link);
+	ERR_clear_error();
+	if (link->sock_error != 0)
+		return -link->sock_error;
+	return link->eof ? 0 : -EPROTO;
+}
+
+static int
+know_peer(struct tls_link *link)
+{
+	X509 *x = SSL_get0_peer_certificate(link->ssl);
+
+	/* It was asked for, so this is an error of ours; let nobody in. */
+	if (x == NULL || SSL_get_verify_result(link->ssl) != X509_V_OK) {
+		set_text(link->error, "TLS: no verified certificate");
+		return -EPROTO;
+	}
+	subject_text(x, link->subject, sizeof(link->subject));
+	common_name(x, link->name, sizeof(link->name));
+	/* A cut one could pass for another. */
+	if (strlen(link->subject) == sizeof(link->subject) - 1) {
+		set_text(link->error,
+		    "TLS: the certificate's subject is longer than %d bytes",
+		    SUBJECT_MAX - 2);
+		return -EPROTO;
+	}
+	link->up = true;
+	return 0;
+}
+
+static int
+link_handshake(struct tls_link *link)
+{
+	int r;
+
+	begin(link);
+	r = SSL_do_handshake(link->ssl);
+	if (r == 1)
+		return know_peer(link);
+	r = failure(link, r);
+	return r == 0 ? -ECONNRESET : r;
+}
+
+static ssize_t
+link_recv(struct tls_link *link, void *p, size_t len)
+{
+	size_t n = 0;
+	int r;
+
+	begin(link);
+	r = SSL_read_ex(link->ssl, p, len, &n);
+	return r == 1 ? (ssize_t)n : failure(link, r);
+}
+
+static ssize_t
+link_send(struct tls_link *link, const void *p, size_t len)
+{
+	size_t done = 0;
+	size_t n = 0;
+	int r;
+
+	/* One record after the other, until the socket is full. */
+	while (done < len) {
+		begin(link);
+		r = SSL_write_ex(link->ssl, (const char *)p + done, len - done,
+		    &n);
+		if (r != 1) {
+			r = failure(link, r);
+			/* Of TLS 1.3 a write never waits for the peer. */
+			if (r == -EAGAIN && !link->wants_write)
+				r = -EPROTO;
+			if (r == 0)
+				r = -EPIPE;
+			return done > 0 && r == -EAGAIN ? (ssize_t)done : r;
+		}
+		done += n;
+	}
+	return (ssize_t)done;
+}
+
+static bool
+link_wants_write(const struct tls_link *link)
+{
+	return link->wants_write;
+}
+
+static bool
+link_pending(const struct tls_link *link)
+{
+	return SSL_pending(link->ssl) > 0;
+}
+
+static const char *
+link_error(const struct tls_link *link)
+{
+	return link->error[0] != '\0' ? link->error : "TLS: broken";
+}
+
+static const char *
+link_subject(const struct tls_link *link)
+{
+	return link->subject;
+}
+
+static const char *
+link_common_name(const struct tls_link *link)
+{
+	return link->name;
+}
+
+extern const struct tls_module amnode_tls_module;
+__attribute__((visibility("default")))
+const struct tls_module amnode_tls_module = {
+	.abi = TLS_MODULE_ABI,
+	.ctx_new = ctx_new,
+	.ctx_free = ctx_free,
+	.link_new = link_new,
+	.link_free = link_free,
+	.handshake = link_handshake,
+	.recv = link_recv,
+	.send = link_send,
+	.wants_write = link_wants_write,
+	.pending = link_pending,
+	.error = link_error,
+	.subject = link_subject,
+	.common_name = link_common_name,
+};
