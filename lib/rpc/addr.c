@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -43,52 +44,128 @@ parse_port(const char *text, in_port_t *ret)
 	n = strtoul(text, &end, 10);
 	if (*end != '\0' || n > UINT16_MAX)
 		return -EINVAL;
-	*ret = htons((uint16_t)n);
+	*ret = (in_port_t)n;
 	return 0;
 }
 
-static bool
-is_loopback(const struct addr *a)
+bool
+addr_is_tcp(const struct addr *a)
+{
+	return a->sa.ss_family != AF_UNIX;
+}
+
+bool
+addr_is_name(const struct addr *a)
+{
+	return a->sa.ss_family == AF_UNSPEC;
+}
+
+bool
+addr_is_local(const struct addr *a)
+{
+	const struct sockaddr_in *in4 = (const struct sockaddr_in *)&a->sa;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a->sa;
+
+	switch (a->sa.ss_family) {
+	case AF_UNIX:
+		return true;
+	case AF_INET:
+		return ntohl(in4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	case AF_INET6:
+		return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+	}
+	return false;
+}
+
+bool
+addr_is_any(const struct addr *a)
 {
 	const struct sockaddr_in *in4 = (const struct sockaddr_in *)&a->sa;
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a->sa;
 
 	if (a->sa.ss_family == AF_INET)
-		return ntohl(in4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-	return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+		return in4->sin_addr.s_addr == INADDR_ANY;
+	return a->sa.ss_family == AF_INET6 &&
+	    IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr);
 }
 
-static int
-parse_host(const char *host, in_port_t port, struct addr *ret)
+void
+addr_set_port(struct addr *a, in_port_t port)
 {
-	struct sockaddr_in *in4 = (struct sockaddr_in *)&ret->sa;
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&ret->sa;
-
-	*ret = (struct addr){ .len = sizeof(*in4) };
-	in4->sin_family = AF_INET;
-	in4->sin_port = port;
-	if (strcmp(host, "localhost") == 0)
-		host = "127.0.0.1";
-	if (inet_pton(AF_INET, host, &in4->sin_addr) == 1)
-		return 0;
-	*ret = (struct addr){ .len = sizeof(*in6) };
-	in6->sin6_family = AF_INET6;
-	in6->sin6_port = port;
-	return inet_pton(AF_INET6, host, &in6->sin6_addr) == 1 ? 0 : -EINVAL;
+	a->port = port;
+	if (a->sa.ss_family == AF_INET)
+		((struct sockaddr_in *)&a->sa)->sin_port = htons(port);
+	else if (a->sa.ss_family == AF_INET6)
+		((struct sockaddr_in6 *)&a->sa)->sin6_port = htons(port);
 }
 
 int
-addr_parse(const char *text, struct addr *ret, struct am_error *err)
+addr_fill(struct addr *ret, const struct addr *a, const struct sockaddr *sa,
+    socklen_t len)
 {
-	struct addr a;
-	char host[64];
+	struct addr found = { .len = len };
+
+	if ((sa->sa_family != AF_INET && sa->sa_family != AF_INET6) ||
+	    len > sizeof(found.sa))
+		return -EAFNOSUPPORT;
+	memcpy(&found.sa, sa, len);
+	memcpy(found.host, a->host, sizeof(found.host));
+	addr_set_port(&found, a->port);
+	*ret = found;
+	return 0;
+}
+
+static bool
+is_host_name(const char *host)
+{
+	size_t len = strspn(host,
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-."
+	    "_");
+
+	/* Only digits and dots would be a misspelt number. */
+	return len > 0 && host[len] == '\0' && host[0] != '-' &&
+	    host[0] != '.' && host[strspn(host, "0123456789.")] != '\0';
+}
+
+/* host is in ret already: its number, or nothing but the name. */
+static int
+parse_host(struct addr *ret)
+{
+	const char *host = ret->host;
+	struct sockaddr_in *in4 = (struct sockaddr_in *)&ret->sa;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&ret->sa;
+
+	/* Everywhere the same, whatever a name server says. */
+	if (addr_is_localhost(ret))
+		host = "127.0.0.1";
+	if (inet_pton(AF_INET, host, &in4->sin_addr) == 1) {
+		in4->sin_family = AF_INET;
+		ret->len = sizeof(*in4);
+		return 0;
+	}
+	if (inet_pton(AF_INET6, host, &in6->sin6_addr) == 1) {
+		in6->sin6_family = AF_INET6;
+		ret->len = sizeof(*in6);
+		return 0;
+	}
+	return is_host_name(host) ? 0 : -EINVAL;
+}
+
+bool
+addr_is_localhost(const struct addr *a)
+{
+	return strcasecmp(a->host, "localhost") == 0;
+}
+
+static int
+parse_tcp(const char *text, struct addr *ret, struct am_error *err)
+{
+	struct addr a = { .len = 0 };
 	const char *colon = strrchr(text, ':');
 	const char *start = text;
 	size_t len;
 	in_port_t port;
 
-	if (strchr(text, '/') != NULL)
-		return parse_path(text, ret, err);
 	if (colon == NULL)
 		return error_set(err,
 		    "address \"%.200s\" is neither a path (with a /) nor "
@@ -99,18 +176,39 @@ addr_parse(const char *text, struct addr *ret, struct am_error *err)
 		start++;
 		len -= 2;
 	}
-	if (len >= sizeof(host) || parse_port(colon + 1, &port) < 0)
+	if (parse_port(colon + 1, &port) < 0)
 		return error_set(err,
 		    "address \"%.200s\": the port is no number from 0 to 65535",
 		    text);
-	memcpy(host, start, len);
-	host[len] = '\0';
-	if (parse_host(host, port, &a) < 0)
+	if (len < sizeof(a.host))
+		memcpy(a.host, start, len);
+	if (len >= sizeof(a.host) || parse_host(&a) < 0)
 		return error_set(err,
-		    "address \"%.200s\": the host must be an IP address or "
-		    "\"localhost\"",
+		    "address \"%.200s\": the host is neither an IP address "
+		    "([v6] in brackets) nor a name",
 		    text);
-	if (!is_loopback(&a))
+	addr_set_port(&a, port);
+	*ret = a;
+	return 0;
+}
+
+int
+addr_parse_tls(const char *text, struct addr *ret, struct am_error *err)
+{
+	if (strchr(text, '/') != NULL)
+		return parse_path(text, ret, err);
+	return parse_tcp(text, ret, err);
+}
+
+int
+addr_parse(const char *text, struct addr *ret, struct am_error *err)
+{
+	struct addr a;
+	int r = addr_parse_tls(text, &a, err);
+
+	if (r < 0)
+		return r;
+	if (!addr_is_name(&a) && !addr_is_local(&a))
 		return error_set(err,
 		    "address \"%.200s\" is not on loopback, which takes TLS; "
 		    "use 127.0.0.1, [::1] or a path",
@@ -141,7 +239,7 @@ addr_format(const struct addr *a, char *buf, size_t size)
 		    ntohs(in6->sin6_port));
 		return;
 	}
-	(void)snprintf(buf, size, "family %d", a->sa.ss_family);
+	(void)snprintf(buf, size, "%s:%u", a->host, a->port);
 }
 
 static int
@@ -200,8 +298,20 @@ addr_of_fd(int fd, struct addr *ret)
 {
 	struct addr a = { .len = sizeof(a.sa) };
 
+	const struct sockaddr_in *in4 = (const struct sockaddr_in *)&a.sa;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a.sa;
+
 	if (getsockname(fd, (struct sockaddr *)&a.sa, &a.len) < 0)
 		return -errno;
+	if (a.sa.ss_family == AF_INET) {
+		(void)inet_ntop(AF_INET, &in4->sin_addr, a.host,
+		    sizeof(a.host));
+		a.port = ntohs(in4->sin_port);
+	} else if (a.sa.ss_family == AF_INET6) {
+		(void)inet_ntop(AF_INET6, &in6->sin6_addr, a.host,
+		    sizeof(a.host));
+		a.port = ntohs(in6->sin6_port);
+	}
 	*ret = a;
 	return 0;
 }

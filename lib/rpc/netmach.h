@@ -34,8 +34,9 @@ struct netmach_ops {
 	 * next, or on_close. May be NULL. */
 	void (*on_down)(struct netmach *nm, const char *why, void *arg);
 	/* Not connected (any more): code is 0 for an end of the connection (why
-	 * is "eof" or the peer's bye reason), -errno for a failed connect, an
-	 * enum arpc_error + 1 for a refused hello. Calls without an answer
+	 * is "eof" or the peer's bye reason), -errno for a failed connect (TLS:
+	 * -EPROTO, or -EACCES if the server refused our certificate; a name:
+	 * -EHOSTUNREACH), an enum arpc_error + 1 for a refused hello. Calls without an answer
 	 * have been called back with NETMACH_LOST before, but for mutations of
 	 * a resuming one, which wait for the next netmach_connect(). */
 	void (*on_close)(struct netmach *nm, int code, const char *why,
@@ -85,6 +86,10 @@ struct netmach_conf {
 	int64_t retry_ms;
 	/* Also if nobody listens there any more, or not yet. */
 	bool retry_gone;
+	/* TCP connections speak TLS, and the server's certificate must name the
+	 * host of the address. Borrowed. NULL: plain, and then only to this
+	 * host. */
+	const struct tls *tls;
 	/* What is seen of the machine; its arrays are borrowed for the life of
 	 * the net machine. What is not seen stays as it was. */
 	struct arpc_sync sync;
@@ -100,7 +105,8 @@ struct netmach *netmach_free(struct netmach *nm);
  * owner that frees it before the turn ends. */
 void netmach_flush(struct netmach *nm);
 /* 0, or -errno if it fails at once (then on_close is not called); -EALREADY if
- * it is not idle. While the server's queue of connections is full (EAGAIN of a
+ * it is not idle. A name is resolved without blocking the loop, and all of its
+ * addresses are tried in order, within the time of the conf. While the server's queue of connections is full (EAGAIN of a
  * Unix socket) it tries again, until the time of the conf is over. May be called
  * again after on_close, also from within it. */
 int netmach_connect(struct netmach *nm, const struct addr *a);
@@ -116,6 +122,8 @@ uint64_t netmach_epoch(const struct netmach *nm);
 uint64_t netmach_client_id(const struct netmach *nm);
 uint64_t netmach_last_seq(const struct netmach *nm);
 const struct conn_peer *netmach_peer(const struct netmach *nm);
+/* Is it connected to this very host, so that a pid means the same there? */
+bool netmach_is_local(const struct netmach *nm);
 size_t netmach_backlog(const struct netmach *nm);
 /* Is the mirror known to be right? false: a sync is under way. */
 bool netmach_is_exact(const struct netmach *nm);

@@ -35,6 +35,12 @@ struct netmach {
 	bool wrong;        /* the checksum did not fit, a sync is under way */
 	struct conn *conn; /* NULL: none */
 	struct addr addr;  /* of the last netmach_connect() */
+	const struct tls *tls; /* borrowed; NULL: plain */
+	/* The addresses of its name, tried in order. */
+	struct resolve *resolve; /* they are being asked for */
+	struct addr *found;      /* owned; NULL: there is only addr */
+	size_t n_found;
+	size_t at;
 	struct am_timer retry;
 	int64_t give_up_ns; /* then it is no longer tried; 0: it is closed */
 	bool closing;       /* by the user: no connection is wanted any more */

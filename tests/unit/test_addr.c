@@ -30,6 +30,28 @@ START_TEST(addresses_are_read_and_written)
 	ck_assert_str_eq(round_trip("127.9.8.7:0"), "127.9.8.7:0");
 	ck_assert_str_eq(round_trip("localhost:65535"), "127.0.0.1:65535");
 	ck_assert_str_eq(round_trip("[::1]:4000"), "[::1]:4000");
+	ck_assert_str_eq(round_trip("example.org:80"), "example.org:80");
+}
+END_TEST
+
+START_TEST(anywhere_is_for_tls)
+{
+	struct am_error err;
+	struct addr a;
+
+	ck_assert_int_eq(addr_parse_tls("10.0.0.1:80", &a, &err), 0);
+	ck_assert_str_eq(a.host, "10.0.0.1");
+	ck_assert_uint_eq(a.port, 80);
+	ck_assert(!addr_is_local(&a) && addr_is_tcp(&a) && !addr_is_name(&a));
+	ck_assert_int_eq(addr_parse_tls("[2001:db8::1]:80", &a, &err), 0);
+	ck_assert_str_eq(a.host, "2001:db8::1");
+	ck_assert(!addr_is_local(&a) && !addr_is_any(&a));
+	ck_assert_int_eq(addr_parse_tls("[::]:80", &a, &err), 0);
+	ck_assert(addr_is_any(&a));
+	ck_assert_int_eq(addr_parse_tls("host.example:80", &a, &err), 0);
+	/* What is not resolved is nowhere yet. */
+	ck_assert(addr_is_name(&a) && addr_is_tcp(&a) && !addr_is_local(&a));
+	ck_assert_int_eq(addr_connect(&a), -EAFNOSUPPORT);
 }
 END_TEST
 
@@ -45,7 +67,10 @@ START_TEST(bad_addresses_are_named)
 		{ "127.0.0.1:65536", "port" },
 		{ "127.0.0.1:-1", "port" },
 		{ "127.0.0.1:8o", "port" },
-		{ "example.org:80", "IP address" },
+		{ "exa mple.org:80", "IP address" },
+		{ "-x.org:80", "IP address" },
+		{ "127.0.0:80", "IP address" },
+		{ "fe80::1%eth0:80", "IP address" },
 		{ ":80", "IP address" },
 		{ "10.0.0.1:80", "loopback" },
 		{ "0.0.0.0:80", "loopback" },
@@ -138,4 +163,4 @@ END_TEST
 
 UNIT_MAIN("addr", addresses_are_read_and_written, bad_addresses_are_named,
     a_path_fits_or_is_refused, a_unix_socket_has_its_mode_from_the_start,
-    a_tcp_socket_gets_a_port)
+    a_tcp_socket_gets_a_port, anywhere_is_for_tls)
