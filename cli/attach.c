@@ -67,7 +67,7 @@ attach_open(struct cli *c, struct attach *a)
 	rc = attach_load(c, &a->file);
 	if (rc != EX_OK)
 		return rc;
-	rc = addr_parse(a->file.lease.address, &addr, NULL);
+	rc = session_addr(c, a->file.lease.address, &addr, NULL);
 	if (rc == 0)
 		rc = session_open(&a->s, c, a->file.lease.address, &addr,
 		    a->file.lease.token);

@@ -1,11 +1,14 @@
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/base/dur.h"
+#include "lib/rpc/tls.h"
 #include "proto/arpc.h"
 
 enum { TIMEOUT_MS = 30000, IO_MS = 5000 };
@@ -16,6 +19,31 @@ cli_loop(struct cli *c)
 	if (c->loop == NULL)
 		c->loop = am_loop_new();
 	return c->loop;
+}
+
+int
+cli_tls(struct cli *c, struct am_error *err)
+{
+	static const enum opt_id ids[TLS_N_PARTS] = {
+		[TLS_CERT] = OPT_TLS_CERT,
+		[TLS_KEY] = OPT_TLS_KEY,
+		[TLS_CA] = OPT_TLS_CA,
+	};
+	struct tls_source source[TLS_N_PARTS];
+	int n = 0;
+
+	for (int i = 0; i < TLS_N_PARTS; i++) {
+		source[i] = (struct tls_source){ c->opts.text[ids[i]], -1 };
+		n += cli_has(c, ids[i]);
+	}
+	if (n == 0 || c->tls != NULL)
+		return 0;
+	if (n < TLS_N_PARTS)
+		return error_set(err,
+		    "TLS takes all of --tls-cert, --tls-key and --tls-ca "
+		    "(AMCTL_TLS_CERT, AMCTL_TLS_KEY, AMCTL_TLS_CA)");
+	c->tls = tls_new(source, err);
+	return c->tls != NULL ? 0 : -EINVAL;
 }
 
 bool

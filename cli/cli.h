@@ -71,6 +71,7 @@ struct cli {
 	char **argv; /* borrowed: the words */
 	int argc;
 	struct am_loop *loop; /* NULL until cli_loop() */
+	struct tls *tls;      /* NULL until cli_tls() */
 	int64_t deadline_ns;  /* of the whole command; INT64_MAX: none */
 	bool no_wait;         /* -t 0 */
 	bool interrupted;     /* session_until() gives up with -EINTR */
@@ -84,6 +85,11 @@ int cli_parse(struct cli *c, int argc, char **argv);
 
 /* The loop, made at the first call; NULL without memory or fds. */
 struct am_loop *cli_loop(struct cli *c);
+
+struct tls;
+/* What --tls-cert, --tls-key and --tls-ca name is in c->tls then; NULL: they are
+ * not given. -EINVAL with a message in err. */
+int cli_tls(struct cli *c, struct am_error *err);
 
 static inline bool
 cli_has(const struct cli *c, enum opt_id id)

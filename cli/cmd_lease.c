@@ -122,6 +122,11 @@ get_lease(struct cli *c, struct leasefile *f, const struct client_wish *wish)
 	struct am_error err;
 	int rc = super_open(c, &sup);
 
+	if (rc == EX_OK && wish->pid != 0 && !netmach_is_local(sup.nm))
+		rc = cli_fail(c, EX_USAGE, "usage",
+		    "--bind-pid: amnoded at %s is on another host, which "
+		    "cannot see the process; use --ttl",
+		    sup.address);
 	if (rc == EX_OK)
 		rc = lease_take(c, &sup, &wrk, wish, wait, &f->lease);
 	if (rc == EX_OK)

@@ -119,11 +119,13 @@ lease_wish_pid(struct cli *c, struct client_wish *ret, pid_t pid)
 /* ---- to get one ---- */
 
 static uint64_t
-put_wish(struct am_buf *b, const struct client_wish *w, int64_t wait_ms)
+put_wish(struct am_buf *b, const struct session *sup,
+    const struct client_wish *w, int64_t wait_ms)
 {
 	/* One request at a time on a connection, so any number does. */
 	uint64_t request = (uint64_t)clock_ns() & INT64_MAX;
-	bool bound = w->pid != 0;
+	/* On another host the number means another process. */
+	bool bound = w->pid != 0 && netmach_is_local(sup->nm);
 
 	am_put_map(b,
 	    2 + (w->priority != 0) + (w->ttl_ms != 0) + (w->max_ms != 0) +
@@ -315,7 +317,7 @@ grant_ask(struct grant *g, const struct client_wish *wish, int64_t wait_ms,
 	int rc;
 
 	g->cuts = g->sup->cuts;
-	g->request = put_wish(&b, wish, wait_ms);
+	g->request = put_wish(&b, g->sup, wish, wait_ms);
 	rc = session_send_once(g->sup, AM_ADD, &asked, 1, am_buf_val(&b));
 	if (rc == 0)
 		rc = session_until(g->sup->cli, is_decided, g, deadline_ns);
@@ -378,7 +380,7 @@ lease_try(struct cli *c, struct session *sup, struct session *wrk,
 		rc = grant_get(sup, wish, ms, ret, no);
 		if (rc != EX_OK)
 			return rc;
-		rc = addr_parse(ret->address, &a, NULL);
+		rc = session_addr(c, ret->address, &a, NULL);
 		if (rc == 0)
 			rc = session_open(wrk, c, ret->address, &a, ret->token);
 		if (rc == 0)
@@ -386,7 +388,8 @@ lease_try(struct cli *c, struct session *sup, struct session *wrk,
 		/* It died under our hands; the next one is as good. */
 		lease_drop(sup, ret->lease, "unwanted");
 	}
-	refuse(no, EX_NO_WORKER, "no_worker", strerror(-rc));
+	refuse(no, EX_NO_WORKER, "no_worker",
+	    wrk->down ? wrk->why : strerror(-rc));
 	return (int)no->exit;
 }
 

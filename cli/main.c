@@ -9,6 +9,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/dur.h"
+#include "lib/rpc/tls.h"
 
 static int
 set_output(struct cli *c)
@@ -92,6 +93,7 @@ main(int argc, char **argv)
 		    strerror(-err));
 	out_done(&c.out);
 	c.loop = am_loop_free(c.loop);
+	c.tls = tls_free(c.tls);
 	if (err == -EPIPE) {
 		/* As anybody else whose reader went away. */
 		(void)signal(SIGPIPE, SIG_DFL);

@@ -198,6 +198,9 @@ take_environment(struct cli *c)
 		{ OPT_SOCKET, "AMCTL_SOCKET" },
 		{ OPT_INSTANCE, "AMCTL_INSTANCE" },
 		{ OPT_LEASE, "AMCTL_LEASE" },
+		{ OPT_TLS_CERT, "AMCTL_TLS_CERT" },
+		{ OPT_TLS_KEY, "AMCTL_TLS_KEY" },
+		{ OPT_TLS_CA, "AMCTL_TLS_CA" },
 		{ OPT_TIMEOUT, "AMCTL_TIMEOUT" },
 	};
 	bool target = cli_has(c, OPT_SOCKET) || cli_has(c, OPT_INSTANCE);

@@ -126,12 +126,27 @@ session_until(struct cli *c, bool (*done)(void *arg), void *arg,
 }
 
 int
+session_addr(struct cli *c, const char *text, struct addr *ret,
+    struct am_error *err)
+{
+	/* The files are looked at only where they are needed. */
+	int r = addr_parse_tls(text, ret, err);
+
+	if (r < 0 || !addr_is_tcp(ret))
+		return r;
+	if (cli_tls(c, err) < 0)
+		return -EINVAL;
+	return c->tls != NULL ? 0 : addr_parse(text, ret, err);
+}
+
+int
 session_start(struct session *s, struct cli *c, const char *address,
     const struct addr *a, const uint8_t *token)
 {
 	struct netmach_conf conf = { .name = "amctl",
 		.token = token,
 		.timeout_ms = CONNECT_MS,
+		.tls = c->tls,
 		/* A cut of the link is none of the user's business. */
 		.resume = true,
 		.retry_ms = RETRY_MS };
@@ -366,9 +381,22 @@ session_done(struct session *s)
 
 /* ---- the supervisor ---- */
 
+/* A server of TLS is not understood, and does not understand us. */
+static const char *
+tls_hint(const struct cli *c, const struct session *s)
+{
+	return c->tls == NULL && strchr(s->address, '/') == NULL
+	    ? "; if it speaks TLS, --tls-cert is missing"
+	    : "";
+}
+
 static int
 super_unreachable(struct cli *c, const struct session *s, int rc)
 {
+	/* What a server says of our certificate came by a connection. */
+	if (rc == -EACCES && s->down)
+		return cli_fail(c, EX_DENIED, "not_permitted",
+		    "%s: not permitted: %s", s->address, s->why);
 	if (rc == -EACCES)
 		return cli_fail(c, EX_DENIED, "not_permitted",
 		    "%s: %s: are you in the group of the socket?", s->address,
@@ -380,15 +408,15 @@ super_unreachable(struct cli *c, const struct session *s, int rc)
 		return cli_fail(c,
 		    s->code == ARPC_E_not_permitted + 1 ? EX_DENIED
 							: EX_UNREACHABLE,
-		    "unreachable", "%s: amnoded refused the connection: %s",
-		    s->address, s->why);
+		    "unreachable", "%s: amnoded refused the connection: %s%s",
+		    s->address, s->why, tls_hint(c, s));
 	if (rc == -ECONNRESET && s->code == 0)
 		return cli_fail(c, EX_UNREACHABLE, "unreachable",
-		    "%s: amnoded closed the connection: %s", s->address,
-		    s->why);
+		    "%s: amnoded closed the connection: %s%s", s->address,
+		    s->why, tls_hint(c, s));
 	return cli_fail(c, EX_UNREACHABLE, "unreachable",
 	    "cannot connect to %s: %s; is amnoded running?", s->address,
-	    strerror(-rc));
+	    s->down ? s->why : strerror(-rc));
 }
 
 int
@@ -408,7 +436,7 @@ super_open_quiet(struct cli *c, struct session *s, const char *address,
     const uint8_t *token)
 {
 	struct addr a;
-	int rc = addr_parse(address, &a, NULL);
+	int rc = session_addr(c, address, &a, NULL);
 
 	return rc < 0 ? rc : session_open(s, c, address, &a, token);
 }

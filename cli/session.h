@@ -37,6 +37,10 @@ struct session {
 };
 #define SESSION_INIT ((struct session){ .call = { .value = AM_BUF_INIT } })
 
+/* An address as people write it, with TLS or without. -EINVAL, -ENAMETOOLONG with
+ * a message in err, which may be NULL. */
+int session_addr(struct cli *c, const char *text, struct addr *ret,
+    struct am_error *err);
 /* Connects and says hello; token may be NULL. 0; -ETIMEDOUT; -errno of a failed
  * connect; -ECONNRESET: closed, -EPERM: the hello was refused: code and why
  * say more. May be called again after session_close(). */

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/session.h"
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
 
@@ -124,7 +125,7 @@ target_parse(struct cli *c, const char *text, struct target *ret)
 {
 	struct am_error err;
 
-	if (addr_parse(text, &ret->addr, &err) < 0)
+	if (session_addr(c, text, &ret->addr, &err) < 0)
 		return cli_fail(c, EX_USAGE, "usage", "%s", err.text);
 	(void)snprintf(ret->text, sizeof(ret->text), "%s", text);
 	return EX_OK;

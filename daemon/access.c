@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include "daemon/world.h"
+#include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
 #include "lib/rpc/addr.h"
+#include "lib/rpc/resolve.h"
 #include "lib/rpc/server.h"
 
 enum {
@@ -28,16 +30,17 @@ on_hello(struct rpc_session *ss, const struct arpc_hello *h,
     struct am_error *err, void *arg)
 {
 	const struct conn_peer *peer = rpc_session_peer(ss);
+	const struct world *w = arg;
 	struct client *c = calloc(1, sizeof(*c));
 
-	(void)arg;
 	if (c == NULL) {
 		(void)snprintf(err->text, sizeof(err->text), "no memory");
 		return ARPC_E_internal;
 	}
 	c->id = rpc_session_id(ss);
 	c->uid = peer->uid;
-	c->admin = peer->uid == 0 || peer->uid == geteuid();
+	c->admin = peer->uid == 0 || peer->uid == geteuid() ||
+	    security_is_admin(w->config, peer);
 	c->session = ss;
 	/* A token is proof for this lease only; an old one makes no difference,
 	 * so that its holder can still ask what became of the lease. */
@@ -59,6 +62,22 @@ on_up(struct rpc_session *ss, void *arg)
 	    (int)c->uid,
 	    log_quote(name, sizeof(name), c->name, strlen(c->name)));
 	super_client_add(w->super, c);
+}
+
+/* It has not come in: who it was, and why. */
+static void
+on_rejected(struct rpc_session *ss, const char *why, void *arg)
+{
+	const struct conn_peer *peer = rpc_session_peer(ss);
+	const char *subject = peer->subject != NULL ? peer->subject : "";
+	char who[200], text[400];
+
+	(void)arg;
+	log_warn("client: refused peer=%s uid=%d pid=%d subject=%s why=%s",
+	    peer->address[0] != '\0' ? peer->address : "unix", (int)peer->uid,
+	    (int)peer->pid,
+	    log_quote(who, sizeof(who), subject, strlen(subject)),
+	    log_quote(text, sizeof(text), why, strlen(why)));
 }
 
 static void
@@ -129,6 +148,7 @@ static const struct rpc_policy policy = {
 	.up = on_up,
 	.may = on_may,
 	.info = on_info,
+	.rejected = on_rejected,
 	.closed = on_closed,
 	.max_sessions = SESSIONS_MAX,
 	.max_remembered = REMEMBERED_MAX,
@@ -162,12 +182,43 @@ clear_path(const char *path, struct am_error *err)
 	return -EADDRINUSE;
 }
 
+/* Listen=HOST:PORT: the number of a name, and what clients may be told. Blocks,
+ * at start only. */
+static int
+find_tcp(struct world *w, const char *text, struct addr *a,
+    struct am_error *err)
+{
+	struct addr found[RESOLVE_MAX];
+
+	if (addr_is_name(a)) {
+		if (resolve_now(a, found, err) < 0)
+			return -EHOSTUNREACH;
+		*a = found[0];
+	}
+	if (addr_is_any(a))
+		return error_set(err,
+		    "Supervisor.Listen \"%.200s\" names no host that clients "
+		    "could be told for workers: write the address or name of "
+		    "this host",
+		    text);
+	if (w->security->tls == NULL && !addr_is_local(a))
+		return error_set(err,
+		    "Supervisor.Listen \"%.200s\" is not on loopback, which "
+		    "takes TLS: set Security.TLSCert, or use 127.0.0.1, [::1] "
+		    "or a path",
+		    text);
+	w->tcp = *a;
+	addr_set_port(&w->tcp, 0);
+	(void)snprintf(w->tcp_host, sizeof(w->tcp_host),
+	    strchr(a->host, ':') != NULL ? "[%s]" : "%s", a->host);
+	return 0;
+}
+
 int
 access_bind(struct world *w, struct am_error *err)
 {
 	char path[RUNTIME_PATH_MAX];
 	const char *text = w->config->listen;
-	const char *colon;
 	struct addr a;
 
 	if (text[0] == '\0') {
@@ -175,17 +226,15 @@ access_bind(struct world *w, struct am_error *err)
 			return -ENAMETOOLONG;
 		text = path;
 	}
-	if (addr_parse(text, &a, err) < 0)
+	if (addr_parse_tls(text, &a, err) < 0)
 		return -EINVAL;
 	if (a.sa.ss_family == AF_UNIX) {
 		/* The lock of the runtime directory is ours: what lies in it is
 		 * of a dead one. Elsewhere this is not known. */
 		if (clear_path(text, err) < 0)
 			return -EADDRINUSE;
-	} else {
-		colon = strrchr(text, ':');
-		(void)snprintf(w->tcp_host, sizeof(w->tcp_host), "%.*s",
-		    (int)(colon - text), text);
+	} else if (find_tcp(w, text, &a, err) < 0) {
+		return -EINVAL;
 	}
 	w->listen_fd = addr_listen(&a, 0660);
 	if (w->listen_fd < 0) {
@@ -203,6 +252,7 @@ int
 access_listen(struct super *s, struct am_error *err)
 {
 	struct world *w = s->world;
+	bool tls = w->tcp_host[0] != '\0' && w->security->tls != NULL;
 	int r = rpc_server_listen(w->server, am_steal_fd(&w->listen_fd),
 	    &policy, w);
 
@@ -211,9 +261,11 @@ access_listen(struct super *s, struct am_error *err)
 		    "cannot accept clients: %s", strerror(-r));
 		return r;
 	}
-	log_info("amnoded: listening address=%s instance=%s kind=%s",
+	if (tls)
+		rpc_server_set_tls(w->server, r, w->security->tls);
+	log_info("amnoded: listening address=%s instance=%s kind=%s%s",
 	    w->listen_path[0] != '\0' ? w->listen_path : s->config->listen,
-	    w->instance, s->config->kind);
+	    w->instance, s->config->kind, tls ? " tls=1.3" : "");
 	return 0;
 }
 

@@ -53,8 +53,8 @@ static const struct config_row rows[CONFIG__COUNT] = {
 #undef CONF
 };
 
-static void __attribute__((format(printf, 2, 3)))
-complain(struct config_errors *e, const char *fmt, ...)
+void
+config_complain(struct config_errors *e, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -112,7 +112,7 @@ bounds(const struct config_row *r, const char *origin, int64_t v,
 
 	if (v >= r->lo && v <= r->hi)
 		return 0;
-	complain(e,
+	config_complain(e,
 	    "%s: %s.%s: out of bounds: it must be from %" PRId64
 	    "%s to %" PRId64 "%s",
 	    origin, r->section, r->key, r->lo, unit, r->hi, unit);
@@ -145,8 +145,9 @@ field_set(struct config *c, const struct config_row *r, const char *text,
 	case CONFIG_T_words:
 		n = words_split(text, &words, &why);
 		if (n < 0) {
-			complain(e, "%s: %s.%s: cannot be split into words: %s",
-			    origin, r->section, r->key,
+			config_complain(e,
+			    "%s: %s.%s: cannot be split into words: %s", origin,
+			    r->section, r->key,
 			    n == -ENOMEM ? "no memory" : why);
 			return n;
 		}
@@ -164,8 +165,9 @@ field_set(struct config *c, const struct config_row *r, const char *text,
 	case CONFIG_T_choice:
 		n = words_choice(text, r->choices, &num);
 		if (n < 0)
-			complain(e, "%s: %s.%s: \"%.100s\" is none of %s",
-			    origin, r->section, r->key, text, r->choices);
+			config_complain(e,
+			    "%s: %s.%s: \"%.100s\" is none of %s", origin,
+			    r->section, r->key, text, r->choices);
 		else
 			*(int64_t *)field = num;
 		return n;
@@ -173,7 +175,7 @@ field_set(struct config *c, const struct config_row *r, const char *text,
 		abort();
 	}
 	if (n < 0) {
-		complain(e, "%s: %s.%s: \"%.100s\" is not %s", origin,
+		config_complain(e, "%s: %s.%s: \"%.100s\" is not %s", origin,
 		    r->section, r->key, text, why);
 		return n;
 	}
@@ -196,7 +198,7 @@ take(struct config *c, size_t key, const char *text, const char *origin,
 	t = strdup(text);
 	o = strdup(origin);
 	if (t == NULL || o == NULL) {
-		complain(e, "%s: no memory", origin);
+		config_complain(e, "%s: no memory", origin);
 		free(t);
 		free(o);
 		return;
@@ -221,12 +223,12 @@ find(const char *section, const char *key, const char *origin,
 			return i;
 	}
 	if (known)
-		complain(e,
+		config_complain(e,
 		    "%s: %s.%s: unknown key; \"amnoded --print-config\" lists "
 		    "them all",
 		    origin, section, key);
 	else
-		complain(e,
+		config_complain(e,
 		    "%s: [%s]: unknown section; \"amnoded --print-config\" "
 		    "lists them all",
 		    origin, section);
@@ -245,22 +247,24 @@ slurp(const char *path, size_t *ret_len, struct config_errors *e)
 	ssize_t n;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		complain(e, "%s: cannot be read: %s", path, strerror(errno));
+		config_complain(e, "%s: cannot be read: %s", path,
+		    strerror(errno));
 		return NULL;
 	}
 	if (!S_ISREG(st.st_mode) || st.st_size > CONFIG_FILE_MAX) {
-		complain(e, "%s: is no regular file of at most 1 MiB", path);
+		config_complain(e, "%s: is no regular file of at most 1 MiB",
+		    path);
 		return NULL;
 	}
 	text = calloc(1, (size_t)st.st_size + 1);
 	if (text == NULL) {
-		complain(e, "%s: no memory", path);
+		config_complain(e, "%s: no memory", path);
 		return NULL;
 	}
 	while (len < (size_t)st.st_size) {
 		n = read(fd, text + len, (size_t)st.st_size - len);
 		if (n < 0) {
-			complain(e, "%s: cannot be read: %s", path,
+			config_complain(e, "%s: cannot be read: %s", path,
 			    strerror(errno));
 			return NULL;
 		}
@@ -269,8 +273,8 @@ slurp(const char *path, size_t *ret_len, struct config_errors *e)
 		len += (size_t)n;
 	}
 	if (memchr(text, '\0', len) != NULL) {
-		complain(e, "%s: has a NUL byte in it: is it a text file?",
-		    path);
+		config_complain(e,
+		    "%s: has a NUL byte in it: is it a text file?", path);
 		return NULL;
 	}
 	*ret_len = len;
@@ -291,8 +295,8 @@ find_homeless(const char *path, const char *text, struct config_errors *e)
 		if (blank < len && p[blank] == '[')
 			return;
 		if (blank < len && p[blank] != '#' && p[blank] != ';')
-			complain(e, "%s:%u: stands before any [Section]", path,
-			    line);
+			config_complain(e, "%s:%u: stands before any [Section]",
+			    path, line);
 		p += len + (p[len] == '\n');
 	}
 }
@@ -339,7 +343,7 @@ parse(char *text, size_t len, const char *path, struct config_errors *e)
 			if (sscanf(*p, "%*s (%d) on line %u: %n", &kind, &line,
 				&at) < 2)
 				continue;
-			complain(e, "%s:%u: %s", path, line, *p + at);
+			config_complain(e, "%s:%u: %s", path, line, *p + at);
 			mute_line(text, line);
 		}
 		ini_config_free_errors(errors);
@@ -375,7 +379,7 @@ read_key(struct config *c, struct ini_cfgobj *ini, const char *section,
 		(void)snprintf(origin, sizeof(origin), "%s:%" PRIu32, path,
 		    line);
 		if (mode == INI_GET_NEXT_VALUE) {
-			complain(e,
+			config_complain(e,
 			    "%s: %s.%s: is set already on line %" PRIu32,
 			    origin, section, key, first);
 			continue;
@@ -448,12 +452,13 @@ read_drop_ins(struct config *c, const char *file, struct config_errors *e)
 
 	if (asprintf(&dir, "%s.d", file) < 0) {
 		dir = NULL;
-		complain(e, "%s.d: no memory", file);
+		config_complain(e, "%s.d: no memory", file);
 		return;
 	}
 	n = scandir(dir, &list, is_drop_in, alphasort);
 	if (n < 0 && errno != ENOENT)
-		complain(e, "%s: cannot be read: %s", dir, strerror(errno));
+		config_complain(e, "%s: cannot be read: %s", dir,
+		    strerror(errno));
 	for (int i = 0; i < n; i++) {
 		am_cleanup(am_freep) char *path = NULL;
 
@@ -478,13 +483,14 @@ read_set(struct config *c, const char *arg, struct config_errors *e)
 	int row;
 
 	if (dot == NULL || eq == NULL || dot > eq) {
-		complain(e, "--set \"%.100s\": is not Section.Key=value", arg);
+		config_complain(e, "--set \"%.100s\": is not Section.Key=value",
+		    arg);
 		return;
 	}
 	section = strndup(arg, (size_t)(dot - arg));
 	key = strndup(dot + 1, (size_t)(eq - dot - 1));
 	if (section == NULL || key == NULL) {
-		complain(e, "--set: no memory");
+		config_complain(e, "--set: no memory");
 		return;
 	}
 	row = find(section, key, "--set", e);
@@ -496,7 +502,7 @@ static void
 check_sense(const struct config *c, struct config_errors *e)
 {
 	if (c->pool_min > c->pool_max)
-		complain(e,
+		config_complain(e,
 		    "%s: Pool.Min: %" PRId64 " is more than Pool.Max, %" PRId64
 		    " (%s)",
 		    c->value[CONFIG_Pool_Min].origin, c->pool_min, c->pool_max,

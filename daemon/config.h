@@ -72,6 +72,9 @@ struct config_source {
 int config_load(struct config *ret, const struct config_source *src,
     struct config_errors *errors);
 void config_done(struct config *c);
+/* One more line, for those who look closer than the parser. */
+void config_complain(struct config_errors *e, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 void config_errors_done(struct config_errors *e);
 
 /* Each key with its value; a comment above it names its origin. What is printed

@@ -58,3 +58,12 @@ CONF(Health, ErrorKill, count, error_kill, 0, 15, NULL, "3",
 
 CONF(Log, Workers, choice, log_workers, 0, 0, "daemon", "daemon",
 	"where the standard output and error of workers go")
+
+CONF(Security, TLSCert, text, tls_cert, 0, 4000, NULL, "",
+	"certificate of this host (PEM, with the chain behind it): Listen=HOST:PORT then speaks TLS 1.3, and so do the workers")
+CONF(Security, TLSKey, text, tls_key, 0, 4000, NULL, "",
+	"its private key (PEM); only its owner and group may read the file")
+CONF(Security, TLSClientCA, text, tls_client_ca, 0, 4000, NULL, "",
+	"certificates (PEM) from which those of clients have to come")
+CONF(Security, TLSAdmin, text, tls_admin, 0, 65536, NULL, "",
+	"clients who are administrators: common names or whole subjects (CN=x,O=y) of certificates, split like a shell splits words")

@@ -117,7 +117,7 @@ lease_permits(const struct lease *l, const struct client *c)
 		return true;
 	if (l->waiter->client_id == c->id)
 		return true;
-	return c->uid != (uid_t)-1 && (c->admin || c->uid == l->waiter->uid);
+	return c->admin || (c->uid != (uid_t)-1 && c->uid == l->waiter->uid);
 }
 
 /* ---- its time ---- */

@@ -99,8 +99,8 @@ void lease_add_ended(struct lease *l, const char *reason);
  * worker was still being asked, the waiter goes back to the head. */
 void lease_close(struct lease *l, const char *reason);
 
-/* May this client end it? Its token, the connection that asked, the same user,
- * root. */
+/* May this client end it? Its token, the connection that asked, the same user, an
+ * administrator. */
 bool lease_permits(const struct lease *l, const struct client *c);
 
 #endif

@@ -13,6 +13,7 @@
 #include "daemon/notify.h"
 #include "daemon/orphan.h"
 #include "daemon/runtime.h"
+#include "daemon/security.h"
 #include "daemon/signals.h"
 #include "daemon/world.h"
 #include "lib/base/cleanup.h"
@@ -142,7 +143,8 @@ parse_options(int argc, char **argv, struct options *ret)
 }
 
 static int
-load_config(const struct options *o, struct config *ret)
+load_config(const struct options *o, struct config *ret,
+    struct security *ret_security)
 {
 	struct config_errors errors = { .n = 0 };
 	char path[128];
@@ -157,6 +159,8 @@ load_config(const struct options *o, struct config *ret)
 		.n_set = o->n_set,
 	    },
 	    &errors);
+	if (r == 0 && o->mode != MODE_PRINT)
+		r = security_open(ret_security, ret, &errors);
 	for (size_t i = 0; i < errors.n; i++)
 		(void)fprintf(stderr, "amnoded: %s\n", errors.line[i]);
 	if (errors.lost > 0)
@@ -220,7 +224,8 @@ serve(struct am_loop *loop, struct super *s, struct world *w,
 }
 
 static int
-run(const struct options *o, const struct config *config)
+run(const struct options *o, const struct config *config,
+    const struct security *security)
 {
 	struct am_error err = { "no memory" };
 	struct super super = { .loop = NULL };
@@ -236,9 +241,9 @@ run(const struct options *o, const struct config *config)
 	}
 	raise_fd_limit(config);
 	loop = am_loop_new();
-	r = loop == NULL
-	    ? -ENOMEM
-	    : world_init(&world, loop, config, &rt, o->instance, &err);
+	r = loop == NULL ? -ENOMEM
+			 : world_init(&world, loop, config, security, &rt,
+			       o->instance, &err);
 	if (r == 0)
 		r = super_init(&super, loop, config, o->instance, &world_io,
 		    &world, &err);
@@ -268,6 +273,7 @@ int
 main(int argc, char **argv)
 {
 	struct options options;
+	struct security security = SECURITY_INIT;
 	struct config config;
 	int r;
 
@@ -277,13 +283,14 @@ main(int argc, char **argv)
 		return r;
 	log_init(options.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
 	    LOG_MODE_AUTO);
-	r = load_config(&options, &config);
+	r = load_config(&options, &config, &security);
 	if (r < 0)
 		r = EXIT_BAD_USAGE;
 	else if (options.mode == MODE_PRINT)
 		config_print(&config, stdout);
 	else if (options.mode == MODE_RUN)
-		r = run(&options, &config);
+		r = run(&options, &config, &security);
+	security_close(&security);
 	config_done(&config);
 	return r;
 }

@@ -18,7 +18,7 @@
 #include "lib/rpc/loop.h"
 #include "lib/rpc/netmach.h"
 
-enum { ENV_N = 12, ENV_LEN = 320 };
+enum { ENV_N = 15, ENV_LEN = 400 };
 
 static bool
 is_worker(pid_t pid, void *arg)
@@ -100,25 +100,23 @@ static int
 bind_public(const struct world *world, struct worker *w, struct am_error *err)
 {
 	am_cleanup(am_closep) int fd = -1;
-	char text[160];
 	struct addr a;
 	int r;
 
 	if (world->tcp_host[0] == '\0')
 		return bind_unix(world, w, "pub", 0660, w->address,
 		    sizeof(w->address), err);
-	(void)snprintf(text, sizeof(text), "%s:0", world->tcp_host);
-	if (addr_parse(text, &a, err) < 0)
-		return -EINVAL;
-	r = fd = addr_listen(&a, 0);
+	r = fd = addr_listen(&world->tcp, 0);
 	if (r >= 0)
 		r = addr_of_fd(fd, &a);
 	if (r < 0) {
 		(void)snprintf(err->text, sizeof(err->text),
-		    "cannot listen on %s: %s", text, strerror(-r));
+		    "cannot listen on %s: %s", world->tcp_host, strerror(-r));
 		return r;
 	}
-	addr_format(&a, w->address, sizeof(w->address));
+	/* By the name of Listen=, which is that of the certificate. */
+	(void)snprintf(w->address, sizeof(w->address), "%s:%u", world->tcp_host,
+	    a.port);
 	return am_steal_fd(&fd);
 }
 
@@ -161,6 +159,12 @@ env_add(struct env *e, const char *fmt, ...)
 	e->list[++e->n] = NULL;
 }
 
+static bool
+has_tls(const struct world *world)
+{
+	return world->security->tls != NULL && world->tcp_host[0] != '\0';
+}
+
 static char **
 make_env(const struct world *world, const struct worker *w)
 {
@@ -178,6 +182,11 @@ make_env(const struct world *world, const struct worker *w)
 	env_add(&e, "AM_ORPHAN_TTL_MS=%" PRId64, c->orphan_ttl_ms);
 	env_add(&e, "AM_STOP_GRACE_MS=%" PRId64, c->stop_grace_ms);
 	env_add(&e, "AM_START_TIMEOUT_MS=%" PRId64, c->start_timeout_ms);
+	if (has_tls(world)) {
+		env_add(&e, "AM_TLS_CERT_FD=%d", SPAWN_EXTRA_FD + TLS_CERT);
+		env_add(&e, "AM_TLS_KEY_FD=%d", SPAWN_EXTRA_FD + TLS_KEY);
+		env_add(&e, "AM_TLS_CA_FD=%d", SPAWN_EXTRA_FD + TLS_CA);
+	}
 	return spawn_env(environ, e.list);
 }
 
@@ -273,6 +282,8 @@ process_spawn(struct super *s, struct worker *w, struct am_error *err)
 		.public_fd = pub,
 		.out = out,
 		.err = errp,
+		.extra = world->security->part,
+		.n_extra = has_tls(world) ? TLS_N_PARTS : 0,
 	    },
 	    err);
 	spawn_env_free(env);

@@ -1,5 +1,6 @@
 #include "daemon/spawn.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -9,11 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/base/cleanup.h"
-
 static int
-actions(posix_spawn_file_actions_t *a, const struct spawn *sp, int priv,
-    int pub)
+actions(posix_spawn_file_actions_t *a, const struct spawn *sp, const int *fd)
 {
 	int r = posix_spawn_file_actions_addopen(a, STDIN_FILENO, "/dev/null",
 	    O_RDONLY, 0);
@@ -25,13 +23,12 @@ actions(posix_spawn_file_actions_t *a, const struct spawn *sp, int priv,
 	if (r == 0)
 		r = posix_spawn_file_actions_addopen(a, STDERR_FILENO, sp->err,
 		    O_RDWR, 0);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(a, priv, SPAWN_PRIVATE_FD);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(a, pub, SPAWN_PUBLIC_FD);
+	for (int i = 0; i < 2 + sp->n_extra && r == 0; i++)
+		r = posix_spawn_file_actions_adddup2(a, fd[i],
+		    SPAWN_PRIVATE_FD + i);
 	if (r == 0)
 		r = posix_spawn_file_actions_addclosefrom_np(a,
-		    SPAWN_PUBLIC_FD + 1);
+		    SPAWN_EXTRA_FD + sp->n_extra);
 	return r;
 }
 
@@ -55,20 +52,13 @@ attributes(posix_spawnattr_t *attr)
 	return r;
 }
 
-int
-spawn_process(const struct spawn *sp, pid_t *ret_pid)
+static int
+spawn_with(const struct spawn *sp, const int *fd, pid_t *ret_pid)
 {
-	/* Out of the way of 3 and 4, so that neither dup2() hits the other. */
-	am_cleanup(
-	    am_closep) int priv = fcntl(sp->private_fd, F_DUPFD_CLOEXEC, 10);
-	am_cleanup(
-	    am_closep) int pub = fcntl(sp->public_fd, F_DUPFD_CLOEXEC, 10);
 	posix_spawn_file_actions_t a;
 	posix_spawnattr_t attr;
 	int r;
 
-	if (priv < 0 || pub < 0)
-		return -errno;
 	r = posix_spawn_file_actions_init(&a);
 	if (r != 0)
 		return -r;
@@ -77,7 +67,7 @@ spawn_process(const struct spawn *sp, pid_t *ret_pid)
 		(void)posix_spawn_file_actions_destroy(&a);
 		return -r;
 	}
-	r = actions(&a, sp, priv, pub);
+	r = actions(&a, sp, fd);
 	if (r == 0)
 		r = attributes(&attr);
 	if (r == 0)
@@ -86,6 +76,31 @@ spawn_process(const struct spawn *sp, pid_t *ret_pid)
 	(void)posix_spawnattr_destroy(&attr);
 	(void)posix_spawn_file_actions_destroy(&a);
 	return -r;
+}
+
+int
+spawn_process(const struct spawn *sp, pid_t *ret_pid)
+{
+	int fd[2 + SPAWN_EXTRA_MAX] = { -1 };
+	int n = 0;
+	int r = 0;
+
+	assert(sp->n_extra <= SPAWN_EXTRA_MAX);
+	/* Out of the way of 3 and on, so that no dup2() hits another. */
+	for (int i = 0; i < 2 + sp->n_extra && r == 0; i++) {
+		int from = i == 0 ? sp->private_fd
+		    : i == 1      ? sp->public_fd
+				  : sp->extra[i - 2];
+
+		fd[n] = fcntl(from, F_DUPFD_CLOEXEC, 10);
+		r = fd[n] < 0 ? -errno : 0;
+		n += r == 0;
+	}
+	if (r == 0)
+		r = spawn_with(sp, fd, ret_pid);
+	while (n > 0)
+		(void)close(fd[--n]);
+	return r;
 }
 
 static bool

@@ -12,11 +12,19 @@ struct spawn {
 	int public_fd;
 	const char *out; /* FIFOs, opened read-write by the child */
 	const char *err;
+	const int *extra; /* passed as 5 and on; each of them is open */
+	int n_extra;
 };
 
-enum { SPAWN_PRIVATE_FD = 3, SPAWN_PUBLIC_FD = 4 };
+enum {
+	SPAWN_PRIVATE_FD = 3,
+	SPAWN_PUBLIC_FD = 4,
+	SPAWN_EXTRA_FD = 5,
+	SPAWN_EXTRA_MAX = 3,
+};
 
-/* Own process group, default signals and mask, nothing open but 0 to 4.
+/* Own process group, default signals and mask, nothing open but 0 to 4 and the
+ * extra ones.
  * Returns -errno, exec's included. */
 int spawn_process(const struct spawn *sp, pid_t *ret_pid);
 

@@ -44,11 +44,13 @@ const struct super_io world_io = {
 
 int
 world_init(struct world *w, struct am_loop *l, const struct config *config,
-    struct runtime *rt, const char *instance, struct am_error *err)
+    const struct security *security, struct runtime *rt, const char *instance,
+    struct am_error *err)
 {
 	*w = (struct world){
 		.loop = l,
 		.config = config,
+		.security = security,
 		.runtime = rt,
 		.instance = instance,
 		.spawn = spawn_process,

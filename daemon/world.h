@@ -4,7 +4,9 @@
 #define DAEMON_WORLD_H
 
 #include "daemon/runtime.h"
+#include "daemon/security.h"
 #include "daemon/super.h"
+#include "lib/rpc/addr.h"
 
 struct rpc_server;
 struct event;
@@ -22,10 +24,14 @@ struct world {
 	spawn_fn spawn;
 	int listen_fd; /* bound and listening; -1 when the server has it */
 	char listen_path
-	    [RUNTIME_PATH_MAX];    /* to remove at the end; may be empty */
-	char tcp_host[128];        /* of Listen=HOST:PORT; empty: Unix */
-	struct rpc_server *server; /* owned */
-	struct event *sigchld;     /* owned */
+	    [RUNTIME_PATH_MAX]; /* to remove at the end; may be empty */
+	const struct security *security; /* borrowed */
+	/* Of Listen=HOST:PORT: where the workers listen, with port 0, and what
+	 * their clients are told. */
+	struct addr tcp;
+	char tcp_host[ADDR_HOST_MAX + 2]; /* [v6] in brackets; empty: Unix */
+	struct rpc_server *server;        /* owned */
+	struct event *sigchld;            /* owned */
 	bool stopped;
 };
 
@@ -35,7 +41,8 @@ extern const struct super_io world_io;
  * world_io and this world afterwards, then world_serve() is called. 0 or -errno
  * with a sentence in err. */
 int world_init(struct world *w, struct am_loop *l, const struct config *config,
-    struct runtime *rt, const char *instance, struct am_error *err);
+    const struct security *security, struct runtime *rt, const char *instance,
+    struct am_error *err);
 int world_serve(struct world *w, struct super *s, struct am_error *err);
 /* Sends the clients their bye. */
 void world_close_clients(struct world *w, const char *reason);

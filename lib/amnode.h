@@ -578,6 +578,12 @@ struct am_client_conf {
 	const char *name; /* for people: shown by the supervisor; may be NULL */
 	const char *const *supervisors; /* PATH or HOST:PORT, tried in order */
 	size_t n_supervisors;
+	/* For TCP by TLS 1.3, which a supervisor outside this host takes:
+	 * files (PEM) with our certificate and its key, and with the
+	 * certificates from which theirs have to come. All three or none. */
+	const char *tls_cert;
+	const char *tls_key;
+	const char *tls_ca;
 	void *arg;
 	void (*on_payload)(struct am_client *c, const struct am_payload *p,
 	    void *arg);

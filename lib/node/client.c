@@ -76,6 +76,36 @@ client_put_change(struct am_client *c, enum am_op op, am_id a, am_id b)
 
 /* ---- life ---- */
 
+int
+client_addr(const struct am_client *c, const char *text, struct addr *ret,
+    struct am_error *err)
+{
+	return c->tls != NULL ? addr_parse_tls(text, ret, err)
+			      : addr_parse(text, ret, err);
+}
+
+static int
+set_up_tls(struct am_client *c, struct am_error *err)
+{
+	const struct am_client_conf *conf = &c->conf;
+	const struct tls_source source[TLS_N_PARTS] = {
+		[TLS_CERT] = { conf->tls_cert, -1 },
+		[TLS_KEY] = { conf->tls_key, -1 },
+		[TLS_CA] = { conf->tls_ca, -1 },
+	};
+
+	if (conf->tls_cert == NULL && conf->tls_key == NULL &&
+	    conf->tls_ca == NULL)
+		return 0;
+	if (conf->tls_cert == NULL || conf->tls_key == NULL ||
+	    conf->tls_ca == NULL)
+		return node_error(err, -EINVAL,
+		    "TLS takes a certificate, a key and a CA: some are "
+		    "missing");
+	c->tls = tls_new(source, err);
+	return c->tls == NULL ? -EINVAL : 0;
+}
+
 static int
 add_supervisors(struct am_client *c, struct am_error *err)
 {
@@ -89,7 +119,7 @@ add_supervisors(struct am_client *c, struct am_error *err)
 	for (size_t i = 0; i < conf->n_supervisors; i++) {
 		struct supervisor *s = &c->supervisor[i];
 
-		if (addr_parse(conf->supervisors[i], &s->addr, &why) < 0)
+		if (client_addr(c, conf->supervisors[i], &s->addr, &why) < 0)
 			return node_error(err, -EINVAL, "%s", why.text);
 		s->name = strdup(conf->supervisors[i]);
 		if (s->name == NULL)
@@ -158,7 +188,7 @@ am_client_new(struct am_loop *l, const struct am_client_conf *conf,
 	am_timer_init(&c->worker_timer, l, worker_on_timer, c);
 	am_timer_init(&c->guard_timer, l, requests_on_guard, c);
 	bind_to_self(&c->wish);
-	if (add_supervisors(c, err) < 0)
+	if (set_up_tls(c, err) < 0 || add_supervisors(c, err) < 0)
 		return NULL;
 	if (make_machine(c) < 0 ||
 	    (c->n_supervisors > 0 && am_timer_start(&c->super_timer, 0) < 0)) {
@@ -187,6 +217,7 @@ am_client_free(struct am_client *c)
 	am_timer_done(&c->guard_timer);
 	c->worker = netmach_free(c->worker);
 	c->super = netmach_free(c->super);
+	c->tls = tls_free(c->tls);
 	for (size_t i = 0; i < CLIENT_BUCKETS; i++) {
 		while ((p = LIST_FIRST(&c->pending[i])) != NULL) {
 			LIST_REMOVE(p, link);

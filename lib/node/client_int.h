@@ -6,6 +6,7 @@
 
 #include "lib/node/client.h"
 #include "lib/node/common.h"
+#include "lib/rpc/tls.h"
 #include "proto/client.h"
 
 enum {
@@ -41,6 +42,7 @@ struct am_client {
 	char name[64];
 	uint64_t client_id;
 	struct am_machine *machine;
+	struct tls *tls; /* owned; NULL: plain */
 
 	/* the supervisor: client_super.c */
 	struct supervisor supervisor[CLIENT_SUPERVISORS_MAX];
@@ -84,6 +86,9 @@ struct am_client {
 	struct am_timer guard_timer;
 };
 
+/* addr_parse(), or with TLS addr_parse_tls(). */
+int client_addr(const struct am_client *c, const char *text, struct addr *ret,
+    struct am_error *err);
 /* One state (b == a), or two in one mutation. */
 void client_put_change(struct am_client *c, enum am_op op, am_id a, am_id b);
 

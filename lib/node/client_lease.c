@@ -176,11 +176,13 @@ worker_requested_state(struct am_event *ev)
 	const am_id state = Sup_LeaseRequested;
 	const struct client_wish *w = &c->wish;
 	struct am_buf args = AM_BUF_INIT;
+	/* On another host the number means another process. */
+	bool bound = w->pid > 0 && netmach_is_local(c->super);
 
 	c->request = ++c->last_request;
 	(void)snprintf(c->unwanted, sizeof(c->unwanted), "unwanted");
 	am_put_map(&args,
-	    3 + (w->ttl_ms > 0) + (w->max_ms > 0) + (w->pid > 0 ? 2 : 0));
+	    3 + (w->ttl_ms > 0) + (w->max_ms > 0) + (bound ? 2 : 0));
 	node_put_uint(&args, "request", c->request);
 	node_put_int(&args, "timeout_ms", wish_left_ms(c));
 	node_put_int(&args, "priority", w->priority);
@@ -188,7 +190,7 @@ worker_requested_state(struct am_event *ev)
 		node_put_int(&args, "ttl_ms", w->ttl_ms);
 	if (w->max_ms > 0)
 		node_put_int(&args, "max_ms", w->max_ms);
-	if (w->pid > 0) {
+	if (bound) {
 		node_put_int(&args, "pid", w->pid);
 		node_put_uint(&args, "pid_start", w->pid_start);
 	}

@@ -82,7 +82,8 @@ on_close(struct netmach *nm, int code, const char *why, void *arg)
 	struct am_client *c = arg;
 
 	(void)nm;
-	note_error(c, code < 0 ? strerror(-code) : why);
+	(void)code;
+	note_error(c, why);
 	if (!am_is1(c->machine, Cli_SuperConnected)) {
 		c->at++;
 		super_try(c);
@@ -127,6 +128,7 @@ super_connect(struct am_client *c)
 		.client_id = c->client_id,
 		.name = c->name,
 		.token = client_lease(c) != NULL ? c->lease.token : NULL,
+		.tls = c->tls,
 	};
 
 	if (c->super != NULL && netmach_phase(c->super) != NETMACH_IDLE)

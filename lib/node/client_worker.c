@@ -75,11 +75,11 @@ on_close(struct netmach *nm, int code, const char *why, void *arg)
 	else if (code == -ECONNREFUSED || code == -ENOENT)
 		lease_missed(c, "worker-died", "the worker is gone");
 	else if (code == -EACCES || code == -EPERM)
-		lease_over(c, "not_permitted", strerror(-code));
+		lease_over(c, "not_permitted", why);
 	else if (code == 0 && is_end_of_lease(why))
 		lease_over(c, why, why);
 	else
-		search_again(c, code < 0 ? strerror(-code) : why);
+		search_again(c, why);
 }
 
 static void
@@ -120,12 +120,13 @@ worker_set(struct am_client *c, const struct client_lease *l)
 		.name = c->name,
 		.token = l->token,
 		.resume = true,
+		.tls = c->tls,
 		.keep_ms = l->ttl_ms > 0 ? l->ttl_ms : WORKER_SEARCH_MS,
 	};
 	struct addr a;
 	int r;
 
-	r = addr_parse(l->address, &a, NULL);
+	r = client_addr(c, l->address, &a, NULL);
 	if (r < 0)
 		return r;
 	c->worker = netmach_free(c->worker);

@@ -227,11 +227,35 @@ bind_all(struct am_worker *w)
 	return r;
 }
 
+/* The files are read and closed: nobody else needs them here. */
+static int
+set_up_tls(struct am_worker *w, struct am_error *err)
+{
+	static const char *const names[TLS_N_PARTS] = {
+		[TLS_CERT] = "AM_TLS_CERT_FD",
+		[TLS_KEY] = "AM_TLS_KEY_FD",
+		[TLS_CA] = "AM_TLS_CA_FD",
+	};
+	struct tls_source source[TLS_N_PARTS];
+
+	if (w->env.tls_fd[TLS_CERT] < 0)
+		return 0;
+	for (int i = 0; i < TLS_N_PARTS; i++)
+		source[i] = (struct tls_source){ names[i], w->env.tls_fd[i] };
+	w->tls = tls_new(source, err);
+	for (int i = 0; i < TLS_N_PARTS; i++)
+		am_closep(&w->env.tls_fd[i]);
+	return w->tls == NULL ? -EINVAL : 0;
+}
+
 static int
 set_up(struct am_worker *w, struct am_error *err)
 {
-	struct am_schema *s = schema_of(&w->conf, err);
+	struct am_schema *s;
 
+	if (set_up_tls(w, err) < 0)
+		return -EINVAL;
+	s = schema_of(&w->conf, err);
 	if (s == NULL)
 		return -EINVAL;
 	w->machine = am_machine_new(s,
@@ -251,6 +275,8 @@ set_up(struct am_worker *w, struct am_error *err)
 	    "public", err);
 	if (w->public_listener < 0)
 		return w->public_listener;
+	if (w->tls != NULL)
+		rpc_server_set_tls(w->server, w->public_listener, w->tls);
 	return am_timer_start(&w->start_timer, 0);
 }
 
@@ -307,6 +333,7 @@ am_worker_free(struct am_worker *w)
 	am_timer_done(&w->lease_timer);
 	am_timer_done(&w->orphan_timer);
 	w->server = rpc_server_free(w->server);
+	w->tls = tls_free(w->tls);
 	if (w->machine != NULL)
 		am_untrace(w->machine, &worker_tracer, w);
 	w->machine = am_machine_free(w->machine);
@@ -314,6 +341,8 @@ am_worker_free(struct am_worker *w)
 	outbox_clear(&w->outbox);
 	am_closep(&w->env.private_fd);
 	am_closep(&w->env.public_fd);
+	for (int i = 0; i < TLS_N_PARTS; i++)
+		am_closep(&w->env.tls_fd[i]);
 	node_wipe(&w->lease, sizeof(w->lease));
 	w->magic = 0;
 	free(w);

@@ -4,6 +4,7 @@
 #define LIB_NODE_WORKER_H
 
 #include "lib/amnode.h"
+#include "lib/rpc/tls.h"
 
 enum {
 	WORKER_WINDOW_MAX = 1024,
@@ -12,12 +13,15 @@ enum {
 
 /* What the supervisor tells a worker process by its environment. */
 struct worker_env {
-	int private_fd;             /* listening; -1: none */
-	int public_fd;              /* likewise */
-	char id[40];                /* AM_WORKER_ID */
-	char kind[64];              /* AM_KIND */
-	char instance[40];          /* AM_INSTANCE */
-	char address[256];          /* AM_PUBLIC_ADDR, for info */
+	int private_fd;    /* listening; -1: none */
+	int public_fd;     /* likewise */
+	char id[40];       /* AM_WORKER_ID */
+	char kind[64];     /* AM_KIND */
+	char instance[40]; /* AM_INSTANCE */
+	char address[256]; /* AM_PUBLIC_ADDR, for info */
+	/* AM_TLS_CERT_FD, AM_TLS_KEY_FD, AM_TLS_CA_FD: the public socket speaks
+	 * TLS with these; -1: plain. In the order of enum tls_part. */
+	int tls_fd[TLS_N_PARTS];
 	unsigned window;            /* AM_WINDOW: requests open at once */
 	int64_t request_timeout_ms; /* AM_REQUEST_TIMEOUT_MS; 0: none */
 	int64_t orphan_ttl_ms;      /* AM_ORPHAN_TTL_MS; 0: stays for ever */
@@ -34,7 +38,7 @@ void worker_env_init(struct worker_env *e); /* the defaults, no sockets */
 int worker_env_get(struct worker_env *ret, struct am_error *err);
 
 /* As am_worker_new(), but with this environment and without signal handlers.
- * Takes both fds, also on failure. Borrows l; copies conf. */
+ * Takes all fds, also on failure. Borrows l; copies conf. */
 struct am_worker *worker_new(struct am_loop *l,
     const struct am_worker_conf *conf, const struct worker_env *env,
     struct am_error *err);

@@ -61,6 +61,7 @@ struct am_worker {
 	struct worker_env env;
 	struct am_machine *machine;
 	struct rpc_server *server;
+	struct tls *tls; /* of the public socket; NULL: plain */
 	int private_listener;
 	int public_listener;
 	struct am_timer start_timer;

@@ -24,6 +24,7 @@ worker_env_init(struct worker_env *e)
 	*e = (struct worker_env){
 		.private_fd = -1,
 		.public_fd = -1,
+		.tls_fd = { -1, -1, -1 },
 		.window = WORKER_WINDOW,
 		.request_timeout_ms = WORKER_REQUEST_TIMEOUT_MS,
 		.orphan_ttl_ms = WORKER_ORPHAN_TTL_MS,
@@ -83,6 +84,32 @@ env_limits(struct worker_env *e, struct am_error *err)
 	return r;
 }
 
+/* All of them or none. */
+static int
+env_tls(struct worker_env *e, struct am_error *err)
+{
+	static const char *const names[TLS_N_PARTS] = {
+		[TLS_CERT] = "AM_TLS_CERT_FD",
+		[TLS_KEY] = "AM_TLS_KEY_FD",
+		[TLS_CA] = "AM_TLS_CA_FD",
+	};
+	int n = 0;
+	int r = 0;
+
+	for (int i = 0; i < TLS_N_PARTS && r == 0; i++) {
+		long long fd = -1;
+
+		r = env_number(names[i], 3, INT_MAX, &fd, err);
+		e->tls_fd[i] = (int)fd;
+		n += fd >= 0;
+	}
+	if (r == 0 && n > 0 && n < TLS_N_PARTS)
+		return node_error(err, -EINVAL,
+		    "%s, %s and %s: some are set and some are not",
+		    names[TLS_CERT], names[TLS_KEY], names[TLS_CA]);
+	return r;
+}
+
 int
 worker_env_get(struct worker_env *ret, struct am_error *err)
 {
@@ -102,6 +129,8 @@ worker_env_get(struct worker_env *ret, struct am_error *err)
 		    "is a worker, amnoded starts it (Exec= in its "
 		    "configuration)");
 	r = env_limits(&e, err);
+	if (r == 0)
+		r = env_tls(&e, err);
 	if (r < 0)
 		return r;
 	e.private_fd = (int)private_fd;

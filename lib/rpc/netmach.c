@@ -215,12 +215,18 @@ on_reap(void *arg)
 	free(nm);
 }
 
+/* The one that is tried or connected. */
+static const struct addr *
+current(const struct netmach *nm)
+{
+	return nm->found != NULL ? &nm->found[nm->at] : &nm->addr;
+}
+
 /* Makes the connection, or the timer that tries again. -errno. */
 static int
 try_connect(struct netmach *nm)
 {
-	const struct addr *a = nm->found != NULL ? &nm->found[nm->at]
-						 : &nm->addr;
+	const struct addr *a = current(nm);
 	size_t n_left = nm->found != NULL ? nm->n_found - nm->at : 1;
 	int64_t ms = left_ms(nm) / (int64_t)n_left;
 	int fd;
@@ -522,7 +528,8 @@ netmach_peer(const struct netmach *nm)
 bool
 netmach_is_local(const struct netmach *nm)
 {
-	return nm->conn != NULL && conn_is_local(nm->conn);
+	return addr_is_local(current(nm)) ||
+	    (nm->conn != NULL && conn_is_local(nm->conn));
 }
 
 size_t
