@@ -193,6 +193,11 @@ out_reset(struct conn *c)
 static void
 on_write_error(struct conn *c, int error)
 {
+	/* Why we end it says more than that the bye does not arrive. */
+	if (c->phase == CONN_CLOSING) {
+		conn_end(c, c->why == NULL ? "closed" : c->why);
+		return;
+	}
 	if ((error != EPIPE && error != ECONNRESET) || c->phase != CONN_UP) {
 		conn_end_errno(c, error);
 		return;
