@@ -149,21 +149,23 @@ let_in(struct rpc_session *s, const struct arpc_frame *f,
 	}
 	s->client_id = h->client_id;
 	(void)snprintf(s->name, sizeof(s->name), "%s", h->name);
+	/* The policy has the last word: what it takes is given back by
+	 * closed(), which comes only for those who are in. */
+	r = watch_set(&s->watch, am_machine_schema(s->srv->machine), &h->sync,
+	    &err);
+	if (r < 0 || session_watch(s) < 0) {
+		refuse(s, f, r == -EINVAL ? ARPC_E_bad_params : ARPC_E_internal,
+		    "%s", r < 0 ? err.text : "no memory");
+		return;
+	}
 	if (policy->hello != NULL)
 		r = policy->hello(s, h, &err, s->li->arg);
 	if (s->conn == NULL)
 		return;
-	if (r != 0) {
-		refuse(s, f, (enum arpc_error)r, "%s", err.text);
-		return;
-	}
-	r = watch_set(&s->watch, am_machine_schema(s->srv->machine), &h->sync,
-	    &err);
-	if (r == 0 && session_watch(s) == 0)
+	if (r == 0)
 		welcome(s, f, h);
 	else
-		refuse(s, f, r == -EINVAL ? ARPC_E_bad_params : ARPC_E_internal,
-		    "%s", r < 0 ? err.text : "no memory");
+		refuse(s, f, (enum arpc_error)r, "%s", err.text);
 }
 
 static void
@@ -423,6 +425,12 @@ const struct conn_peer *
 rpc_session_peer(const struct rpc_session *s)
 {
 	return &s->peer;
+}
+
+bool
+rpc_session_peer_in(const struct rpc_session *s, const gid_t *gids, size_t n)
+{
+	return s->conn != NULL && conn_peer_in(s->conn, gids, n);
 }
 
 void

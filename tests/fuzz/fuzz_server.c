@@ -257,7 +257,7 @@ on_said(const struct arpc_frame *f, void *arg)
 	if (f->method != ARPC_hello || p->told ||
 	    arpc_hello_get(f->params, &h, &why) < 0)
 		return;
-	p->resumes = h.has_resume;
+	p->resumes |= h.has_resume;
 	p->sees_all = h.sync.allow.data == NULL && h.sync.skip.data == NULL &&
 	    !h.sync.shallow;
 }

@@ -72,7 +72,7 @@ static struct am_machine *m;
 static struct rpc_server *srv;
 static int listener;
 static struct client a, b;
-static int n_up, n_over;
+static int n_hellos, n_up, n_over;
 static uint64_t acked[8];
 static size_t n_acked;
 static uint32_t source_id;
@@ -111,6 +111,7 @@ policy_hello(struct rpc_session *s, const struct arpc_hello *h,
     struct am_error *err, void *arg)
 {
 	ck_assert_ptr_eq(arg, &listener);
+	n_hellos++;
 	if (h->has_token && h->token[0] != 1) {
 		(void)snprintf(err->text, sizeof(err->text), "no such lease");
 		return ARPC_E_bad_token;
@@ -246,7 +247,7 @@ setup(void)
 	schema = am_schema_new(&states, &err);
 	ck_assert_ptr_nonnull(schema);
 	a = b = (struct client){ 0 };
-	n_up = n_over = 0;
+	n_hellos = n_up = n_over = 0;
 	n_acked = 0;
 	server_up();
 }

@@ -120,6 +120,8 @@ START_TEST(an_unknown_state_is_refused_by_name)
 	ck_assert_int_eq(netmach_connect(a.nm, &addr), 0);
 	until(&a.n_closed, 1);
 	ck_assert_int_eq(a.code, ARPC_E_bad_params + 1);
+	/* Nothing was made for a client that is not let in. */
+	ck_assert_int_eq(n_hellos, 0);
 	ck_assert_str_eq(a.why, "sync: no state \"Raedy\"");
 	done();
 }
