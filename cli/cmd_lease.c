@@ -273,6 +273,10 @@ kill_lease(struct cli *c, const char *id)
 	    cli_io_deadline(c));
 	if (rc < 0 || s.call.status == NETMACH_ERROR)
 		return session_fail(c, &s, rc);
+	if (s.call.result == AM_CANCELED &&
+	    strstr(s.call.text, "not your lease") != NULL)
+		return cli_fail(c, EX_DENIED, "not_permitted", "%s",
+		    s.call.text);
 	if (s.call.result == AM_CANCELED)
 		return cli_fail(c, EX_REFUSED, "canceled", "lease \"%s\": %s",
 		    id, s.call.text);

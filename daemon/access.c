@@ -6,11 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/ids.h"
 #include "daemon/world.h"
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
 #include "lib/rpc/addr.h"
+#include "lib/rpc/allow.h"
 #include "lib/rpc/resolve.h"
 #include "lib/rpc/server.h"
 
@@ -20,10 +22,35 @@ enum {
 	REMEMBERED_MAX = 2 * SESSIONS_MAX,
 };
 
-static const am_id client_states[] = { Sup_LeaseRequested, Sup_ProvideWorker,
-	Sup_ReleaseWorker, Sup_WorkerIssues, Sup_ListWorkers };
+enum { ALL = ACCESS_CLIENT | ACCESS_ADMIN };
+
+static const struct allow_row rows[] = {
+	{ Sup_LeaseRequested, ALL },
+	{ Sup_ProvideWorker, ALL },
+	{ Sup_ReleaseWorker, ALL },
+	{ Sup_WorkerIssues, ALL },
+	{ Sup_ListWorkers, ALL },
+	{ Sup_KillWorker, ACCESS_ADMIN },
+};
+
+const struct allow_list access_allowed = {
+	.row = rows,
+	.n_rows = sizeof(rows) / sizeof(rows[0]),
+	.n_base = Sup__COUNT,
+};
 
 /* ---- the policy ---- */
+
+/* Over TCP there is no user to look at. */
+static bool
+may_connect(const struct config *conf, const struct rpc_session *ss,
+    const struct client *c)
+{
+	if (c->admin || c->uid == (uid_t)-1)
+		return true;
+	return !access_has_list(conf) || ids_have(&conf->allow_user, c->uid) ||
+	    rpc_session_peer_in(ss, conf->allow_group.id, conf->allow_group.n);
+}
 
 static int
 on_hello(struct rpc_session *ss, const struct arpc_hello *h,
@@ -39,8 +66,18 @@ on_hello(struct rpc_session *ss, const struct arpc_hello *h,
 	}
 	c->id = rpc_session_id(ss);
 	c->uid = peer->uid;
+	c->pid = peer->pid;
 	c->admin = peer->uid == 0 || peer->uid == geteuid() ||
 	    security_is_admin(w->config, peer);
+	if (!may_connect(w->config, ss, c)) {
+		(void)snprintf(err->text, sizeof(err->text),
+		    "user %u is in neither AllowUser nor AllowGroup",
+		    (unsigned)c->uid);
+		free(c);
+		return ARPC_E_not_permitted;
+	}
+	(void)snprintf(c->subject, sizeof(c->subject), "%s",
+	    peer->subject != NULL ? peer->subject : "");
 	c->session = ss;
 	/* A token is proof for this lease only; an old one makes no difference,
 	 * so that its holder can still ask what became of the lease. */
@@ -70,14 +107,18 @@ on_rejected(struct rpc_session *ss, const char *why, void *arg)
 {
 	const struct conn_peer *peer = rpc_session_peer(ss);
 	const char *subject = peer->subject != NULL ? peer->subject : "";
-	char who[200], text[400];
+	const struct world *w = arg;
+	char who[200], text[400], more[48];
 
-	(void)arg;
-	log_warn("client: refused peer=%s uid=%d pid=%d subject=%s why=%s",
+	if (!super_tells_refusal(w->super, more, sizeof(more)))
+		return;
+	log_warn("client: refused client=c%" PRIu64
+		 " peer=%s uid=%d pid=%d subject=%s why=%s%s",
+	    rpc_session_id(ss),
 	    peer->address[0] != '\0' ? peer->address : "unix", (int)peer->uid,
 	    (int)peer->pid,
 	    log_quote(who, sizeof(who), subject, strlen(subject)),
-	    log_quote(text, sizeof(text), why, strlen(why)));
+	    log_quote(text, sizeof(text), why, strlen(why)), more);
 }
 
 static void
@@ -97,40 +138,18 @@ on_closed(struct rpc_session *ss, const char *why, void *arg)
 }
 
 static bool
-may_add(const struct client *c, am_id state)
-{
-	if (state == Sup_KillWorker)
-		return c->admin;
-	for (size_t i = 0; i < sizeof(client_states) / sizeof(client_states[0]);
-	     i++)
-		if (client_states[i] == state)
-			return true;
-	return false;
-}
-
-static bool
 on_may(struct rpc_session *ss, enum am_op op, const am_id *states, size_t n,
     struct am_error *err, void *arg)
 {
 	const struct client *c = rpc_session_data(ss);
+	const struct world *w = arg;
 
-	(void)arg;
-	for (size_t i = 0; i < n; i++) {
-		if ((op == AM_ADD || op == AM_CAN_ADD) && may_add(c, states[i]))
-			continue;
-		(void)snprintf(err->text, sizeof(err->text),
-		    "%s of %s is not for clients of the supervisor",
-		    op == AM_ADD || op == AM_CAN_ADD ? "add" : "a change",
-		    sup_states.row[states[i]].name);
-		return false;
-	}
-	/* set of nothing would clear everything. */
-	if (op != AM_ADD && op != AM_CAN_ADD) {
-		(void)snprintf(err->text, sizeof(err->text),
-		    "only add is for clients of the supervisor");
-		return false;
-	}
-	return true;
+	if (allow_check(&access_allowed,
+		c->admin ? ACCESS_ADMIN : ACCESS_CLIENT, w->super->machine, op,
+		states, n, err))
+		return true;
+	super_denied(w->super, c, err->text);
+	return false;
 }
 
 static int
@@ -155,6 +174,18 @@ static const struct rpc_policy policy = {
 };
 
 /* ---- the socket ---- */
+
+bool
+access_has_list(const struct config *c)
+{
+	return c->allow_user.n > 0 || c->allow_group.n > 0;
+}
+
+mode_t
+access_mode(const struct config *c)
+{
+	return access_has_list(c) ? 0666 : 0660;
+}
 
 /* Removes a socket that nobody serves. */
 static int
@@ -236,7 +267,7 @@ access_bind(struct world *w, struct am_error *err)
 	} else if (find_tcp(w, text, &a, err) < 0) {
 		return -EINVAL;
 	}
-	w->listen_fd = addr_listen(&a, 0660);
+	w->listen_fd = addr_listen(&a, access_mode(w->config));
 	if (w->listen_fd < 0) {
 		(void)snprintf(err->text, sizeof(err->text),
 		    "cannot listen on %s: %s", text, strerror(-w->listen_fd));

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/ids.h"
 #include "daemon/words.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/dur.h"
@@ -22,6 +23,8 @@ enum config_type {
 	CONFIG_T_duration,
 	CONFIG_T_choice,
 	CONFIG_T_words,
+	CONFIG_T_users,
+	CONFIG_T_groups,
 };
 
 struct config_row {
@@ -99,6 +102,8 @@ field_done(struct config *c, const struct config_row *r)
 		*(char **)field = NULL;
 	} else if (r->type == CONFIG_T_words) {
 		words_done(field);
+	} else if (r->type == CONFIG_T_users || r->type == CONFIG_T_groups) {
+		ids_done(field);
 	}
 }
 
@@ -117,6 +122,25 @@ bounds(const struct config_row *r, const char *origin, int64_t v,
 	    "%s to %" PRId64 "%s",
 	    origin, r->section, r->key, r->lo, unit, r->hi, unit);
 	return -EINVAL;
+}
+
+static int
+ids_set(struct config *c, const struct config_row *r, const char *text,
+    const char *origin, struct config_errors *e)
+{
+	struct config_ids ids = { NULL, 0 };
+	struct am_error err = { "no memory" };
+	int n = r->type == CONFIG_T_users ? ids_of_users(text, &ids, &err)
+					  : ids_of_groups(text, &ids, &err);
+
+	if (n < 0) {
+		config_complain(e, "%s: %s.%s: %s", origin, r->section, r->key,
+		    err.text);
+		return n;
+	}
+	field_done(c, r);
+	*(struct config_ids *)(void *)((char *)c + r->offset) = ids;
+	return 0;
 }
 
 /* Parses text into the row's field; complains and leaves it alone if it is
@@ -154,6 +178,9 @@ field_set(struct config *c, const struct config_row *r, const char *text,
 		field_done(c, r);
 		*(struct config_words *)field = words;
 		return 0;
+	case CONFIG_T_users:
+	case CONFIG_T_groups:
+		return ids_set(c, r, text, origin, e);
 	case CONFIG_T_count:
 		n = words_count(text, &num);
 		why = "a whole number";
@@ -498,9 +525,24 @@ read_set(struct config *c, const char *arg, struct config_errors *e)
 		take(c, (size_t)row, eq + 1, "--set", e);
 }
 
+/* Over TCP nobody is a user. */
+static void
+check_allowed(const struct config *c, size_t key, size_t n,
+    struct config_errors *e)
+{
+	if (n > 0 && c->listen[0] != '\0' && strchr(c->listen, '/') == NULL)
+		config_complain(e,
+		    "%s: %s.%s: users are known on a Unix socket only, and "
+		    "Supervisor.Listen is %s (%s)",
+		    c->value[key].origin, rows[key].section, rows[key].key,
+		    c->listen, c->value[CONFIG_Supervisor_Listen].origin);
+}
+
 static void
 check_sense(const struct config *c, struct config_errors *e)
 {
+	check_allowed(c, CONFIG_Security_AllowUser, c->allow_user.n, e);
+	check_allowed(c, CONFIG_Security_AllowGroup, c->allow_group.n, e);
 	if (c->pool_min > c->pool_max)
 		config_complain(e,
 		    "%s: Pool.Min: %" PRId64 " is more than Pool.Max, %" PRId64

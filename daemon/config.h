@@ -26,6 +26,12 @@ struct config_words {
 	size_t n;
 };
 
+/* Users or groups. */
+struct config_ids {
+	uint32_t *id; /* owned */
+	size_t n;
+};
+
 enum config_key {
 #define CONF(section, key, ...) CONFIG_##section##_##key,
 #include "daemon/config.tbl.h"
@@ -44,6 +50,8 @@ struct config_value {
 #define CONFIG_C_duration int64_t /* ms */
 #define CONFIG_C_choice int64_t   /* position in the choices */
 #define CONFIG_C_words struct config_words
+#define CONFIG_C_users struct config_ids
+#define CONFIG_C_groups struct config_ids
 
 struct config {
 	struct config_value value[CONFIG__COUNT];

@@ -59,6 +59,10 @@ CONF(Health, ErrorKill, count, error_kill, 0, 15, NULL, "3",
 CONF(Log, Workers, choice, log_workers, 0, 0, "daemon", "daemon",
 	"where the standard output and error of workers go")
 
+CONF(Security, AllowUser, users, allow_user, 0, 0, NULL, "",
+	"users that may connect, by name or id; if AllowGroup is empty, too: whoever may open the socket")
+CONF(Security, AllowGroup, groups, allow_group, 0, 0, NULL, "",
+	"groups whose members may connect, by name or id")
 CONF(Security, TLSCert, text, tls_cert, 0, 4000, NULL, "",
 	"certificate of this host (PEM, with the chain behind it): Listen=HOST:PORT then speaks TLS 1.3, and so do the workers")
 CONF(Security, TLSKey, text, tls_key, 0, 4000, NULL, "",

@@ -104,8 +104,8 @@ bind_public(const struct world *world, struct worker *w, struct am_error *err)
 	int r;
 
 	if (world->tcp_host[0] == '\0')
-		return bind_unix(world, w, "pub", 0660, w->address,
-		    sizeof(w->address), err);
+		return bind_unix(world, w, "pub", access_mode(world->config),
+		    w->address, sizeof(w->address), err);
 	r = fd = addr_listen(&world->tcp, 0);
 	if (r >= 0)
 		r = addr_of_fd(fd, &a);

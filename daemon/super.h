@@ -17,6 +17,7 @@
 #include "daemon/waiter.h"
 #include "daemon/worker.h"
 #include "lib/amnode.h"
+#include "lib/base/rate.h"
 #include "proto/arpc.h"
 #include "proto/supervisor.h"
 
@@ -25,11 +26,13 @@ struct client {
 	TAILQ_ENTRY(client) link;
 	uint64_t id; /* of its session, never used twice */
 	uid_t uid;   /* (uid_t)-1 over TCP */
+	pid_t pid;   /* 0 over TCP */
 	bool admin;
 	bool has_token;
 	uint8_t token[ARPC_TOKEN_LEN];
 	char name[64];
-	void *session; /* borrowed; of the one who made it */
+	char subject[128]; /* of its certificate, cut; empty: none */
+	void *session;     /* borrowed; of the one who made it */
 };
 TAILQ_HEAD(client_list, client);
 
@@ -85,6 +88,7 @@ struct super {
 	struct am_timer boot;
 	struct am_timer drain;
 	int drain_step;
+	struct rate denied;
 	bool hurry;  /* no grace any more */
 	bool failed; /* the public socket could not be made */
 };
@@ -117,6 +121,12 @@ void super_err_worker(struct super *s, const char *id, const char *err,
 
 /* The pool in words, for STATUS= and info. */
 void super_status(const struct super *s, char *buf, size_t size);
+/* May another refusal be told? What more is to be told in that line goes into
+ * buf: how many were not. */
+bool super_tells_refusal(struct super *s, char *buf, size_t size);
+/* He may not do what he asked for: a line in the log. */
+void super_denied(struct super *s, const struct client *c, const char *what);
+
 /* Everything, to the log. */
 void super_dump(const struct super *s);
 

@@ -273,8 +273,10 @@ release_worker_enter(struct am_event *ev)
 	if (t.lease == NULL && t.waiter == NULL)
 		return refuse_unknown(s, ev);
 	if (t.client != NULL && t.lease != NULL &&
-	    !lease_permits(t.lease, t.client))
+	    !lease_permits(t.lease, t.client)) {
+		super_denied(s, t.client, "release of a lease of another");
 		return am_refuse(ev, "%s is not your lease", t.lease->id);
+	}
 	if (t.lease != NULL && t.lease->phase == LEASE_ENDING)
 		return am_refuse(ev, "lease %s ends already: %s", t.lease->id,
 		    t.lease->reason);

@@ -130,9 +130,11 @@ waiter_check(struct super *s, const struct client *c, struct am_val args,
 	if (wish.pid == 0)
 		return 0;
 	r = owner_check((pid_t)wish.pid, (uint64_t)wish.pid_start, c->uid);
-	if (r == -EPERM)
+	if (r == -EPERM) {
+		super_denied(s, c, "a lease for a process of another");
 		return refuse(err, "pid %" PRId64 " belongs to another user",
 		    wish.pid);
+	}
 	return r < 0 ? refuse(err, "pid %" PRId64 ": no such process", wish.pid)
 		     : 0;
 }

@@ -60,7 +60,14 @@ int link_serve(struct super *s, struct worker *w, const struct arpc_lease *l);
 int link_end_lease(struct super *s, struct worker *w, const struct lease *l);
 int link_ask(struct super *s, struct worker *w);
 
-/* access.c */
+/* access.c: the roles of clients, and what each may do. */
+enum { ACCESS_CLIENT = 1, ACCESS_ADMIN = 2 };
+struct allow_list;
+extern const struct allow_list access_allowed;
+bool access_has_list(const struct config *c); /* of users or groups */
+/* Of the public sockets: with a list, who is let in is asked by hello (or by a
+ * worker's token), and all may knock. */
+mode_t access_mode(const struct config *c);
 int access_bind(struct world *w, struct am_error *err);
 int access_listen(struct super *s, struct am_error *err);
 int access_tell(struct super *s, struct client *c, uint32_t req,

@@ -495,6 +495,9 @@ struct am_worker_conf {
 	void (*on_stop)(struct am_worker *w, const char *reason, void *arg);
 	/* The outbox has room again after an -EAGAIN; may be NULL. */
 	void (*on_room)(struct am_worker *w, void *arg);
+	/* Somebody may not do what he asked for: a line for the log. At most 10
+	 * a minute, the others are counted in it. NULL: to stderr. */
+	void (*on_denied)(struct am_worker *w, const char *line, void *arg);
 };
 
 /* The whole life of a worker process that amnoded has started: returns its exit

@@ -231,6 +231,14 @@ on_room(struct am_worker *w, void *arg)
 	work_pump(h);
 }
 
+static void
+on_denied(struct am_worker *w, const char *line, void *arg)
+{
+	(void)w;
+	(void)arg;
+	host_log("%s", line);
+}
+
 /* ---- what the program says ---- */
 
 static int
@@ -246,6 +254,7 @@ start_worker(struct host *h, struct am_error *err)
 		.on_ping = on_ping,
 		.on_stop = on_stop,
 		.on_room = on_room,
+		.on_denied = on_denied,
 	};
 
 	h->worker = am_worker_new(h->loop, &conf, err);

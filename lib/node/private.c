@@ -152,27 +152,6 @@ on_closed(struct rpc_session *s, const char *why, void *arg)
 		(void)am_remove1(w->machine, Wrk_SuperConnected, AM_NONE);
 }
 
-static bool
-on_may(struct rpc_session *s, enum am_op op, const am_id *states, size_t n,
-    struct am_error *err, void *arg)
-{
-	const struct am_worker *w = arg;
-
-	(void)s;
-	for (size_t i = 0; i < n; i++) {
-		if ((op == AM_ADD || op == AM_CAN_ADD) &&
-		    (states[i] == Wrk_LeaseEnding ||
-			states[i] == Wrk_Healthcheck))
-			continue;
-		(void)node_error(err, 0,
-		    "a supervisor may add LeaseEnding and Healthcheck, not "
-		    "change \"%s\"",
-		    am_schema_name(am_machine_schema(w->machine), states[i]));
-		return false;
-	}
-	return true;
-}
-
 static uint64_t
 on_last_seq(struct rpc_session *s, void *arg)
 {
@@ -185,10 +164,11 @@ on_last_seq(struct rpc_session *s, void *arg)
 const struct rpc_policy worker_private_policy = {
 	.hello = on_hello,
 	.up = on_up,
-	.may = on_may,
+	.may = worker_may,
 	.info = worker_info,
 	.lease_begin = lease_begin,
 	.last_seq = on_last_seq,
+	.rejected = worker_rejected,
 	.closed = on_closed,
 	.max_sessions = PRIVATE_SESSIONS,
 };

@@ -195,49 +195,7 @@ on_closed(struct rpc_session *s, const char *why, void *arg)
 	lease_finish(w);
 }
 
-/* ---- what it may do (flow rule 22) ---- */
-
-static bool
-may_change(enum am_op op, am_id state)
-{
-	if (state >= Wrk__COUNT)
-		return true;
-	return (op == AM_ADD || op == AM_CAN_ADD) &&
-	    (state == Wrk_WorkRequested || state == Wrk_CancelWork);
-}
-
-static bool
-on_may(struct rpc_session *s, enum am_op op, const am_id *states, size_t n,
-    struct am_error *err, void *arg)
-{
-	const struct am_worker *w = arg;
-	const struct am_schema *schema = am_machine_schema(w->machine);
-	const am_id *active;
-	size_t n_active;
-
-	(void)s;
-	for (size_t i = 0; i < n; i++) {
-		if (may_change(op, states[i]))
-			continue;
-		(void)node_error(err, 0,
-		    "a lease's client may add WorkRequested and CancelWork and "
-		    "change the worker's own states, not \"%s\"",
-		    am_schema_name(schema, states[i]));
-		return false;
-	}
-	if (op != AM_SET)
-		return true;
-	/* What is not named leaves: only own states may. */
-	active = am_active(w->machine, &n_active);
-	for (size_t i = 0; i < n_active; i++) {
-		if (active[i] >= Wrk__COUNT || node_has(states, n, active[i]))
-			continue;
-		(void)node_error(err, 0, "set would remove \"%s\"",
-		    am_schema_name(schema, active[i]));
-		return false;
-	}
-	return true;
-}
+/* ---- its policy ---- */
 
 static void
 on_ack(struct rpc_session *s, const uint64_t *seqs, size_t n, void *arg)
@@ -402,11 +360,12 @@ worker_info(struct rpc_session *s, const char *topic, struct am_val params,
 const struct rpc_policy worker_public_policy = {
 	.hello = on_hello,
 	.up = on_up,
-	.may = on_may,
+	.may = worker_may,
 	.info = worker_info,
 	.ack = on_ack,
 	.data_of = on_data_of,
 	.last_seq = on_last_seq,
+	.rejected = worker_rejected,
 	.closed = on_closed,
 	.max_sessions = WORKER_SESSIONS_MAX,
 };

@@ -4,6 +4,8 @@
 
 #include <event2/event.h>
 
+#include "lib/base/rate.h"
+#include "lib/node/access.h"
 #include "lib/node/common.h"
 #include "lib/node/outbox.h"
 #include "lib/node/worker.h"
@@ -91,6 +93,7 @@ struct am_worker {
 	struct am_timer close_timer;  /* answers are out: bye and reset */
 	struct am_timer lease_timer;  /* ttl, max while nobody else looks */
 	struct am_timer orphan_timer; /* idle without a supervisor */
+	struct rate denied;
 };
 
 /* worker.c */
@@ -107,6 +110,12 @@ void work_requested_state(struct am_event *ev);
 bool cancel_work_enter(struct am_event *ev);
 void cancel_work_state(struct am_event *ev);
 void exception_state(struct am_event *ev);
+
+/* access.c */
+bool worker_may(struct rpc_session *s, enum am_op op, const am_id *states,
+    size_t n, struct am_error *err, void *arg);
+/* Who was not let in. */
+void worker_rejected(struct rpc_session *s, const char *why, void *arg);
 
 /* public.c */
 extern const struct rpc_policy worker_public_policy;

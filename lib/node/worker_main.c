@@ -165,6 +165,14 @@ add_signals(struct am_worker *w)
 	return 0;
 }
 
+static void
+on_denied(struct am_worker *w, const char *line, void *arg)
+{
+	(void)arg;
+	(void)fprintf(stderr, "%s: %s\n",
+	    w->conf.kind != NULL ? w->conf.kind : "worker", line);
+}
+
 struct am_worker *
 am_worker_new(struct am_loop *l, const struct am_worker_conf *conf,
     struct am_error *err)
@@ -175,6 +183,8 @@ am_worker_new(struct am_loop *l, const struct am_worker_conf *conf,
 	if (worker_env_get(&env, err) < 0)
 		return NULL;
 	w = worker_new(l, conf, &env, err);
+	if (w != NULL && conf->on_denied == NULL)
+		w->conf.on_denied = on_denied;
 	if (w != NULL && add_signals(w) < 0) {
 		(void)node_error(err, -ENOMEM, "out of memory");
 		w = am_worker_free(w);

@@ -20,6 +20,11 @@ conn_free(struct conn *c)
 {
 	am_timer_done(&c->timer);
 	conn_tls_free(c->tls);
+	/* A token may lie in them; what is large is a payload. */
+	if (c->out.cap <= KEEP_MAX && c->out.data != NULL)
+		explicit_bzero(c->out.data, c->out.cap);
+	if (c->in_cap <= KEEP_MAX && c->in != NULL)
+		explicit_bzero(c->in, c->in_cap);
 	am_buf_done(&c->out);
 	am_buf_done(&c->junk);
 	free(c->in);
@@ -473,4 +478,39 @@ conn_is_local(const struct conn *c)
 	    getsockname(c->fd, (struct sockaddr *)&us, &us_len) == 0 &&
 	    getpeername(c->fd, (struct sockaddr *)&them, &them_len) == 0 &&
 	    us.ss_family == them.ss_family && same_host(&us, &them);
+}
+
+static bool
+has_gid(const gid_t *gids, size_t n, gid_t gid)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (gids[i] == gid)
+			return true;
+	}
+	return false;
+}
+
+bool
+conn_peer_in(const struct conn *c, const gid_t *gids, size_t n)
+{
+	am_cleanup(am_freep) gid_t *of_peer = NULL;
+	socklen_t len = 0;
+
+	if (c->peer.uid == (uid_t)-1 || n == 0)
+		return false;
+	if (has_gid(gids, n, c->peer.gid))
+		return true;
+	/* It says how many there are. */
+	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &len) == 0 ||
+	    errno != ERANGE)
+		return false;
+	of_peer = malloc(len);
+	if (of_peer == NULL ||
+	    getsockopt(c->fd, SOL_SOCKET, SO_PEERGROUPS, of_peer, &len) < 0)
+		return false;
+	for (size_t i = 0; i < len / sizeof(*of_peer); i++) {
+		if (has_gid(gids, n, of_peer[i]))
+			return true;
+	}
+	return false;
 }

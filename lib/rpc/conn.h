@@ -111,5 +111,8 @@ struct conn_peer {
 const struct conn_peer *conn_peer(const struct conn *c);
 /* Is the other end on this host? By a Unix socket, or by the same address. */
 bool conn_is_local(const struct conn *c);
+/* Is the peer of a Unix socket in one of these groups, by its own or one of its
+ * supplementary ones (when it connected)? */
+bool conn_peer_in(const struct conn *c, const gid_t *gids, size_t n);
 
 #endif

@@ -96,6 +96,9 @@ uint64_t rpc_session_client_id(const struct rpc_session *s); /* of its hello */
 const char *rpc_session_name(const struct rpc_session *s);
 /* Its texts live until closed() or rejected() has returned. */
 const struct conn_peer *rpc_session_peer(const struct rpc_session *s);
+/* As conn_peer_in(). */
+bool rpc_session_peer_in(const struct rpc_session *s, const gid_t *gids,
+    size_t n);
 /* A number and a pointer for the policy's owner. */
 void rpc_session_set_role(struct rpc_session *s, int role);
 int rpc_session_role(const struct rpc_session *s);

@@ -33,6 +33,14 @@ exits 2 "a bad drop-in" amnoded -i t -c "$c" --check
 err "20-bad.conf:2:"
 exits 2 "a bad --set" amnoded -i t --set Pool.Mni=1 --check
 err "Pool.Mni"
+printf '[Security]\nAllowUser=root, nobody-of-us\nAllowGroup=4294967295\n' >"$T_DIR/b.conf"
+exits 2 "an unknown user" amnoded -i t -c "$T_DIR/b.conf" --check
+err 'b.conf:2: Security.AllowUser: user "nobody-of-us": no such name'
+err 'b.conf:3: Security.AllowGroup: "4294967295"'
+exits 2 "users over TCP" amnoded -i t --set Security.AllowUser=root --set Supervisor.Listen=127.0.0.1:4000 --check
+err "Unix socket"
+ok "users and groups" amnoded -i t --set "Security.AllowUser=root 4711" --set Security.AllowGroup=root --print-config
+out "AllowUser=root 4711"
 exits 2 "Min over Max" amnoded -i t --set Pool.Min=11 --set Pool.Max=3 --check
 err "Min"
 exits 2 "a bad instance name" amnoded -i 'No_Good' --check

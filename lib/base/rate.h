@@ -1,0 +1,37 @@
+/* rate.h - so many a minute, and the rest counted: for log lines that a peer
+ * can cause. */
+#ifndef LIB_BASE_RATE_H
+#define LIB_BASE_RATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/clock.h"
+
+enum { RATE_MAX = 10 /* a minute */ };
+
+struct rate {
+	int64_t since_ns; /* 0: nothing came yet */
+	unsigned n;
+	uint64_t n_lost; /* since the last one that was let through */
+};
+
+/* Is this one let through? *ret_lost: how many before it were not. */
+static inline bool
+rate_take(struct rate *r, int64_t now_ns, uint64_t *ret_lost)
+{
+	if (r->since_ns == 0 || now_ns - r->since_ns >= 60 * NS_PER_S) {
+		r->since_ns = now_ns;
+		r->n = 0;
+	}
+	if (r->n >= RATE_MAX) {
+		r->n_lost++;
+		return false;
+	}
+	r->n++;
+	*ret_lost = r->n_lost;
+	r->n_lost = 0;
+	return true;
+}
+
+#endif

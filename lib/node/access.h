@@ -1,0 +1,15 @@
+/* access.h - who may do what to a worker (flow rule 22). */
+#ifndef LIB_NODE_ACCESS_H
+#define LIB_NODE_ACCESS_H
+
+#include "lib/rpc/allow.h"
+
+/* The roles of those who connect. */
+enum {
+	WORKER_CLIENT = 1, /* public socket, has the token of the lease */
+	WORKER_SUPER = 2,  /* private socket */
+};
+
+extern const struct allow_list worker_allow;
+
+#endif

@@ -1,0 +1,85 @@
+#include "lib/rpc/allow.h"
+
+#include "lib/base/buf.h"
+
+static const char *
+op_name(enum am_op op)
+{
+	switch (op) {
+	case AM_ADD:
+	case AM_CAN_ADD:
+		return "add";
+	case AM_REMOVE:
+	case AM_CAN_REMOVE:
+		return "remove";
+	case AM_SET:
+		return "set";
+	case AM_TOGGLE:
+		return "toggle";
+	}
+	return "";
+}
+
+static bool
+may_add(const struct allow_list *list, unsigned role, am_id state)
+{
+	for (size_t i = 0; i < list->n_rows; i++) {
+		if (list->row[i].state == state)
+			return (list->row[i].roles & role) != 0;
+	}
+	return false;
+}
+
+static bool
+is_named(const am_id *states, size_t n, am_id state)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (states[i] == state)
+			return true;
+	}
+	return false;
+}
+
+/* What a set does not name leaves: only own states may. */
+static bool
+check_set(const struct allow_list *list, const struct am_machine *m,
+    const am_id *states, size_t n, struct am_error *err)
+{
+	size_t n_active;
+	const am_id *active = am_active(m, &n_active);
+
+	for (size_t i = 0; i < n_active; i++) {
+		if (active[i] >= list->n_base || is_named(states, n, active[i]))
+			continue;
+		(void)error_set(err, "set would remove \"%s\"",
+		    am_schema_name(am_machine_schema(m), active[i]));
+		return false;
+	}
+	return true;
+}
+
+bool
+allow_check(const struct allow_list *list, unsigned role,
+    const struct am_machine *m, enum am_op op, const am_id *states, size_t n,
+    struct am_error *err)
+{
+	bool adds = op == AM_ADD || op == AM_CAN_ADD;
+	bool owns = (list->own_roles & role) != 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (states[i] >= list->n_base
+			? owns
+			: adds && may_add(list, role, states[i]))
+			continue;
+		(void)error_set(err, "%s of \"%s\" is not allowed here",
+		    op_name(op),
+		    am_schema_name(am_machine_schema(m), states[i]));
+		return false;
+	}
+	if (!adds && !owns) {
+		(void)error_set(err, "%s is not allowed here, only add",
+		    op_name(op));
+		return false;
+	}
+	return op != AM_SET || check_set(list, m, states, n, err);
+}
