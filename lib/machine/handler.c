@@ -294,7 +294,7 @@ static bool
 is_pair(const struct handler_table *t, const struct am_pair_handler *p,
     am_id before, am_id after)
 {
-	return p < t->pair + t->n_pairs && p->before == before &&
+	return p != NULL && p < t->pair + t->n_pairs && p->before == before &&
 	    p->after == after;
 }
 
@@ -310,7 +310,7 @@ ask_pair(struct tx *tx, am_id x, am_id y)
 
 		p = bits_test(table_set(t, H_PAIR, m->schema->nw), x)
 		    ? first_pair(t, x, y)
-		    : t->pair + t->n_pairs;
+		    : NULL;
 		if (!is_pair(t, p, x, y))
 			log_unbound(tx, &c, i);
 		for (; is_pair(t, p, x, y); p++)
