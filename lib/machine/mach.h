@@ -220,9 +220,9 @@ struct request {
 	const struct am_source *from;
 };
 
-/* resolve.c: semantics.md 6 and 7. list (n states, unique; may be
- * tx->target) becomes the target in tx->target, n_target and target_set. */
-void resolve(struct tx *tx, const am_id *list, size_t n);
+/* resolve.c: semantics.md 6 and 7. The first n states of tx->target, unique,
+ * become the target in tx->target, n_target and target_set. */
+void resolve(struct tx *tx, size_t n);
 void sort_states(const struct am_schema *s, am_id *list, size_t n,
     const uint64_t *set);
 

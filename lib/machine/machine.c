@@ -125,8 +125,6 @@ am_disposing(const struct am_machine *m)
 void
 mach_set_why(struct am_machine *m, const char *text)
 {
-	if (m->why == NULL && text == NULL)
-		return;
 	free(m->why);
 	m->why = text != NULL ? strdup(text) : NULL;
 }

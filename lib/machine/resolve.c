@@ -305,7 +305,7 @@ expand_again(struct tx *tx, const uint64_t *expanders, size_t n)
 }
 
 void
-resolve(struct tx *tx, const am_id *list, size_t n)
+resolve(struct tx *tx, size_t n)
 {
 	const struct am_schema *s = tx->m->schema;
 	am_id *l = tx->target;
@@ -314,9 +314,7 @@ resolve(struct tx *tx, const am_id *list, size_t n)
 
 	bits_zero(set, s->nw);
 	for (size_t i = 0; i < n; i++)
-		bits_set(set, list[i]);
-	if (l != list)
-		memcpy(l, list, n * sizeof(*l));
+		bits_set(set, l[i]);
 	if (find_expanders(tx, set, expanders.w))
 		n = expand_add(tx, expanders.w, l, n, set, NULL);
 	if (drop_unsatisfied(tx, n, set))

@@ -181,9 +181,7 @@ subs_free(struct am_machine *m)
 
 	if (s == NULL)
 		return;
-	for (uint32_t i = 0; i < s->n_slots; i++)
-		if (s->slot[i].phase != FREE)
-			free(s->slot[i].many);
+	/* All have been called. */
 	free(s->slot);
 	free(s);
 	m->subs = NULL;

@@ -118,7 +118,7 @@ resolve_auto_again(struct tx *tx)
 	for (size_t i = 0; i < m->n_active; i++)
 		if (!bits_test(called.w, m->order[i]))
 			tx->target[n++] = m->order[i];
-	resolve(tx, tx->target, n);
+	resolve(tx, n);
 	exits_and_enters(tx);
 }
 
@@ -347,7 +347,7 @@ plan_logged(struct tx *tx)
 	for (size_t i = 0; i < n; i++)
 		bits_set(wanted.w, tx->target[i]);
 	mlog_start(tx);
-	resolve(tx, tx->target, n);
+	resolve(tx, n);
 	mlog_implied(tx, wanted.w);
 	accepted = relations_accept(tx);
 	if (accepted)
@@ -363,7 +363,7 @@ plan(struct tx *tx)
 {
 	if (tx->m->logger != NULL)
 		return plan_logged(tx);
-	resolve(tx, tx->target, states_to_set(tx));
+	resolve(tx, states_to_set(tx));
 	if (relations_accept(tx)) {
 		exits_and_enters(tx);
 		return true;

@@ -131,6 +131,17 @@ START_TEST(a_wait_ends_by_time_machine_or_hand)
 	ck_assert_int_eq(b.result, -ECANCELED);
 	ck_assert_ptr_null(am_wait_free(NULL));
 	bed_done(&b);
+	b = bed_of(four);
+	ck_assert_ptr_null(am_wait_new(b.l, AM_WAIT_ALL,
+	    &(struct am_cond){
+		.machine = b.r->m,
+		.kind = AM_COND_ARGS,
+		.states = RIG_IDS(A),
+		.n_states = 1,
+		.args = { "k", 1 },
+	    },
+	    1, -1, on_done, &b));
+	bed_done(&b);
 }
 END_TEST
 

@@ -505,6 +505,53 @@ START_TEST(a_mirror_shows_what_it_is_told)
 }
 END_TEST
 
+static am_result
+answer_later(struct am_machine *m, const struct am_mutation *mut, void *arg)
+{
+	(void)m;
+	*(size_t *)arg += mut->n_states;
+	return mut->op == AM_SET ? AM_CANCELED : 17;
+}
+
+static void
+on_result(struct am_machine *m, am_result handle, am_result result,
+    const char *why, void *arg)
+{
+	(void)m;
+	(void)why;
+	*(am_result *)arg = handle + result;
+}
+
+START_TEST(a_mirror_asks_where_its_machine_is)
+{
+	struct rig *r = rig_json("{\"name\":\"A\"},{\"name\":\"B\"}");
+	struct am_machine *m = mach_new_mirror(r->s, "mirror");
+	size_t n_states = 0;
+	am_result got = 0;
+	struct mach_remote remote = { .mutate = answer_later,
+		.arg = &n_states };
+
+	ck_assert_ptr_null(mach_owner(m));
+	mach_set_owner(m, r);
+	ck_assert_ptr_eq(mach_owner(m), r);
+	ck_assert_int_eq(am_on_result(m, on_result, &got), -EINVAL);
+	mach_set_remote(m, &remote);
+	ck_assert_int_eq(am_on_result(m, on_result, &got), 0);
+	ck_assert_uint_eq(am_add1(m, A, AM_NONE), 17);
+	ck_assert_uint_eq(am_add_err(m, A, "no disk"), 17);
+	ck_assert_uint_eq(n_states, 3);
+	remote.on_result(m, 17, AM_EXECUTED, "", remote.result_arg);
+	ck_assert_uint_eq(got, 17);
+	ck_assert_uint_eq(am_set(m, RIG_LIST(A), AM_NONE), AM_CANCELED);
+	ck_assert_str_eq(am_why(m), "no connection to the machine");
+	mach_set_remote(m, NULL);
+	ck_assert_uint_eq(am_add1(m, A, AM_NONE), AM_CANCELED);
+	ck_assert_uint_eq(am_add_err(m, A, "no disk"), AM_CANCELED);
+	am_machine_dispose(m);
+	rig_free(r);
+}
+END_TEST
+
 UNIT_MAIN("machine", a_wrong_handler_table_is_refused,
     what_a_handler_does_waits_for_its_transition,
     a_full_queue_refuses_all_but_exception, a_waiting_mutation_has_its_own_copy,
@@ -514,4 +561,5 @@ UNIT_MAIN("machine", a_wrong_handler_table_is_refused,
     a_machine_freed_in_a_handler_calls_nothing_more,
     a_machine_is_freed_in_a_subscription, tracers_come_and_go_in_a_callback,
     a_drain_that_ends_may_start_another, a_context_holds_while_the_tick_stands,
-    machines_print_themselves, a_mirror_shows_what_it_is_told)
+    machines_print_themselves, a_mirror_shows_what_it_is_told,
+    a_mirror_asks_where_its_machine_is)

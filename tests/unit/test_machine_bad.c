@@ -1,10 +1,12 @@
 /* What a program may do wrong: each is refused, or stops it at once. */
+#include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/amnode_help.h"
+#include "lib/base/clock.h"
 #include "tests/unit/rig.h"
 
 enum { A, B };
@@ -123,6 +125,7 @@ START_TEST(args_that_are_no_map_have_no_keys)
 	    of[] = { [A] = { .state = see_args }, [B] = { .state = see_args } };
 	static const struct am_handlers h = { .of = of, .len = 2 };
 	/* [1], "k", a map that is cut off, what is no MessagePack at all */
+	static const struct am_val number = { "\x81\x01\x01", 3 };
 	static const struct am_val bad[] = { { "\x91\x01", 2 }, { "\xa1k", 2 },
 		{ "\x81\xa1k", 3 }, { "\xc1", 1 } };
 	struct am_buf one = AM_BUF_INIT;
@@ -148,6 +151,15 @@ START_TEST(args_that_are_no_map_have_no_keys)
 		rig_free(r);
 	}
 	am_buf_done(&one);
+	/* A key that is no string is in no args. */
+	{
+		struct rig *r = rig_json(two);
+
+		ck_assert_uint_ne(am_when_args(r->m, B, number, never, NULL),
+		    AM_SUB_FAILED);
+		(void)am_add1(r->m, B, number);
+		rig_free(r);
+	}
 }
 END_TEST
 
@@ -313,7 +325,123 @@ START_TEST(an_error_respects_a_full_queue)
 }
 END_TEST
 
+/* ---- queues that never end ---- */
+
+static void
+never_runs(struct am_machine *m, void *arg)
+{
+	(void)m;
+	(void)arg;
+}
+
+static void
+queue_for_ever(struct am_event *ev)
+{
+	size_t n = 0;
+
+	/* Nothing bounds these but the last limit of all. */
+	while (am_eval(ev->machine, "again", never_runs, NULL) == AM_QUEUED)
+		n++;
+	ck_assert_uint_eq(n, 65536);
+	/* Exception may always come, but not if there is no place at all. */
+	ck_assert_uint_eq(am_add1(ev->machine, 2, AM_NONE), AM_CANCELED);
+	am_machine_free(ev->machine);
+}
+
+START_TEST(a_queue_has_a_last_limit)
+{
+	static const struct am_handler of[] = { [A] = {
+						    .state = queue_for_ever } };
+	static const struct am_handlers h = { .of = of, .len = 1 };
+	struct rig *r = rig_json(two);
+
+	ck_assert_int_eq(am_bind(r->m, &h, r), 0);
+	(void)am_add1(r->m, A, AM_NONE);
+	r->m = NULL;
+	rig_free(r);
+}
+END_TEST
+
+/* ---- freed, failing and late at once, with a logger and without ---- */
+
+static void
+bind_in_drain(struct am_event *ev)
+{
+	static const struct am_handlers h = { .len = 0 };
+
+	ck_assert_int_eq(am_bind(ev->machine, &h, NULL), -EBUSY);
+}
+
+START_TEST(a_table_is_not_bound_in_a_drain)
+{
+	static const struct am_handler of[] = { [A] = {
+						    .state = bind_in_drain } };
+	static const struct am_handlers h = { .of = of, .len = 1 };
+	struct rig *r = rig_json(two);
+
+	ck_assert_int_eq(am_bind(r->m, &h, r), 0);
+	ck_assert_uint_eq(am_add1(r->m, A, AM_NONE), AM_EXECUTED);
+	rig_free(r);
+}
+END_TEST
+
+static bool
+free_only(struct am_event *ev)
+{
+	am_machine_free(ev->machine);
+	return true;
+}
+
+static bool
+free_and_fail(struct am_event *ev)
+{
+	am_machine_free(ev->machine);
+	am_fail(ev, "failed");
+	return true;
+}
+
+static bool
+fail_late(struct am_event *ev)
+{
+	int64_t end = clock_ns() + 30 * NS_PER_MS;
+
+	am_fail(ev, "failed");
+	while (clock_ns() < end)
+		;
+	return true;
+}
+
+START_TEST(a_machine_is_freed_in_a_negotiation)
+{
+	static const am_negotiation_fn fn[] = { free_only, free_and_fail,
+		fail_late };
+
+	for (int i = 0; i < 6; i++) {
+		const struct am_handler of[] = { [A] = { .enter = fn[i % 3] } };
+		const struct am_handlers h = { .of = of, .len = 1 };
+		struct rig *r = rig_json(two);
+		struct am_machine *m = am_machine_new(r->s, "bare");
+		const struct am_logger l = { .level = AM_LOG_EVERYTHING,
+			.line = on_line,
+			.arg = r };
+
+		ck_assert_int_eq(am_set_logger(m, i < 3 ? &l : NULL), 0);
+		am_handler_timeout(m, 2);
+		ck_assert_int_eq(am_bind(m, &h, NULL), 0);
+		ck_assert_uint_eq(am_add1(m, A, AM_NONE), AM_CANCELED);
+		if (fn[i % 3] == fail_late) {
+			/* Failed is failed: it is not late as well. */
+			ck_assert_str_eq(am_why(m), "AEnter failed: failed");
+			am_machine_free(m);
+		}
+		rig_free(r);
+	}
+}
+END_TEST
+
 UNIT_MAIN("machine_bad", an_id_out_of_range_stops_the_program,
     args_that_are_no_map_have_no_keys, own_names_and_cycles_are_harmless,
     a_failure_in_each_phase_is_survived, an_error_is_added_with_its_text,
-    an_error_without_a_text_is_not_told_again, an_error_respects_a_full_queue)
+    an_error_without_a_text_is_not_told_again, an_error_respects_a_full_queue,
+    a_queue_has_a_last_limit, a_table_is_not_bound_in_a_drain,
+    a_machine_is_freed_in_a_negotiation)

@@ -26,8 +26,13 @@ say_end(struct am_machine *m, void *arg)
 {
 	struct note *n = arg;
 
+	struct am_buf b = AM_BUF_INIT;
+
 	ck_assert(am_disposing(m));
 	ck_assert(!am_is(m, NULL, 0) && !am_not(m, RIG_LIST(B)));
+	am_string(m, &b);
+	am_string_all(m, &b);
+	ck_assert_uint_eq(b.len, 0);
 	/* Nothing more can be waited for, also what would hold. */
 	ck_assert_uint_eq(am_when(m, NULL, 0, say_end, n), AM_SUB_FAILED);
 	ck_assert_uint_eq(am_when_ticks(m, A, 1, say_end, n), AM_SUB_FAILED);

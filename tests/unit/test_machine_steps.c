@@ -395,8 +395,90 @@ START_TEST(a_transition_tells_its_steps)
 }
 END_TEST
 
+/* ---- what lower levels leave out, and the last one adds ---- */
+
+static void
+add_twice_and_fail(struct am_event *ev)
+{
+	(void)am_add1(ev->machine, B, AM_NONE);
+	(void)am_add1(ev->machine, B, AM_NONE);
+	am_fail(ev, "no");
+}
+
+START_TEST(level_2_tells_no_more)
+{
+	static const struct am_handler of[] = {
+		[A] = { .state = add_twice_and_fail },
+		[C] = { .enter = refuse },
+	};
+	static const struct am_handlers h = { .of = of, .len = 3 };
+	struct am_buf lines = AM_BUF_INIT;
+	struct am_machine *m = machine_of(four, "m", AM_LOG_CHANGES, &lines);
+	const uint8_t number[] = { 0x81, 1, 1 };
+
+	ck_assert_int_eq(am_bind(m, &h, NULL), 0);
+	(void)am_add1(m, A, AM_NONE);
+	(void)am_add1(m, C, AM_NONE);
+	check_lines(&lines,
+	    "[state] +A\n[state] -A\n[state] +Exception\n"
+	    "[error:add] A (no)\n[state] +B\n");
+	am_machine_free(m);
+	m = machine_of(four, "m", AM_LOG_OPS, &lines);
+	(void)am_when_args(m, A, (struct am_val){ number, 3 }, free_again,
+	    NULL);
+	check_lines(&lines, "[whenArgs:new] A ()\n");
+	am_machine_free(m);
+	am_buf_done(&lines);
+}
+END_TEST
+
+START_TEST(automatic_states_that_are_barred_are_told)
+{
+	struct am_buf lines = AM_BUF_INIT;
+	struct am_machine *m = machine_of("{\"name\":\"A\",\"remove\":[\"B\"]},"
+					  "{\"name\":\"B\",\"auto\":true}",
+	    "m", AM_LOG_EVERYTHING, &lines);
+
+	(void)am_add1(m, A, AM_NONE);
+	check_lines(&lines,
+	    "[queue:add] A\n[add] A\n[state] +A\n"
+	    "[auto:rel:remove] B by A\n");
+	am_machine_free(m);
+	am_buf_done(&lines);
+}
+END_TEST
+
+/* ---- AM_DEBUG ---- */
+
+START_TEST(debugging_gives_handlers_more_time)
+{
+	static const struct am_handler of[] = { [A] = { .state = take_long } };
+	static const struct am_handlers h = { .of = of, .len = 1 };
+	const struct am_logger l = { .line = on_line };
+
+	for (int debug = 0; debug < 2; debug++) {
+		struct am_buf lines = AM_BUF_INIT;
+		struct am_machine *m = machine_of(four, "m", AM_LOG_NOTHING,
+		    &lines);
+
+		(void)setenv("AM_DEBUG", debug ? "1" : "0", 1);
+		(void)unsetenv("AM_LOG");
+		/* 30 ms of 20, or of 200 */
+		am_handler_timeout(m, 20);
+		ck_assert_int_eq(am_bind(m, &h, NULL), 0);
+		ck_assert_int_eq(am_set_logger_env(m, &l), 0);
+		ck_assert_uint_eq(am_add1(m, A, AM_NONE),
+		    debug ? AM_EXECUTED : AM_CANCELED);
+		am_machine_free(m);
+		am_buf_done(&lines);
+	}
+}
+END_TEST
+
 UNIT_MAIN("machine_steps", a_mutation_tells_where_it_was_made,
     a_context_is_told_while_it_holds, a_breakpoint_matches_just_its_mutation,
     handlers_that_are_late_or_not_called_are_told,
     each_name_is_told_at_the_last_level, the_end_is_told,
-    a_transition_tells_its_steps)
+    a_transition_tells_its_steps, level_2_tells_no_more,
+    automatic_states_that_are_barred_are_told,
+    debugging_gives_handlers_more_time)

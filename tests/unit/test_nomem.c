@@ -77,6 +77,9 @@ static const struct am_states more_states = { .name = "more",
 	.row = rows,
 	.len = N_STATES - 1 };
 
+static const char json[] = "{\"states\":[{\"name\":\"A\",\"add\":[\"B\"]},"
+			   "{\"name\":\"B\"}],\"groups\":{\"G\":[\"A\"]}}";
+
 /* {"k": 1} */
 static const struct am_val args = { "\x81\xa1k\x01", 4 };
 
@@ -249,7 +252,8 @@ use(struct am_schema *s, struct am_loop *l)
 	am_buf_reset(&b);
 	am_schema_to_json(s, &b);
 	grow(m, s);
-	(void)am_set_logger(m, &logger);
+	if (am_set_logger(m, &logger) == 0)
+		(void)am_breakpoint(m, AM_ADD, x_only, 1);
 	mutate_all(m);
 	am_buf_done(&b);
 	am_machine_free(m);
@@ -270,6 +274,7 @@ run(long n, struct am_loop *l)
 	else
 		assert(strlen(err.text) > 0);
 	more = am_schema_new(&more_states, NULL);
+	am_schema_unref(am_schema_from_json(json, strlen(json), NULL, NULL));
 	all = left > 0;
 	left = -1;
 	am_schema_unref(s);

@@ -531,6 +531,7 @@ START_TEST(what_is_no_export_is_refused)
 	check_refused(r, "[1]", "is no export: \"id\" is missing");
 	check_refused(r, "{\"id\":\"x\"}",
 	    "is of machine \"x\", not of \"rig\"");
+	check_refused(r, "{\"id\":\"rig\"}", "is no export: a tick is missing");
 	check_refused(r, "{\"id\":\"rig\",\"machine_tick\":-1}",
 	    "is no export: a tick is missing");
 	check_refused(r, "{\"id\":\"rig\",\"machine_tick\":1,\"queue_tick\":1}",

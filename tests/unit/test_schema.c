@@ -1,6 +1,7 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/amnode.h"
@@ -345,6 +346,8 @@ static const struct {
 	    "state \"A\": add: must be an array of state names" },
 	{ "{\"states\":[{\"name\":\"A\",\"after\":[1]}]}",
 	    "state \"A\": after: must be an array of state names" },
+	{ "{\"states\":[{\"name\":\"A\",\"doc\":1}]}",
+	    "state \"A\": doc: must be a string" },
 	{ "{\"states\":[{\"name\":\"A\",\"auto\":1}]}",
 	    "state \"A\": auto: must be true or false" },
 	{ "{\"states\":[{\"name\":\"A\",\"auto\":true,\"auto\":true}]}",
@@ -388,6 +391,8 @@ START_TEST(a_bad_table_is_refused_by_name)
 		{ { .name = "A", .require = { twice, 2 } } },
 		{ { .name = NULL } },
 	};
+	static const struct am_state two[] = { { .name = "A" },
+		{ .name = "A" } };
 	static const char *const messages[] = {
 		"state \"A\": add: no such state: id 9",
 		"state \"A\": require: \"A\" twice",
@@ -405,6 +410,28 @@ START_TEST(a_bad_table_is_refused_by_name)
 				  strlen(messages[i])) == 0,
 		    "%s", err.text);
 	}
+	ck_assert_ptr_null(am_schema_new(&(struct am_states){ .name = "bad",
+					     .row = two,
+					     .len = 2 },
+	    &err));
+	ck_assert_str_eq(err.text, "state \"A\": there are two of it");
+}
+END_TEST
+
+START_TEST(a_schema_of_over_4_mib_is_refused)
+{
+	size_t len = 4 * 1024 * 1024 + 1;
+	char *json = calloc(1, len);
+	struct am_error err;
+
+	ck_assert_ptr_nonnull(json);
+	memset(json, ' ', len);
+	ck_assert_ptr_null(am_schema_from_json(json, len, NULL, &err));
+	ck_assert_str_eq(err.text,
+	    "a schema of 4194305 bytes: at most 4194304");
+	ck_assert_ptr_null(am_schema_from_json(json, len - 1, NULL, &err));
+	ck_assert_int_eq(strncmp(err.text, "is no JSON", 10), 0);
+	free(json);
 }
 END_TEST
 
@@ -440,4 +467,4 @@ UNIT_MAIN("schema", reference_rows_are_the_reference_s,
     json_makes_the_schema_of_a_table, json_dumps_of_the_reference_compile,
     rows_of_a_base_come_first, a_bad_schema_is_refused_by_name,
     a_base_state_is_not_defined_again, a_bad_table_is_refused_by_name,
-    there_are_at_most_1024_states)
+    there_are_at_most_1024_states, a_schema_of_over_4_mib_is_refused)
