@@ -76,21 +76,12 @@ know_peer(struct conn *c)
 	c->peer.common_name = t->common_name;
 }
 
+/* Of TLS it is an error like that of a connect; else the link was cut. */
 static void
 shake_failed(struct conn *c, int error)
 {
-	char why[TLS_TEXT_MAX];
-
-	c->error = error;
 	know_peer(c);
-	if (error == EPROTO || error == EACCES)
-		(void)snprintf(why, sizeof(why), "%s",
-		    c->tls->module->error(c->tls->link));
-	else if (error == ECONNRESET)
-		(void)snprintf(why, sizeof(why), "eof");
-	else
-		(void)snprintf(why, sizeof(why), "%s", strerror(error));
-	conn_end(c, why);
+	conn_end_errno(c, error);
 }
 
 /* One event only: one that is ready and not wanted would come for ever. */
