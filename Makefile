@@ -138,6 +138,8 @@ $(node_tests): $(obj)/tests/unit/flows.o $(obj)/tests/unit/world.o \
 $(BUILD)/tests/unit/test_nomem: ldflags += -Wl,--wrap=malloc,--wrap=calloc \
 	-Wl,--wrap=realloc,--wrap=strdup
 $(BUILD)/tests/unit/test_large: ldflags += -Wl,--wrap=recv
+$(BUILD)/tests/unit/test_resolve: ldflags += -Wl,--wrap=getaddrinfo \
+	-Wl,--wrap=freeaddrinfo
 $(fuzz): $(obj)/tests/fuzz/replay.o
 $(unit) $(helper) $(fuzz): $(BUILD)/%: $(obj)/%.o $(lib)
 	@mkdir -p $(@D)
