@@ -13,7 +13,6 @@
 
 enum {
 	CONNECT_MS = 5000,
-	RETRY_MS = 20, /* while the server's queue of connections is full */
 	KEEP_MS = 60000,
 	BACKOFF_MIN_MS = 10,
 	BACKOFF_MAX_MS = 1000,
@@ -127,74 +126,6 @@ netmach_end(struct netmach *nm, int code, const char *why)
 		nm->ops->on_close(nm, code, why, nm->arg);
 }
 
-/* "code: text" as an enum arpc_error + 1, 0 if it is of no code. */
-static int
-code_of(const char *text)
-{
-	size_t len;
-
-	for (int e = 0; e < ARPC_E__COUNT; e++) {
-		len = strlen(arpc_error_name((enum arpc_error)e));
-		if (strncmp(text, arpc_error_name((enum arpc_error)e), len) ==
-			0 &&
-		    text[len] == ':')
-			return e + 1;
-	}
-	return 0;
-}
-
-static int64_t
-left_ms(const struct netmach *nm)
-{
-	return (nm->give_up_ns - clock_ns()) / NS_PER_MS;
-}
-
-static int connect_some(struct netmach *nm);
-
-static void
-on_up(struct conn *c, void *arg)
-{
-	struct netmach *nm = netmach_of(arg);
-
-	nm->phase = NETMACH_HELLO;
-	/* It had its share of the time only; now it has the rest. */
-	if (nm->n_found > 1)
-		conn_deadline(c, left_ms(nm), "timeout: no answer to hello");
-}
-
-/* Is it this address only that did not work? */
-static bool
-is_next_worth(const struct netmach *nm, int code)
-{
-	return nm->phase == NETMACH_CONNECTING && !nm->closing && code != 0 &&
-	    code != -EPROTO && code != -EACCES && nm->at + 1 < nm->n_found;
-}
-
-static void
-on_close(struct conn *c, const char *why, void *arg)
-{
-	struct netmach *nm = netmach_of(arg);
-	int code = -conn_error(c);
-
-	if (code == 0 && nm->phase == NETMACH_HELLO)
-		code = code_of(why);
-	if (is_next_worth(nm, code)) {
-		nm->conn = NULL;
-		nm->at++;
-		code = connect_some(nm);
-		if (code == 0)
-			return;
-		why = strerror(-code);
-	}
-	netmach_end(nm, code, why);
-}
-
-static const struct conn_ops conn_ops = {
-	.on_up = on_up,
-	.on_frame = netmach_on_frame,
-	.on_close = on_close,
-};
-
 /* ---- life ---- */
 
 static void
@@ -213,155 +144,6 @@ on_reap(void *arg)
 	explicit_bzero(&nm->hello, sizeof(nm->hello));
 	nm->magic = 0;
 	free(nm);
-}
-
-/* The one that is tried or connected. */
-static const struct addr *
-current(const struct netmach *nm)
-{
-	return nm->found != NULL ? &nm->found[nm->at] : &nm->addr;
-}
-
-/* Makes the connection, or the timer that tries again. -errno. */
-static int
-try_connect(struct netmach *nm)
-{
-	const struct addr *a = current(nm);
-	size_t n_left = nm->found != NULL ? nm->n_found - nm->at : 1;
-	int64_t ms = left_ms(nm) / (int64_t)n_left;
-	int fd;
-
-	if (nm->tls == NULL && !addr_is_local(a))
-		return -EPROTONOSUPPORT;
-	fd = addr_connect(a);
-	/* Only a Unix socket says so: the server lives, but is behind. */
-	if (fd == -EAGAIN)
-		return am_timer_start(&nm->retry, RETRY_MS);
-	if (fd < 0)
-		return fd;
-	nm->conn = conn_new(nm->loop, fd, true, &conn_ops, nm);
-	if (nm->conn == NULL)
-		return -ENOMEM;
-	if (nm->tls != NULL && addr_is_tcp(a) &&
-	    conn_tls(nm->conn, nm->tls, a->host) < 0) {
-		conn_drop(nm->conn);
-		nm->conn = NULL;
-		return -ENOMEM;
-	}
-	nm->hello.has_hash = nm->schema != NULL;
-	nm->hello.hash = nm->hash;
-	nm->hello.resume_epoch = nm->epoch;
-	nm->hello_id = OTHER_IDS + calls_next_id(&nm->others);
-	conn_deadline(nm->conn, ms > 0 ? ms : 1, "timeout: no answer to hello");
-	/* It waits there until the connection is established. */
-	arpc_put_hello(conn_out(nm->conn), nm->hello_id, &nm->hello);
-	return 0;
-}
-
-/* Tries those that are left until one does not fail at once. */
-static int
-connect_some(struct netmach *nm)
-{
-	int r = try_connect(nm);
-
-	while (r < 0 && nm->at + 1 < nm->n_found) {
-		nm->at++;
-		r = try_connect(nm);
-	}
-	return r;
-}
-
-/* Keeps those that may be tried at all; 0: none. */
-static size_t
-keep_found(struct netmach *nm, const struct addr *found, size_t n)
-{
-	free(nm->found);
-	nm->n_found = 0;
-	nm->at = 0;
-	nm->found = calloc(n + 1, sizeof(*nm->found));
-	for (size_t i = 0; i < n && nm->found != NULL; i++) {
-		if (nm->tls != NULL || addr_is_local(&found[i]))
-			nm->found[nm->n_found++] = found[i];
-	}
-	return nm->n_found;
-}
-
-static void
-on_found(const struct addr *found, size_t n, const char *why, void *arg)
-{
-	struct netmach *nm = netmach_of(arg);
-	char text[ARPC_TEXT_MAX];
-	int r = -EHOSTUNREACH;
-
-	am_timer_stop(&nm->retry);
-	if (n == 0) {
-		(void)snprintf(text, sizeof(text), "%s", why);
-	} else if (keep_found(nm, found, n) == 0) {
-		r = -EPROTONOSUPPORT;
-		(void)snprintf(text, sizeof(text),
-		    "\"%.200s\" is not on loopback, which takes TLS",
-		    nm->addr.host);
-	} else {
-		r = connect_some(nm);
-		(void)snprintf(text, sizeof(text), "%s", strerror(-r));
-	}
-	nm->resolve = resolve_free(nm->resolve);
-	if (r < 0)
-		netmach_end(nm, r, text);
-}
-
-/* One attempt: all addresses of the host. */
-static int
-connect_begin(struct netmach *nm)
-{
-	struct addr both[2] = { nm->addr, nm->addr };
-	const struct sockaddr_in6 in6 = {
-		.sin6_family = AF_INET6,
-		.sin6_addr = IN6ADDR_LOOPBACK_INIT,
-	};
-
-	free(nm->found);
-	nm->found = NULL;
-	nm->n_found = nm->at = 0;
-	if (addr_is_name(&nm->addr)) {
-		nm->resolve = resolve_new(nm->loop, &nm->addr, on_found, nm);
-		if (nm->resolve == NULL)
-			return -errno;
-		return am_timer_start(&nm->retry, left_ms(nm));
-	}
-	if (addr_is_localhost(&nm->addr) &&
-	    addr_fill(&both[1], &nm->addr, (const struct sockaddr *)&in6,
-		sizeof(in6)) == 0 &&
-	    keep_found(nm, both, 2) == 0)
-		return -ENOMEM;
-	return connect_some(nm);
-}
-
-static void
-on_retry(void *arg)
-{
-	struct netmach *nm = netmach_of(arg);
-	char text[ARPC_TEXT_MAX];
-	bool again = nm->give_up_ns == -1; /* the connection was lost */
-	int r;
-
-	if (again)
-		nm->give_up_ns = clock_ns() + nm->timeout_ms * NS_PER_MS;
-	if (nm->give_up_ns == 0) {
-		netmach_end(nm, 0, "closed");
-	} else if (nm->resolve != NULL) {
-		(void)snprintf(text, sizeof(text),
-		    "timeout: cannot resolve \"%.200s\" in time",
-		    nm->addr.host);
-		netmach_end(nm, -ETIMEDOUT, text);
-	} else if (clock_ns() >= nm->give_up_ns) {
-		netmach_end(nm, -ETIMEDOUT,
-		    "timeout: too many wait to connect");
-	} else {
-		r = again ? connect_begin(nm) : connect_some(nm);
-		if (r < 0)
-			netmach_end(nm, r, strerror(-r));
-	}
 }
 
 static am_result on_mirror_mutate(struct am_machine *m,
@@ -405,7 +187,7 @@ netmach_new(struct am_loop *l, const struct netmach_conf *conf,
 	TAILQ_INIT(&nm->kept);
 	am_timer_init(&nm->keep_timer, l, kept_on_timer, nm);
 	nm->reap = (struct turn_item){ .fn = on_reap, .arg = nm };
-	am_timer_init(&nm->retry, l, on_retry, nm);
+	am_timer_init(&nm->retry, l, netmach_on_retry, nm);
 	return nm;
 }
 
@@ -445,7 +227,7 @@ netmach_connect(struct netmach *nm, const struct addr *a)
 		return -EALREADY;
 	nm->addr = *a;
 	nm->give_up_ns = clock_ns() + nm->timeout_ms * NS_PER_MS;
-	r = connect_begin(nm);
+	r = netmach_begin(nm);
 	if (r == 0)
 		nm->phase = NETMACH_CONNECTING;
 	else
@@ -528,7 +310,7 @@ netmach_peer(const struct netmach *nm)
 bool
 netmach_is_local(const struct netmach *nm)
 {
-	return addr_is_local(current(nm)) ||
+	return addr_is_local(netmach_at(nm)) ||
 	    (nm->conn != NULL && conn_is_local(nm->conn));
 }
 

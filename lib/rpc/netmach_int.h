@@ -1,5 +1,5 @@
-/* netmach_int.h - what a net machine is made of; private to netmach.c and
- * netmach_in.c. */
+/* netmach_int.h - what a net machine is made of; private to netmach.c,
+ * netmach_up.c and netmach_in.c. */
 #ifndef LIB_RPC_NETMACH_INT_H
 #define LIB_RPC_NETMACH_INT_H
 
@@ -93,6 +93,15 @@ netmach_is_ready(const struct netmach *nm)
 /* The connection is over: answers open calls, then on_close, if the user has
  * not freed the net machine meanwhile. */
 void netmach_end(struct netmach *nm, int code, const char *why);
+
+/* ---- netmach_up.c ---- */
+
+/* One attempt, all addresses of the host. -errno: it failed at once. */
+int netmach_begin(struct netmach *nm);
+/* The one that is tried or connected. */
+const struct addr *netmach_at(const struct netmach *nm);
+/* Of the timer retry. */
+void netmach_on_retry(void *arg);
 
 /* netmach_in.c: one frame of the server; of struct conn_ops. */
 void netmach_on_frame(struct conn *c, const struct arpc_frame *f, void *arg);
