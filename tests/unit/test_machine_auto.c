@@ -139,6 +139,37 @@ START_TEST(an_auto_state_that_always_fails_ends_the_drain)
 }
 END_TEST
 
+static bool
+stay(struct am_event *ev)
+{
+	return am_refuse(ev, "stay");
+}
+
+/* BUG 1 of the reference, which crashes: X is auto and active, and the
+ * automatic Y removes it; that X does not leave cancels. */
+START_TEST(an_auto_state_that_does_not_leave_cancels)
+{
+	enum { GO, X, Y };
+	static const struct am_handler of[] = { [X] = { .exit = stay } };
+	static const struct am_handlers h = { .of = of, .len = 2 };
+	struct rig *r = rig_json(
+	    "{\"name\":\"Go\"},{\"name\":\"X\",\"auto\":true},"
+	    "{\"name\":\"Y\",\"auto\":true,\"require\":[\"Go\"],\"remove\":["
+	    "\"X\"]}");
+
+	ck_assert_int_eq(am_bind(r->m, &h, r), 0);
+	(void)am_add1(r->m, X, AM_NONE);
+	(void)am_add1(r->m, GO, AM_NONE);
+	ck_assert_str_eq(rig_log(r),
+	    "+X, auto +Y canceled (Y requires Go), +Go, "
+	    "auto +Y canceled (XExit: stay)");
+	ck_assert_str_eq(rig_active(r), "Go X");
+	ck_assert_uint_eq(am_tick(r->m, Y), 0);
+	rig_free(r);
+}
+END_TEST
+
 UNIT_MAIN("machine_auto", what_is_left_of_an_auto_transition_tells_nobody,
     a_failing_self_handler_cancels_an_auto_transition,
-    an_auto_state_that_always_fails_ends_the_drain)
+    an_auto_state_that_always_fails_ends_the_drain,
+    an_auto_state_that_does_not_leave_cancels)

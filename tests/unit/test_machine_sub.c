@@ -204,9 +204,33 @@ START_TEST(many_subscriptions_find_their_state)
 }
 END_TEST
 
+/* Only a state that ticks is looked at: a query of the others would be told. */
+START_TEST(thousands_wait_for_a_state_each)
+{
+	enum { MANY = 20000 };
+	struct rig *r = rig_json(four);
+	struct note n = { r, "B", 0 };
+	struct note late = { r, "never", 0 };
+
+	for (int i = 0; i < MANY; i++)
+		ck_assert_uint_ne(am_when(r->m, RIG_LIST(C, D), say, &late), 0);
+	ck_assert_uint_ne(am_when(r->m, RIG_LIST(B), say, &n), 0);
+	/* 400 million looks, if each transition looked at all of them. */
+	for (int i = 0; i < MANY / 2; i++) {
+		(void)am_add1(r->m, A, AM_NONE);
+		(void)am_remove1(r->m, A, AM_NONE);
+	}
+	am_buf_reset(&r->log);
+	(void)am_add1(r->m, B, AM_NONE);
+	ck_assert_str_eq(rig_log(r), "+B, B");
+	late.text = "";
+	rig_free(r);
+}
+END_TEST
+
 UNIT_MAIN("machine_sub", what_holds_already_fires_at_once,
     when_waits_for_all_at_the_same_time, when_not_waits_for_none,
     ticks_are_waited_for, they_fire_in_order_of_subscription,
     one_that_is_cancelled_does_not_fire, a_callback_subscribes_and_mutates,
     a_rolled_back_state_fires_by_what_is_active,
-    many_subscriptions_find_their_state)
+    many_subscriptions_find_their_state, thousands_wait_for_a_state_each)

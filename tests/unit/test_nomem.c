@@ -196,7 +196,10 @@ help_all(struct am_machine *m, struct am_loop *l)
 	static const am_id a = A;
 	const struct am_cond cond = { m, AM_COND_ACTIVE, &a, 1, NULL, AM_NONE };
 	const struct am_retry_conf conf = { .machine = m,
-		.mutation = { AM_ADD, &a, 1, args, NULL },
+		.mutation = { .op = AM_ADD,
+		    .states = &a,
+		    .n_states = 1,
+		    .args = args },
 		.fn = on_retry };
 
 	am_pipe_free(am_pipe_new(m, A, m, F, F));
