@@ -41,7 +41,7 @@ STATE(Squaring, "level: at work", .require = S(Working))
 int
 main(void)
 {
-	struct am_states states = { "mine", rows, My__COUNT };
+	struct am_states states = { .name = "mine", .row = rows, .len = My__COUNT };
 	struct am_schema *schema = am_schema_new(&states, NULL);
 	int id = am_schema_id(schema, "Squaring", 8);
 
