@@ -9,6 +9,7 @@
 
 #include "lib/rpc/netmach.h"
 #include "lib/rpc/server.h"
+#include "lib/rpc/tls.h"
 #include "proto/worker.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/floor.h"
@@ -50,9 +51,11 @@ serve(int fd, void *arg)
 	struct am_machine *m = am_machine_new(schema, "bench");
 	struct am_loop *l = am_loop_new();
 	struct rpc_server *srv = rpc_server_new(l, m);
+	int listener = rpc_server_listen(srv, fd, &policy, NULL);
 
-	(void)arg;
-	assert(rpc_server_listen(srv, fd, &policy, NULL) >= 0);
+	assert(listener >= 0);
+	if (arg != NULL)
+		rpc_server_set_tls(srv, listener, (const struct tls *)arg);
 	(void)am_loop_run(l);
 }
 
@@ -63,6 +66,7 @@ struct client {
 	struct am_schema *schema;
 	struct netmach *nm;
 	struct addr addr;
+	struct tls *tls; /* NULL: plain */
 	uint64_t to_send;
 	uint64_t to_come;
 	am_id id; /* Healthcheck is multi: each add moves its clock */
@@ -143,7 +147,10 @@ in_a_window(void *arg, uint64_t n)
 static void
 client_connect(struct client *c)
 {
-	const struct netmach_conf conf = { .schema = c->schema };
+	const struct netmach_conf conf = {
+		.schema = c->schema,
+		.tls = c->tls,
+	};
 	int r;
 
 	c->nm = netmach_new(c->loop, &conf, &ops, c);
@@ -179,6 +186,70 @@ report(const char *name, const char *what, double ns, double floor_ns,
 	};
 
 	bench_report(&f);
+}
+
+/* One certificate, which is its own CA, for both sides. */
+static struct tls *
+tls_make(void)
+{
+	char dir[] = "/tmp/amnode-bench-XXXXXX", command[320];
+	char cert[64], key[64];
+	struct am_error err;
+	struct tls *tls;
+
+	if (mkdtemp(dir) == NULL)
+		floor_die(dir, errno);
+	(void)snprintf(cert, sizeof(cert), "%s/crt", dir);
+	(void)snprintf(key, sizeof(key), "%s/key", dir);
+	(void)snprintf(command, sizeof(command),
+	    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
+	    "-nodes -days 2 -subj /CN=bench -addext "
+	    "subjectAltName=IP:127.0.0.1 "
+	    "-keyout %s -out %s 2>/dev/null",
+	    key, cert);
+	if (system(command) != 0)
+		floor_die("openssl", ENOENT);
+	tls = tls_new(
+	    (const struct tls_source[TLS_N_PARTS]){
+		[TLS_CERT] = { cert, -1 },
+		[TLS_KEY] = { key, -1 },
+		[TLS_CA] = { cert, -1 },
+	    },
+	    &err);
+	if (tls == NULL)
+		floor_die(err.text, ENOENT);
+	(void)unlink(cert);
+	(void)unlink(key);
+	(void)rmdir(dir);
+	return tls;
+}
+
+/* Beside r1 over TCP, to whose floor it is held; there is no budget. */
+static void
+bench_tls(void)
+{
+	const char *address = "127.0.0.1:0";
+	double floor_ns = floor_round_trip_ns(address);
+	double connect_ns = floor_connect_ns(address);
+	struct client c = { .id = Wrk_Healthcheck, .loop = am_loop_new() };
+	pid_t child;
+
+	c.schema = am_schema_new(&wrk_states, NULL);
+	c.tls = tls_make();
+	(void)addr_parse(address, &c.addr, NULL);
+	child = floor_child(&c.addr, serve, c.tls);
+	client_connect(&c);
+	report("r1", "remote add, TLS", bench_ns("r1", one_by_one, &c),
+	    floor_ns, NAN);
+	report("r2", "the same, window 64, TLS",
+	    bench_ns("r2", in_a_window, &c), floor_ns, NAN);
+	c.nm = netmach_free(c.nm);
+	report("r5", "connect to ready, TLS", bench_ns("r5", connect_close, &c),
+	    connect_ns, NAN);
+	floor_kill(child);
+	am_schema_unref(c.schema);
+	am_loop_free(c.loop);
+	tls_free(c.tls);
 }
 
 static void
@@ -223,4 +294,5 @@ bench_rpc(void)
 	(void)unlink(path);
 	(void)rmdir(dir);
 	bench_address("127.0.0.1:0", "TCP");
+	bench_tls();
 }
