@@ -14,12 +14,6 @@ cert boss good /O=Example/CN=boss
 cert expired good /CN=late -1
 cert stranger other /CN=stranger
 
-as() { # as NAME CA CMD...: with that certificate, trusting that CA
-	t_as=$1 t_ca=$2
-	shift 2
-	AMCTL_TLS_CERT=$T_DIR/$t_as.crt AMCTL_TLS_KEY=$T_DIR/$t_as.key AMCTL_TLS_CA=$T_DIR/$t_ca.crt "$@"
-}
-port() { $PY -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 lines() { grep -c -- "$1" "$LOG"; }
 logged() { grep -q -- "$1" "$LOG"; }
 one_line() { # one_line WHAT PATTERN: the log has exactly one, soon
@@ -31,9 +25,8 @@ none_leased() { [ "$(as root good amctl leases --json)" = "[]" ]; }
 
 PORT=$(port)
 at=localhost:$PORT
-tls="Security.TLSCert=$T_DIR/server.crt Security.TLSKey=$T_DIR/server.key Security.TLSClientCA=$T_DIR/good.crt"
-# shellcheck disable=SC2086
-start Pool.Min=2 Pool.Warm=0 Pool.Max=2 "Supervisor.Listen=$at" $tls \
+# shellcheck disable=SC2046
+start Pool.Min=2 Pool.Warm=0 Pool.Max=2 "Supervisor.Listen=$at" $(tls server good) \
 	"Security.TLSAdmin=root"
 export AMCTL_SOCKET="$at"
 

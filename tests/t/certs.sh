@@ -3,6 +3,9 @@
 #
 #   ca NAME                              a CA: NAME.crt, NAME.key
 #   cert NAME CA SUBJECT [DAYS] [SAN]    NAME.crt and NAME.key (0600) of that CA
+#   as NAME CA CMD...                    with that certificate, trusting that CA
+#   tls NAME CA                          --set arguments for a server with these
+#   port                                 one that is free
 
 t_ssl() { # says nothing unless it fails
 	openssl "$@" >"$T_DIR/openssl.log" 2>&1 || {
@@ -25,3 +28,15 @@ cert() {
 		-CAcreateserial -days "${4:-2}" -extfile "$T_DIR/$1.ext" -out "$T_DIR/$1.crt"
 	chmod 0600 "$T_DIR/$1.key"
 }
+
+as() {
+	t_as=$1 t_ca=$2
+	shift 2
+	AMCTL_TLS_CERT=$T_DIR/$t_as.crt AMCTL_TLS_KEY=$T_DIR/$t_as.key AMCTL_TLS_CA=$T_DIR/$t_ca.crt "$@"
+}
+
+tls() {
+	echo "Security.TLSCert=$T_DIR/$1.crt Security.TLSKey=$T_DIR/$1.key Security.TLSClientCA=$T_DIR/$2.crt"
+}
+
+port() { $PY -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }

@@ -1,0 +1,82 @@
+#!/bin/sh
+# TLS over links that are cut, stalled and split, in handshakes, too: each
+# request is answered once and done once.
+. "${0%/*}/lib.sh"
+. "${0%/*}/certs.sh"
+
+ca good
+cert server good /CN=server 2 DNS:localhost,IP:127.0.0.1
+cert alice good /CN=alice
+export AMCTL_TLS_CERT="$T_DIR/alice.crt" AMCTL_TLS_KEY="$T_DIR/alice.key" AMCTL_TLS_CA="$T_DIR/good.crt"
+
+PORT=$(port)
+AMCTL_SOCKET="localhost:$PORT"
+# shellcheck disable=SC2046
+start Pool.Min=1 Pool.Warm=0 Pool.Max=1 "Supervisor.Listen=localhost:$PORT" $(tls server good) \
+	"Worker.Exec=$EXEC -- $PY $T_ROOT/tests/helper/countworker.py $T_DIR/effects"
+pool_ready
+
+N=0
+proxy() { # proxy TARGET FAULT...: sets FRONT, and PROXY to its process
+	N=$((N + 1))
+	mkfifo "$T_DIR/stdin$N"
+	faultproxy 127.0.0.1:0 "$@" <"$T_DIR/stdin$N" >"$T_DIR/front$N" &
+	PROXY=$!
+	exec 9>"$T_DIR/stdin$N"
+	until_ok 5000 grep -q : "$T_DIR/front$N"
+	FRONT=localhost:$(sed -n '1s/.*://p' "$T_DIR/front$N")
+}
+proxy_end() {
+	exec 9>&-
+	wait "$PROXY"
+	diag <"$T_DIR/front$N"
+}
+
+cut_often() { # cut_often N: more than N times
+	cuts=$(sed -n 's/.*cuts \([0-9]*\).*/\1/p' "$T_DIR/front$N")
+	[ "${cuts:-0}" -gt "$1" ]
+	result $? "the link was cut" || echo "${cuts:-no} cuts" | diag
+}
+
+# The supervisor: a lease, a request and a release each time.
+proxy "$AMCTL_SOCKET" seed=7 cut=1500-6000 split=1-700 stall=3000-9000/2
+for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+	ok "request $i" amctl -s "$FRONT" request client=s n:=$i
+done
+proxy_end
+is "each was done once" "$(grep -c '^s ' "$T_DIR/effects")" 12
+cut_often 0
+
+# The worker: what the lease says of its address is changed. A cut costs a
+# handshake of some 3 KiB.
+ok "request-worker" amctl request-worker -l cut
+file=$XDG_RUNTIME_DIR/amctl/cut.json
+worker=$(sed -n 's/.*"address": *"\([^"]*\)".*/\1/p' "$file")
+proxy "$worker" seed=11 cut=5000-30000 split=1-1500 stall=9000-40000/2
+$PY - "$file" "$worker" "$FRONT" <<'END'
+import sys
+
+name, old, new = sys.argv[1:]
+with open(name, "r+") as f:
+    text = f.read()
+    f.seek(0)
+    f.write(text.replace(old, new).rstrip(" \n").ljust(len(text) - 1)[: len(text) - 1] + text[-1])
+END
+count=3000
+i=0
+while [ $i -lt $count ]; do
+	i=$((i + 1))
+	echo "{\"client\":\"w\",\"n\":$i}"
+done >"$T_DIR/lines"
+begin=$(now_ms)
+amctl stream -l cut --raw --window 16 -t 60s <"$T_DIR/lines" >"$T_DIR/answers" 2>"$T_ERR"
+result $? "stream" || diag <"$T_ERR"
+echo "# $(($(now_ms) - begin)) ms"
+proxy_end
+is "each line has its answer" "$(grep -c '"status":"ok"' "$T_DIR/answers")" $count
+is "  once" "$(sed -n 's/.*"seq":\([0-9]*\).*/\1/p' "$T_DIR/answers" | sort -u | wc -l)" $count
+is "  and was done" "$(grep '^w ' "$T_DIR/effects" | sort -u | wc -l)" $count
+is "  once" "$(grep -c '^w ' "$T_DIR/effects")" $count
+cut_often 9
+ok "release" amctl release -l cut
+finish
