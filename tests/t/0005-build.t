@@ -19,6 +19,17 @@ for f in libamnode.so amctl amnode-exec examples/square; do
 		links_none_of "$BUILD/$f" 'systemd|ssl|crypto|ini_config|libevent-2|libevent_(extra|openssl|pthreads)'
 done
 
+# Only these link what they are there for.
+ok "amnoded does not link OpenSSL" links_none_of "$BUILD/amnoded" 'ssl|crypto'
+[ -n "$instrumented" ] ||
+	is "the module of TLS links OpenSSL and nothing of ours" \
+		"$(readelf -d "$BUILD/amnode-tls.so" | sed -n 's/.*NEEDED.*\[\(.*\)\.so.*/\1/p' | sort | tr '\n' ' ')" \
+		"libc libcrypto libssl "
+loaded() { # loaded CMD...: which libraries of TLS it has in memory
+	LD_DEBUG=files "$@" 2>&1 >/dev/null | grep -cE 'calling init: .*(libssl|libcrypto|amnode-tls)'
+}
+is "amctl loads none of them without TLS" "$(loaded amctl version)" 0
+
 cat >"$T_DIR/user.c" <<'END'
 #include <amnode.h>
 
@@ -69,7 +80,7 @@ ok "make install works without rights" \
 	make -s -o all install BUILD="$BUILD" DESTDIR="$dest" prefix=/usr
 for f in bin/amctl sbin/amnoded libexec/amnode/amnode-exec include/amnode.h \
 	include/amnode_help.h \
-	include/amnode/worker.tbl.h lib/libamnode.so lib/libamnode.a \
+	include/amnode/worker.tbl.h lib/libamnode.so lib/libamnode.a lib/amnode/amnode-tls.so \
 	lib/pkgconfig/amnode.pc lib/amnode/square.py lib/amnode/square \
 	lib/systemd/system/amnoded.service lib/systemd/system/amnoded@.service \
 	share/man/man1/amctl.1 share/man/man8/amnoded.8 \

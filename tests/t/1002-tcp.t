@@ -14,7 +14,7 @@ ok "add" amctl add WorkRequested input:=3
 worker=$(sed -n 's/.*"address": *"\([^"]*\)".*/\1/p' "$XDG_RUNTIME_DIR/amctl/default.json")
 ok "the worker without its token" amtest "connect $worker" 'send [0,1,"hello",[{"proto":1,"id":1}]]' \
 	"expect bad_token" "eof bad_token"
-exits 5 "an administrator is known by a Unix socket only" amctl leases kill L2
+exits 6 "nobody is an administrator by plain TCP" amctl leases kill L2
 err "not your lease"
 ok "release, by its token" amctl release
 # shellcheck disable=SC2016
