@@ -32,5 +32,6 @@ void bench_machine(void);
 void bench_large(void);
 void bench_rpc(void);
 void bench_push(void);
+void bench_work(void);
 
 #endif

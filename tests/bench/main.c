@@ -20,6 +20,7 @@ static const struct {
 	{ "large", bench_large },
 	{ "rpc", bench_rpc },
 	{ "push", bench_push },
+	{ "work", bench_work },
 };
 enum { N_GROUPS = sizeof(groups) / sizeof(groups[0]) };
 
