@@ -509,6 +509,8 @@ init(struct stream *s, struct cli *c)
 {
 	struct am_loop *l = cli_loop(c);
 
+	/* A line ends by its payload: nothing before it is in a hurry. */
+	s->at.s.is_late = true;
 	s->slot = calloc(s->window, sizeof(*s->slot));
 	if (l == NULL || s->slot == NULL ||
 	    lines_in_init(&s->in, loop_base(l), STDIN_FILENO) < 0 ||

@@ -150,8 +150,11 @@ session_start(struct session *s, struct cli *c, const char *address,
 		/* A cut of the link is none of the user's business. */
 		.resume = true,
 		.retry_ms = RETRY_MS };
+	static const uint8_t none[] = { 0x90 }; /* an empty array */
 	char name[64];
 
+	if (s->is_late)
+		conf.sync.prompt = (struct am_val){ none, sizeof(none) };
 	s->cli = c;
 	s->up = false;
 	s->down = false;

@@ -23,6 +23,7 @@ struct session {
 	bool up;
 	bool down; /* it was up or being made, and is over; neither: a link that
 		      was cut is being made again */
+	bool is_late;  /* answers may come with results, clocks later */
 	unsigned cuts; /* how often that was so */
 	int code;      /* of netmach_ops.on_close */
 	char why[AM_ERROR_MAX];

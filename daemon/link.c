@@ -101,14 +101,33 @@ static const struct netmach_ops ops = {
 	.on_close = on_close,
 };
 
+/* What we act on at once. The rest, a leased worker's requests above all, comes
+ * with it or a moment later: it shall not wake us each time. */
+static struct am_val
+prompt_states(struct am_buf *b)
+{
+	static const am_id ids[] = { Wrk_Start, Wrk_LocalRpcReady,
+		Wrk_PublicRpcReady, Wrk_RpcReady, Wrk_SuperConnected,
+		Wrk_ServeClient, Wrk_ClientConnected, Wrk_Healthcheck,
+		Wrk_Ready, Wrk_Leased, Wrk_LeaseEnding };
+
+	if (b->len == 0) {
+		am_put_array(b, sizeof(ids) / sizeof(ids[0]));
+		for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+			am_put_str(b, wrk_states.row[ids[i]].name);
+	}
+	return am_buf_val(b);
+}
+
 int
 link_connect(struct super *s, struct worker *w)
 {
-	const struct world *world = s->world;
+	struct world *world = s->world;
 	struct netmach_conf conf = {
 		.name = world->instance,
 		/* A little later than our own timer, which says it better. */
 		.timeout_ms = s->config->start_timeout_ms + 1000,
+		.sync.prompt = prompt_states(&world->prompt),
 	};
 	char name[32], path[RUNTIME_PATH_MAX];
 	struct am_error err;

@@ -86,6 +86,7 @@ world_done(struct world *w)
 	struct client *c;
 
 	w->server = rpc_server_free(w->server);
+	am_buf_done(&w->prompt);
 	/* Dropped sessions are not told of. */
 	while (
 	    w->super != NULL && (c = TAILQ_FIRST(&w->super->clients)) != NULL) {

@@ -32,6 +32,7 @@ struct world {
 	char tcp_host[ADDR_HOST_MAX + 2]; /* [v6] in brackets; empty: Unix */
 	struct rpc_server *server;        /* owned */
 	struct event *sigchld;            /* owned */
+	struct am_buf prompt;             /* for link.c; of sync */
 	bool stopped;
 };
 

@@ -296,7 +296,7 @@ static bool
 has_sync(const struct arpc_sync *y)
 {
 	return y->allow.data != NULL || y->skip.data != NULL || y->shallow ||
-	    y->mutations || y->no_schema;
+	    y->mutations || y->no_schema || y->prompt.data != NULL;
 }
 
 static void
@@ -305,7 +305,8 @@ put_sync(struct am_buf *b, const struct arpc_sync *y)
 	am_put_str(b, "sync");
 	am_put_map(b,
 	    (y->allow.data != NULL) + (y->skip.data != NULL) +
-		(size_t)y->shallow + y->mutations + y->no_schema);
+		(size_t)y->shallow + y->mutations + y->no_schema +
+		(y->prompt.data != NULL));
 	if (y->allow.data != NULL) {
 		am_put_str(b, "allow");
 		am_put_val(b, y->allow);
@@ -325,6 +326,10 @@ put_sync(struct am_buf *b, const struct arpc_sync *y)
 	if (y->no_schema) {
 		am_put_str(b, "schema");
 		am_put_bool(b, false);
+	}
+	if (y->prompt.data != NULL) {
+		am_put_str(b, "prompt");
+		am_put_val(b, y->prompt);
 	}
 }
 
@@ -404,6 +409,7 @@ get_sync(struct am_val map, struct arpc_sync *y)
 	if (r < 0 || mp_type(&c) != MP_MAP ||
 	    get_names(v, "allow", &y->allow) < 0 ||
 	    get_names(v, "skip", &y->skip) < 0 ||
+	    get_names(v, "prompt", &y->prompt) < 0 ||
 	    get_flag(v, "shallow", &y->shallow) < 0 ||
 	    get_flag(v, "mutations", &y->mutations) < 0 ||
 	    get_flag(v, "schema", &schema) < 0 ||
@@ -462,7 +468,7 @@ arpc_hello_get(struct am_val params, struct arpc_hello *ret,
 	if (get_sync(map, &h.sync) < 0)
 		return bad(ret_why,
 		    "\"sync\" is not a map of allow or skip, shallow, "
-		    "mutations, schema");
+		    "mutations, schema, prompt");
 	*ret = h;
 	return 0;
 }

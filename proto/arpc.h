@@ -104,7 +104,7 @@ void arpc_put_bye(struct am_buf *b, const char *reason);
  * params: [{"proto":1,"id":client id,"name":text?,"token":bin?,"hash":uint?,
  *           "resume":{"epoch":uint?}?,
  *           "sync":{"allow":[names]? or "skip":[names]?,"shallow":bool?,
- *                   "mutations":bool?,"schema":bool?}?}]
+ *                   "mutations":bool?,"schema":bool?,"prompt":[names]?}?}]
  * result: {"proto","id":text,"epoch","states":n,"schema":rows?,"hash","time":[...],
  *          "q","m","seq","resumed":bool?}; schema is left out if the client's
  * hash is right, resumed if it did not say resume. */
@@ -116,7 +116,11 @@ struct arpc_sync {
 	bool shallow;        /* ticks that only say active or not */
 	bool mutations;      /* one update for each, with what was called */
 	bool no_schema;
+	/* An array of names: a change of these is told at once, of others with
+	 * what is told next, or within ARPC_LATE_MS; AM_NONE: all at once. */
+	struct am_val prompt;
 };
+enum { ARPC_LATE_MS = 50 };
 
 struct arpc_hello {
 	uint32_t proto;

@@ -353,6 +353,8 @@ work_requested_state(struct am_event *ev)
 	if (src != NULL) {
 		q->client_id = rpc_session_client_id(src->session);
 		q->id = src->id;
+		if (src->id != 0)
+			rpc_session_is_late(src->session, src->id);
 	}
 	if (deadline_ms > 0)
 		q->deadline_ns = clock_ns() + node_ns(deadline_ms);

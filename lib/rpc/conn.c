@@ -177,6 +177,26 @@ conn_out(struct conn *c)
 }
 
 void
+conn_later(struct conn *c)
+{
+	c->later = conn_backlog(c);
+}
+
+void
+conn_now(struct conn *c)
+{
+	c->later = 0;
+	if (c->phase == CONN_UP)
+		loop_at_flush(c->loop, &c->turn);
+}
+
+bool
+conn_has_news(const struct conn *c)
+{
+	return conn_backlog(c) > c->later;
+}
+
+void
 conn_dirty(struct conn *c)
 {
 	c->dirty = true;
@@ -188,6 +208,7 @@ static void
 out_reset(struct conn *c)
 {
 	c->out_off = 0;
+	c->later = 0;
 	if (c->out.cap > KEEP_MAX)
 		am_buf_done(&c->out);
 	else
@@ -224,8 +245,9 @@ conn_write(struct conn *c)
 		return;
 	}
 	/* What was put after a failure is cut off; check_backlog() ends it. */
-	if (conn_backlog(c) == 0 || am_buf_error(&c->out) < 0)
+	if (!conn_has_news(c) || am_buf_error(&c->out) < 0)
 		return;
+	c->later = 0;
 	n = conn_send(c, c->out.data + c->out_off, conn_backlog(c));
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
 		on_write_error(c, errno);

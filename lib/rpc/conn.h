@@ -79,6 +79,12 @@ bool conn_said_bye(const struct conn *c);
 /* Where to put frames; marks the connection for this turn's write. What is put
  * after conn_close() is forgotten. */
 struct am_buf *conn_out(struct conn *c);
+/* What was put so far goes with what is put next, or after conn_now(); it does not
+ * cause a write by itself. */
+void conn_later(struct conn *c);
+void conn_now(struct conn *c);
+/* Was anything put that is to be written in this turn? */
+bool conn_has_news(const struct conn *c);
 /* on_flush is wanted at the end of this turn. */
 void conn_dirty(struct conn *c);
 /* Writes now what the kernel takes, for an owner that drops it before the turn

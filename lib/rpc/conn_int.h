@@ -43,6 +43,7 @@ struct conn {
 	size_t in_off, in_len, in_cap;
 	struct am_buf out;
 	size_t out_off; /* taken by the kernel */
+	size_t later;   /* of what waits: these bytes wait for others */
 	struct am_buf junk;
 	struct conn_peer peer;
 };

@@ -333,6 +333,17 @@ loop_at_flush(struct am_loop *l, struct turn_item *it)
 }
 
 void
+loop_at_flush_first(struct am_loop *l, struct turn_item *it)
+{
+	if (it->in == &l->flush)
+		return;
+	loop_forget(l, it);
+	TAILQ_INSERT_HEAD(&l->flush.head, it, link);
+	l->flush.len++;
+	it->in = &l->flush;
+}
+
+void
 loop_at_reap(struct am_loop *l, struct turn_item *it)
 {
 	enqueue(l, &l->reap, it);

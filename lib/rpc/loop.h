@@ -23,6 +23,8 @@ struct turn_item {
 
 struct event_base *loop_base(struct am_loop *l); /* borrowed; for event_new() */
 void loop_at_flush(struct am_loop *l, struct turn_item *it);
+/* Before all others: it decides what they write. */
+void loop_at_flush_first(struct am_loop *l, struct turn_item *it);
 void loop_at_reap(struct am_loop *l, struct turn_item *it);
 void loop_at_next(struct am_loop *l, struct turn_item *it);
 /* Takes the item out again; call it before its owner is freed. */

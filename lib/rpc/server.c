@@ -25,7 +25,8 @@ on_drain_end(struct am_machine *m, void *arg)
 
 	(void)m;
 	srv->version++;
-	loop_at_flush(srv->loop, &srv->turn);
+	/* What it adds goes out in the same write as all else. */
+	loop_at_flush_first(srv->loop, &srv->turn);
 }
 
 static void

@@ -104,6 +104,9 @@ void rpc_session_set_role(struct rpc_session *s, int role);
 int rpc_session_role(const struct rpc_session *s);
 void rpc_session_set_data(struct rpc_session *s, void *data);
 void *rpc_session_data(const struct rpc_session *s);
+/* The request `id` that is being handled is answered by a payload: its response
+ * may go with that, if the client said that it likes things late (sync prompt). */
+void rpc_session_is_late(struct rpc_session *s, uint32_t id);
 /* Appends a payload; -EAGAIN if the backlog is over CONN_OUT_SOFT or a large one
  * is on the way, -ENOTCONN if the session is being closed. One of more than
  * ARPC_PART_LEN goes in parts, one a turn when the one before is in the kernel,

@@ -256,6 +256,7 @@ session_drop(struct rpc_session *s)
 		s->memory->session = NULL;
 	s->memory = NULL;
 	loop_forget(s->srv->loop, &s->large.next);
+	am_timer_done(&s->late);
 	if (s->watching)
 		(void)server_watch(s->srv, false);
 	s->watching = false;
@@ -383,6 +384,7 @@ session_new(struct listener *li, int fd)
 	s->reap = (struct turn_item){ .fn = on_reap, .arg = s };
 	s->large.next = (struct turn_item){ .fn = session_on_next_part,
 		.arg = s };
+	am_timer_init(&s->late, srv->loop, session_on_late, s);
 	s->sent.tick = am_steal(&tick);
 	s->sent.n = n;
 	TAILQ_INSERT_TAIL(&srv->sessions, s, link);

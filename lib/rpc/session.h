@@ -46,6 +46,9 @@ struct rpc_session {
 	} large;
 	struct turn_item reap;
 	struct watch watch;
+	struct am_timer late;   /* what is told late is due */
+	bool is_due;            /* it was */
+	uint32_t late_id;       /* of rpc_session_is_late(); 0: none */
 	struct memory *memory;  /* borrowed; NULL: it did not say resume */
 	bool watching;          /* it counts in server_watch() */
 	bool resumed;           /* it found its memory */
@@ -117,6 +120,7 @@ void session_flush(struct rpc_session *s);
 /* There is room for a payload again, if no large one is on the way. */
 void session_tell_room(struct rpc_session *s);
 void session_on_next_part(void *arg);
+void session_on_late(void *arg);
 
 /* ---- session_call.c: of a client whose hello was let in ---- */
 

@@ -57,14 +57,36 @@ put_update(struct rpc_session *s, struct am_buf *out)
 	s->version = s->srv->version;
 }
 
+static void
+start_late(struct rpc_session *s)
+{
+	if (s->late.deadline_ns == 0 &&
+	    am_timer_start(&s->late, ARPC_LATE_MS) < 0)
+		session_on_late(s);
+}
+
+void
+session_on_late(void *arg)
+{
+	struct rpc_session *s = arg;
+
+	s->is_due = true;
+	conn_now(s->conn);
+	conn_dirty(s->conn);
+}
+
 void
 session_answer_result(struct rpc_session *s, uint32_t id, am_result result,
     const char *why)
 {
+	bool is_late = s->watch.prompt != NULL && id == s->late_id &&
+	    result == AM_EXECUTED;
 	struct am_buf *out;
 
+	s->late_id = 0;
 	if (!session_is_up(s))
 		return;
+	is_late = is_late && !conn_has_news(s->conn);
 	out = conn_out(s->conn);
 	arpc_put_response(out, id);
 	am_put_array(out, *why == '\0' ? 2 : 3);
@@ -72,6 +94,16 @@ session_answer_result(struct rpc_session *s, uint32_t id, am_result result,
 	put_update(s, out);
 	if (*why != '\0')
 		am_put_str(out, why);
+	if (is_late) {
+		conn_later(s->conn);
+		start_late(s);
+	}
+}
+
+void
+rpc_session_is_late(struct rpc_session *s, uint32_t id)
+{
+	s->late_id = id;
 }
 
 void
@@ -295,15 +327,27 @@ rpc_session_on_room(struct rpc_session *s,
 static void
 put_clocks(struct rpc_session *s)
 {
+	bool is_due = s->is_due || conn_has_news(s->conn);
+	const uint64_t *seen;
 	struct am_buf *out;
 
+	s->is_due = false;
 	if (s->version == s->srv->version)
 		return;
-	s->version = s->srv->version;
-	if (memcmp(s->sent.tick, seen_time(s), s->sent.n * sizeof(uint64_t)) ==
-		0 &&
-	    s->sent.machine_tick == am_machine_tick(s->srv->machine))
-		return;
+	seen = seen_time(s);
+	if (s->sent.machine_tick == am_machine_tick(s->srv->machine)) {
+		if (memcmp(s->sent.tick, seen, s->sent.n * sizeof(uint64_t)) ==
+		    0) {
+			s->version = s->srv->version;
+			return;
+		}
+		if (!is_due &&
+		    !watch_is_prompt(&s->watch, seen, s->sent.tick,
+			s->sent.n)) {
+			start_late(s);
+			return;
+		}
+	}
 	out = conn_out(s->conn);
 	arpc_put_notification(out, ARPC_t);
 	am_put_array(out, 1);

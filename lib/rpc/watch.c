@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/cleanup.h"
 #include "lib/rpc/session.h"
 #include "proto/mp.h"
 
@@ -31,7 +32,8 @@ watch_done(struct watch *w)
 	while ((a = TAILQ_FIRST(&w->when_args)) != NULL)
 		when_args_free(w, a);
 	free(w->visible);
-	w->visible = NULL;
+	free(w->prompt);
+	w->visible = w->prompt = NULL;
 }
 
 /* ---- which clocks ---- */
@@ -51,29 +53,23 @@ sees(const struct watch *w, am_id state)
 	    (w->visible[state / 64] >> state % 64 & 1) != 0;
 }
 
-int
-watch_set(struct watch *w, const struct am_schema *schema,
-    const struct arpc_sync *sync, struct am_error *err)
+/* A set of the named states if on, else of all others. */
+static int
+named_set(const struct am_schema *schema, struct am_val names, bool on,
+    uint64_t **ret, struct am_error *err)
 {
-	bool allow = sync->allow.data != NULL;
-	struct mp c = mp_of(allow ? sync->allow : sync->skip);
 	size_t words = (am_schema_len(schema) + 63) / 64;
+	am_cleanup(am_freep) uint64_t *set = calloc(words, sizeof(*set));
+	struct mp c = mp_of(names);
 	const char *name;
 	size_t len;
 	uint32_t n;
 	int id;
 
-	w->shallow = sync->shallow;
-	w->mutations = sync->mutations;
-	w->no_schema = sync->no_schema;
-	w->others = !allow;
-	if (!allow && sync->skip.data == NULL)
-		return 0;
-	w->visible = calloc(words, sizeof(*w->visible));
-	if (w->visible == NULL)
+	if (set == NULL)
 		return error_set(err, "no memory"), -ENOMEM;
-	if (!allow)
-		memset(w->visible, 0xff, words * sizeof(*w->visible));
+	if (!on)
+		memset(set, 0xff, words * sizeof(*set));
 	if (mp_get_array(&c, &n) < 0)
 		return error_set(err, "sync: states are no array"), -EINVAL;
 	for (; n > 0; n--) {
@@ -85,8 +81,44 @@ watch_set(struct watch *w, const struct am_schema *schema,
 			return error_set(err, "sync: no state \"%.*s\"",
 				   (int)(len < 64 ? len : 64), name),
 			       -EINVAL;
-		mark(w->visible, (am_id)id, allow);
+		mark(set, (am_id)id, on);
 	}
+	*ret = am_steal(&set);
+	return 0;
+}
+
+int
+watch_set(struct watch *w, const struct am_schema *schema,
+    const struct arpc_sync *sync, struct am_error *err)
+{
+	bool allow = sync->allow.data != NULL;
+	int r = 0;
+
+	w->shallow = sync->shallow;
+	w->mutations = sync->mutations;
+	w->no_schema = sync->no_schema;
+	w->others = !allow;
+	if (allow || sync->skip.data != NULL)
+		r = named_set(schema, allow ? sync->allow : sync->skip, allow,
+		    &w->visible, err);
+	if (r == 0 && sync->prompt.data != NULL)
+		r = named_set(schema, sync->prompt, true, &w->prompt, err);
+	return r;
+}
+
+static int
+grow_set(uint64_t **set, size_t n_old, size_t n, int fill)
+{
+	size_t words = (n + 63) / 64, old = (n_old + 63) / 64;
+	uint64_t *longer;
+
+	if (*set == NULL)
+		return 0;
+	longer = reallocarray(*set, words, sizeof(*longer));
+	if (longer == NULL)
+		return -ENOMEM;
+	memset(longer + old, fill, (words - old) * sizeof(*longer));
+	*set = longer;
 	return 0;
 }
 
@@ -94,17 +126,9 @@ watch_set(struct watch *w, const struct am_schema *schema,
 int
 watch_grow(struct watch *w, size_t n_old, size_t n)
 {
-	size_t words = (n + 63) / 64, old = (n_old + 63) / 64;
-	uint64_t *set;
+	int r = grow_set(&w->visible, n_old, n, w->others ? 0xff : 0);
 
-	if (w->visible == NULL)
-		return 0;
-	set = reallocarray(w->visible, words, sizeof(*set));
-	if (set == NULL)
-		return -ENOMEM;
-	memset(set + old, w->others ? 0xff : 0, (words - old) * sizeof(*set));
-	w->visible = set;
-	return 0;
+	return r < 0 ? r : grow_set(&w->prompt, n_old, n, 0);
 }
 
 const uint64_t *
@@ -122,6 +146,20 @@ watch_time(const struct watch *w, const uint64_t *now, const uint64_t *sent,
 			scratch[i] = now[i];
 	}
 	return scratch;
+}
+
+bool
+watch_is_prompt(const struct watch *w, const uint64_t *seen,
+    const uint64_t *sent, size_t n)
+{
+	if (w->prompt == NULL)
+		return true;
+	for (size_t i = 0; i < n; i++) {
+		if (seen[i] != sent[i] &&
+		    (w->prompt[i / 64] >> i % 64 & 1) != 0)
+			return true;
+	}
+	return false;
 }
 
 /* ---- args ---- */

@@ -26,6 +26,9 @@ TAILQ_HEAD(when_args_list, when_args);
 struct watch {
 	/* A bit for each visible state; NULL: all are. Owned. */
 	uint64_t *visible;
+	/* A bit for each state whose change is told at once; NULL: all are.
+	 * Owned. */
+	uint64_t *prompt;
 	bool others; /* states that come later are visible, too */
 	bool no_schema;
 	bool shallow;
@@ -45,6 +48,9 @@ int watch_grow(struct watch *w, size_t n_old, size_t n);
  * (n ticks) of those and what was sent before. */
 const uint64_t *watch_time(const struct watch *w, const uint64_t *now,
     const uint64_t *sent, uint64_t *scratch, size_t n);
+/* Is any change among these that has to be told at once? */
+bool watch_is_prompt(const struct watch *w, const uint64_t *seen,
+    const uint64_t *sent, size_t n);
 /* 0; -ENOSPC: too many; -ENOMEM. */
 int watch_when_args(struct watch *w, uint32_t id, am_id state,
     struct am_val args);

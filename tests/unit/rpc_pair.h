@@ -79,6 +79,7 @@ static uint32_t source_id;
 static int64_t source_deadline_ms;
 static struct rpc_session *source_session;
 static char over_why[ARPC_TEXT_MAX];
+static bool makes_late; /* Work is answered by a payload */
 
 static inline bool
 work_enter(struct am_event *ev)
@@ -90,6 +91,8 @@ work_enter(struct am_event *ev)
 		source_id = source->id;
 		source_deadline_ms = source->deadline_ms;
 		source_session = source->session;
+		if (makes_late)
+			rpc_session_is_late(source->session, source->id);
 	}
 	(void)am_get_bool(ev->args, "refuse", &refuse);
 	if (refuse)
@@ -249,6 +252,7 @@ setup(void)
 	a = b = (struct client){ 0 };
 	n_hellos = n_up = n_over = 0;
 	n_acked = 0;
+	makes_late = false;
 	server_up();
 }
 

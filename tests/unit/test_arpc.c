@@ -162,7 +162,7 @@ START_TEST(hello_goes_both_ways)
 		.has_token = true,
 		.has_hash = true,
 		.hash = 99 };
-	struct am_buf b = AM_BUF_INIT;
+	struct am_buf b = AM_BUF_INIT, names = AM_BUF_INIT;
 	struct arpc_hello got;
 	const char *why = "";
 
@@ -184,12 +184,18 @@ START_TEST(hello_goes_both_ways)
 	am_buf_reset(&b);
 	h.has_resume = true;
 	h.resume_epoch = 77;
-	h.sync = (struct arpc_sync){ .shallow = true, .no_schema = true };
+	am_put_array(&names, 1);
+	am_put_str(&names, "Ready");
+	h.sync = (struct arpc_sync){ .shallow = true,
+		.no_schema = true,
+		.prompt = am_buf_val(&names) };
 	arpc_put_hello(&b, 1, &h);
 	ck_assert_int_eq(arpc_hello_get(frame(&b).params, &got, &why), 0);
 	ck_assert(got.has_resume && got.resume_epoch == 77);
 	ck_assert(got.sync.shallow && got.sync.no_schema);
 	ck_assert(!got.sync.mutations && got.sync.allow.data == NULL);
+	ck_assert_uint_eq(got.sync.prompt.len, names.len);
+	am_buf_done(&names);
 	am_buf_done(&b);
 }
 END_TEST

@@ -222,6 +222,93 @@ START_TEST(args_are_waited_for)
 }
 END_TEST
 
+/* ---- what need not be told at once ---- */
+
+/* A machine that is busy may be so late by itself. */
+static bool
+is_late(int64_t start_ns)
+{
+	return clock_ns() - start_ns >= ARPC_LATE_MS * NS_PER_MS;
+}
+
+START_TEST(only_prompt_states_are_told_at_once)
+{
+	int64_t start_ns;
+
+	setup();
+	see(&a, (struct arpc_sync){ .prompt = name_list("Ready", NULL) });
+	start_ns = clock_ns();
+	(void)am_add1(m, Log, AM_NONE);
+	turns(5);
+	(void)am_add1(m, Log, AM_NONE);
+	turns(5);
+	ck_assert(a.n_updates == 0 || is_late(start_ns));
+	until(&a.n_updates, 1);
+	ck_assert(is_late(start_ns));
+	check_mirror(&a);
+	/* With one of these all others. */
+	(void)am_add1(m, Log, AM_NONE);
+	(void)am_add1(m, Ready, AM_NONE);
+	turns(10);
+	ck_assert_int_eq(a.n_updates, 2);
+	check_mirror(&a);
+	/* And with an answer. */
+	(void)am_add1(m, Log, AM_NONE);
+	ck_assert_uint_eq(mutate1(&a, AM_ADD, Work, AM_NONE), AM_EXECUTED);
+	check_mirror(&a);
+	done();
+}
+END_TEST
+
+static void
+ask_work(struct client *c)
+{
+	const am_id work = Work;
+
+	(void)am_remove1(m, Work, AM_NONE);
+	ck_assert_uint_ne(netmach_mutate(c->nm, AM_ADD, &work, 1, AM_NONE, -1,
+			      on_reply, c),
+	    0);
+}
+
+START_TEST(a_response_waits_for_the_payload_if_that_is_wanted)
+{
+	int64_t start_ns;
+
+	setup();
+	(void)am_add1(m, Ready, AM_NONE);
+	makes_late = true;
+	see(&a, (struct arpc_sync){ .prompt = name_list("Ready", NULL) });
+	client_up(&b);
+	/* Nobody else is made to wait. */
+	start_ns = clock_ns();
+	ask_work(&b);
+	turns(10);
+	ck_assert_int_eq(b.n_replies, 1);
+	ask_work(&a);
+	turns(10);
+	ck_assert(a.n_replies == 0 || is_late(start_ns));
+	ck_assert_int_eq(rpc_session_payload(source_session, 1, source_id,
+			     ARPC_P_RESULT, "result", AM_NONE),
+	    0);
+	until(&a.n_replies, 1);
+	ck_assert_uint_eq(a.reply.result, AM_EXECUTED);
+	/* None comes soon: then it is told late, but told. */
+	ask_work(&a);
+	until(&a.n_replies, 2);
+	ck_assert(is_late(start_ns));
+	/* A refusal ends it, and comes at once. */
+	(void)am_remove1(m, Ready, AM_NONE);
+	turns(10);
+	ask_work(&a);
+	turns(10);
+	ck_assert_int_eq(a.n_replies, 3);
+	ck_assert_uint_eq(a.reply.result, AM_CANCELED);
+	check_mirror(&a);
+	done();
+}
+END_TEST
+
 /* ---- a schema that grows ---- */
 
 enum { More = N_STATES, Most, N_LONGER };
@@ -393,4 +480,6 @@ UNIT_MAIN("watch", skipped_states_cost_nothing, only_what_is_allowed_is_seen,
     each_mutation_is_told_with_what_was_called, tracing_is_switched_on_and_off,
     args_are_waited_for, a_schema_grows_and_the_mirror_with_it,
     a_schema_grows_for_each_as_he_wants_to_see_it,
-    a_schema_that_grew_meanwhile_keeps_the_mirror)
+    a_schema_that_grew_meanwhile_keeps_the_mirror,
+    only_prompt_states_are_told_at_once,
+    a_response_waits_for_the_payload_if_that_is_wanted)
