@@ -272,6 +272,7 @@ run(struct world *w, struct am_schema *s)
 	w->len = h.len;
 	w->m = am_machine_new(s, "fuzz");
 	assert(w->m != NULL);
+	assert(am_when_disposed(w->m, on_gone, w) != AM_SUB_FAILED);
 	for (size_t i = 0; i < h.len; i++)
 		of[i] = (struct am_handler){
 			.enter = how & 1 ? on_negotiation : NULL,
@@ -282,9 +283,9 @@ run(struct world *w, struct am_schema *s)
 		};
 	if (draw(w, 8) == 7)
 		(void)am_add_err(w->m, 0, "before");
+	/* After an error its handlers run in here, and may free it. */
 	assert(am_bind(w->m, &h, w) == 0);
-	assert(am_when_disposed(w->m, on_gone, w) != AM_SUB_FAILED);
-	if (draw(w, 4) == 3)
+	if (draw(w, 4) == 3 && w->m != NULL)
 		assert(am_set_logger(w->m, &logger) == 0);
 	while (w->left > 0 && w->m != NULL) {
 		act(w);
