@@ -20,6 +20,8 @@ enum {
 	SESSIONS_MAX = 1024,
 	/* Each connected one, and as many that were cut: 1 KiB each. */
 	REMEMBERED_MAX = 2 * SESSIONS_MAX,
+	/* What a client asks of us is short: all of them may send it. */
+	FRAME_MAX = 64 * 1024,
 };
 
 enum { ALL = ACCESS_CLIENT | ACCESS_ADMIN };
@@ -110,7 +112,7 @@ on_rejected(struct rpc_session *ss, const char *why, void *arg)
 	const struct world *w = arg;
 	char who[200], text[400], more[48];
 
-	if (!super_tells_refusal(w->super, more, sizeof(more)))
+	if (!super_may_log(&w->super->denied, more, sizeof(more)))
 		return;
 	log_warn("client: refused client=c%" PRIu64
 		 " peer=%s uid=%d pid=%d subject=%s why=%s%s",
@@ -171,6 +173,7 @@ static const struct rpc_policy policy = {
 	.closed = on_closed,
 	.max_sessions = SESSIONS_MAX,
 	.max_remembered = REMEMBERED_MAX,
+	.frame_max = FRAME_MAX,
 };
 
 /* ---- the socket ---- */

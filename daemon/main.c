@@ -183,21 +183,24 @@ open_std_fds(void)
 		(void)close(fd);
 }
 
-/* Each worker takes a connection, a pidfd and two FIFOs. */
+/* All that we may have: clients come and go as they like. Workers get what we
+ * were started with, as a program may not expect more. Each of them takes a
+ * connection, a pidfd and two FIFOs here. */
 static void
-raise_fd_limit(const struct config *config)
+raise_fd_limit(const struct config *config, struct rlimit *ret_old)
 {
 	rlim_t need = (rlim_t)config->pool_max * 4 + FDS_BESIDE;
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need)
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
+	*ret_old = limit;
 	if (limit.rlim_max < need)
 		log_warn("amnoded: %llu open files may be needed, the limit is "
 			 "%llu: raise LimitNOFILE= or lower Pool.Max",
 		    (unsigned long long)need,
 		    (unsigned long long)limit.rlim_max);
-	limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
+	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
@@ -230,6 +233,7 @@ run(const struct options *o, const struct config *config,
 	struct am_error err = { "no memory" };
 	struct super super = { .loop = NULL };
 	struct world world = { .listen_fd = -1 };
+	struct rlimit files = { 0, 0 };
 	struct runtime rt;
 	struct am_loop *loop;
 	int r;
@@ -239,11 +243,12 @@ run(const struct options *o, const struct config *config,
 		log_error("amnoded: %s", err.text);
 		return EXIT_CANNOT_START;
 	}
-	raise_fd_limit(config);
+	raise_fd_limit(config, &files);
 	loop = am_loop_new();
 	r = loop == NULL ? -ENOMEM
 			 : world_init(&world, loop, config, security, &rt,
 			       o->instance, &err);
+	world.files = files;
 	if (r == 0)
 		r = super_init(&super, loop, config, o->instance, &world_io,
 		    &world, &err);

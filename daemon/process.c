@@ -284,6 +284,7 @@ process_spawn(struct super *s, struct worker *w, struct am_error *err)
 		.err = errp,
 		.extra = world->security->part,
 		.n_extra = has_tls(world) ? TLS_N_PARTS : 0,
+		.files = world->files.rlim_max > 0 ? &world->files : NULL,
 	    },
 	    err);
 	spawn_env_free(env);

@@ -78,6 +78,22 @@ spawn_with(const struct spawn *sp, const int *fd, pid_t *ret_pid)
 	return -r;
 }
 
+/* A limit is inherited, so it is ours for as long as this takes: what we have
+ * open beyond it stays open. */
+static int
+spawn_limited(const struct spawn *sp, const int *fd, pid_t *ret_pid)
+{
+	struct rlimit ours;
+	int r;
+
+	if (sp->files == NULL || getrlimit(RLIMIT_NOFILE, &ours) < 0)
+		return spawn_with(sp, fd, ret_pid);
+	(void)setrlimit(RLIMIT_NOFILE, sp->files);
+	r = spawn_with(sp, fd, ret_pid);
+	(void)setrlimit(RLIMIT_NOFILE, &ours);
+	return r;
+}
+
 int
 spawn_process(const struct spawn *sp, pid_t *ret_pid)
 {
@@ -97,7 +113,7 @@ spawn_process(const struct spawn *sp, pid_t *ret_pid)
 		n += r == 0;
 	}
 	if (r == 0)
-		r = spawn_with(sp, fd, ret_pid);
+		r = spawn_limited(sp, fd, ret_pid);
 	while (n > 0)
 		(void)close(fd[--n]);
 	return r;

@@ -2,6 +2,7 @@
 #ifndef DAEMON_SPAWN_H
 #define DAEMON_SPAWN_H
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 /* All borrowed. fds are passed as 3 (private) and 4 (public). */
@@ -14,6 +15,7 @@ struct spawn {
 	const char *err;
 	const int *extra; /* passed as 5 and on; each of them is open */
 	int n_extra;
+	const struct rlimit *files; /* its RLIMIT_NOFILE; NULL: ours */
 };
 
 enum {

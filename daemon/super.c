@@ -241,12 +241,12 @@ super_err_worker(struct super *s, const char *id, const char *text, bool stuck)
 /* ---- clients ---- */
 
 bool
-super_tells_refusal(struct super *s, char *buf, size_t size)
+super_may_log(struct rate *r, char *buf, size_t size)
 {
 	uint64_t n_lost = 0;
 
 	buf[0] = '\0';
-	if (!rate_take(&s->denied, clock_ns(), &n_lost))
+	if (!rate_take(r, clock_ns(), &n_lost))
 		return false;
 	if (n_lost > 0)
 		(void)snprintf(buf, size, " (and %" PRIu64 " more before)",
@@ -259,7 +259,7 @@ super_denied(struct super *s, const struct client *c, const char *what)
 {
 	char who[200], more[48];
 
-	if (super_tells_refusal(s, more, sizeof(more)))
+	if (super_may_log(&s->denied, more, sizeof(more)))
 		log_warn("client: denied client=c%" PRIu64
 			 " uid=%d pid=%d subject=%s: %s%s",
 		    c->id, (int)c->uid, (int)c->pid,

@@ -188,13 +188,16 @@ heartbeat_state(struct am_event *ev)
 static void
 list_workers_state(struct am_event *ev)
 {
-	const struct super *s = ev->arg;
+	struct super *s = ev->arg;
 	const struct worker *w;
+	char more[48];
 
 	handler_end_pulse(ev);
+	if (!super_may_log(&s->listed, more, sizeof(more)))
+		return;
 	TAILQ_FOREACH(w, &s->pool.workers, link)
-		log_info("worker: listed id=%s pid=%d state=%s", w->id,
-		    (int)w->pid, worker_state(w, clock_ns()));
+		log_info("worker: listed id=%s pid=%d state=%s%s", w->id,
+		    (int)w->pid, worker_state(w, clock_ns()), more);
 }
 
 static void

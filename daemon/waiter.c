@@ -294,10 +294,12 @@ waiter_refuse(struct waiter *w, const char *code, const char *message)
 {
 	struct super *s = w->super;
 	struct am_buf b = AM_BUF_INIT;
+	char more[48];
 
-	log_info("lease: refused client=c%" PRIu64 " request=%" PRIu64
-		 " code=%s",
-	    w->client_id, w->request, code);
+	if (super_may_log(&s->refused, more, sizeof(more)))
+		log_info("lease: refused client=c%" PRIu64 " request=%" PRIu64
+			 " code=%s%s",
+		    w->client_id, w->request, code, more);
 	if (w->client != NULL) {
 		am_put_map(&b, 5);
 		am_put_str(&b, "to");

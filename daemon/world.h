@@ -3,6 +3,8 @@
 #ifndef DAEMON_WORLD_H
 #define DAEMON_WORLD_H
 
+#include <sys/resource.h>
+
 #include "daemon/runtime.h"
 #include "daemon/security.h"
 #include "daemon/super.h"
@@ -22,6 +24,7 @@ struct world {
 	struct runtime *runtime;     /* borrowed */
 	const char *instance;        /* borrowed */
 	spawn_fn spawn;
+	struct rlimit files; /* of the workers; rlim_max 0: as ours */
 	int listen_fd; /* bound and listening; -1 when the server has it */
 	char listen_path
 	    [RUNTIME_PATH_MAX]; /* to remove at the end; may be empty */

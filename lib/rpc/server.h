@@ -62,6 +62,8 @@ struct rpc_policy {
 	size_t max_sessions;
 	/* Clients whose last mutations are remembered, connected or not; 0: 64. */
 	size_t max_remembered;
+	/* Bytes of a frame after hello; 0: ARPC_FRAME_MAX. */
+	size_t frame_max;
 };
 
 /* Returns new; borrows the machine, which must outlive it. */

@@ -111,7 +111,9 @@ welcome(struct rpc_session *s, const struct arpc_frame *f,
 	s->up = true;
 	s->li->n_waiting--;
 	s->li->n_up++;
-	conn_set_frame_max(s->conn, ARPC_FRAME_MAX);
+	conn_set_frame_max(s->conn,
+	    s->li->policy->frame_max > 0 ? s->li->policy->frame_max
+					 : ARPC_FRAME_MAX);
 	if (!h->sync.no_schema &&
 	    (!h->has_hash || h->hash != am_schema_hash(schema))) {
 		rows = session_schema_rows(s->srv);
