@@ -235,7 +235,8 @@ bench-gate:
 	@$(MAKE) --no-print-directory DEVELOPER= BUILD=build-bench \
 		build-bench/tests/bench
 	tests/bench/gate build-bench/tests/bench tests/bench/baseline
-# Lines of the machine that its tests run.
+# Lines of the machine that its tests run; needs lcov. Those that none runs are
+# explained in tests/coverage.why.
 coverage_tests = $(patsubst %.c,build-coverage/%,$(wildcard tests/unit/test_machine*.c) \
 	$(addprefix tests/unit/test_,schema.c restore.c help.c manual.c nomem.c \
 	netmach.c) tests/fuzz/fuzz_machine.c) build-coverage/tests/conformance

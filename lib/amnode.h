@@ -60,7 +60,8 @@ AM_API struct am_schema *am_schema_from_json(const char *json, size_t len,
 AM_API void am_schema_to_json(const struct am_schema *s, struct am_buf *out);
 /* Inheritance: a schema with the states of base, in their places, and those of
  * more behind them; a state that both have is as in more, wholly; so are
- * groups. Relations go by name. Returns new, NULL with a message. semantics.md 2. */
+ * groups. Relations go by name. Returns new, NULL with a message.
+ * semantics.md 2. */
 AM_API struct am_schema *am_schema_merge(const struct am_schema *base,
     const struct am_schema *more, struct am_error *err);
 /* Has it just these states, in this order? Else -EINVAL and the first that
@@ -345,8 +346,8 @@ AM_API am_sub am_when_ticks(struct am_machine *m, am_id state, uint64_t n,
 AM_API am_sub am_when_next_active(struct am_machine *m, am_id state,
     am_sub_fn fn, void *arg);
 /* The state is entered with args that have each key of these, with an equal
- * value: inside the transition, after the state's final handlers; never at once, never on a mirror. Copies args. AM_SUB_FAILED too if
- * they are no map. */
+ * value: inside the transition, after the state's final handlers; never at
+ * once, never on a mirror. Copies args. AM_SUB_FAILED too if they are no map. */
 AM_API am_sub am_when_args(struct am_machine *m, am_id state,
     struct am_val args, am_sub_fn fn, void *arg);
 /* The query, which only looks, says yes after a transition; never at once. */
