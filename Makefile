@@ -239,7 +239,7 @@ bench-gate:
 # explained in tests/coverage.why.
 coverage_tests = $(patsubst %.c,build-coverage/%,$(wildcard tests/unit/test_machine*.c) \
 	$(addprefix tests/unit/test_,schema.c restore.c help.c manual.c nomem.c \
-	netmach.c) tests/fuzz/fuzz_machine.c) build-coverage/tests/conformance
+	netmach.c watch.c) tests/fuzz/fuzz_machine.c) build-coverage/tests/conformance
 coverage:
 	@$(MAKE) --no-print-directory DEVELOPER= BUILD=build-coverage CPPFLAGS= \
 		CFLAGS='-O0 -g --coverage' LDFLAGS=--coverage $(coverage_tests)
