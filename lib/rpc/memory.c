@@ -21,6 +21,7 @@ memory_free(struct memory_list *l, struct memory *m)
 			free(m->chunk[i][j].why);
 		free(m->chunk[i]);
 	}
+	free(m->subject);
 	free(m);
 }
 
@@ -49,7 +50,7 @@ make_room(struct memory_list *l, int listener, size_t max)
 
 struct memory *
 memory_new(struct memory_list *l, int listener, size_t max, uint64_t client_id,
-    uid_t uid)
+    const struct conn_peer *peer)
 {
 	struct memory *m;
 
@@ -59,20 +60,38 @@ memory_new(struct memory_list *l, int listener, size_t max, uint64_t client_id,
 	if (m == NULL)
 		return NULL;
 	m->client_id = client_id;
-	m->uid = uid;
+	m->uid = peer->uid;
+	if (peer->subject != NULL) {
+		m->subject = strdup(peer->subject);
+		if (m->subject == NULL) {
+			free(m);
+			return NULL;
+		}
+	}
 	m->listener = listener;
 	TAILQ_INSERT_TAIL(l, m, link);
 	return m;
 }
 
+static bool
+is_of(const struct memory *m, const struct conn_peer *peer)
+{
+	if (m->uid != peer->uid)
+		return false;
+	if (m->subject == NULL || peer->subject == NULL)
+		return m->subject == peer->subject;
+	return strcmp(m->subject, peer->subject) == 0;
+}
+
 struct memory *
-memory_find(struct memory_list *l, int listener, uint64_t client_id, uid_t uid)
+memory_find(struct memory_list *l, int listener, uint64_t client_id,
+    const struct conn_peer *peer)
 {
 	struct memory *m;
 
 	TAILQ_FOREACH(m, l, link) {
 		if (m->listener != listener || m->client_id != client_id ||
-		    m->uid != uid)
+		    !is_of(m, peer))
 			continue;
 		TAILQ_REMOVE(l, m, link);
 		TAILQ_INSERT_TAIL(l, m, link);

@@ -10,7 +10,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
-#include "lib/amnode.h"
+#include "lib/rpc/conn.h"
 
 enum {
 	MEMORY_WINDOW = 1024, /* mutations of a client */
@@ -30,7 +30,9 @@ struct remembered {
 struct memory {
 	TAILQ_ENTRY(memory) link; /* the one used last is the last */
 	uint64_t client_id;
-	uid_t uid; /* of the peer: nobody else's is answered */
+	/* Of the peer: nobody else is answered. */
+	uid_t uid;
+	char *subject; /* owned; NULL: it has no certificate */
 	int listener;
 	struct rpc_session *session; /* borrowed; who has it now; may be NULL */
 	uint32_t newest;             /* 0: no mutation came yet */
@@ -41,10 +43,10 @@ TAILQ_HEAD(memory_list, memory);
 /* Returns new, in the list; the one that was unused for longest leaves if there
  * are max of that listener. NULL: no memory, or all are in use. */
 struct memory *memory_new(struct memory_list *l, int listener, size_t max,
-    uint64_t client_id, uid_t uid);
+    uint64_t client_id, const struct conn_peer *peer);
 /* NULL: there is none. It becomes the last one of the list. */
 struct memory *memory_find(struct memory_list *l, int listener,
-    uint64_t client_id, uid_t uid);
+    uint64_t client_id, const struct conn_peer *peer);
 /* Takes it out of the list. */
 void memory_free(struct memory_list *l, struct memory *m);
 

@@ -81,7 +81,7 @@ resume(struct rpc_session *s, const struct arpc_hello *h)
 	    ? s->li->policy->max_remembered
 	    : MEMORY_CLIENTS;
 	struct memory *m = memory_find(&srv->memories, s->li->number,
-	    s->client_id, s->peer.uid);
+	    s->client_id, &s->peer);
 
 	if (m != NULL) {
 		take_over(m);
@@ -94,7 +94,7 @@ resume(struct rpc_session *s, const struct arpc_hello *h)
 	}
 	if (m == NULL)
 		m = memory_new(&srv->memories, s->li->number, max, s->client_id,
-		    s->peer.uid);
+		    &s->peer);
 	if (m != NULL)
 		m->session = s;
 	s->memory = m;
