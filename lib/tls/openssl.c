@@ -310,7 +310,9 @@ ctx_free(struct tls_ctx *ctx)
 static bool
 set_policy(SSL_CTX *ssl)
 {
-	(void)SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION);
+	/* Tokens pass through its buffers. */
+	(void)SSL_CTX_set_options(ssl,
+	    SSL_OP_NO_COMPRESSION | SSL_OP_CLEANSE_PLAINTEXT);
 	(void)SSL_CTX_set_mode(ssl,
 	    SSL_MODE_ENABLE_PARTIAL_WRITE |
 		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);

@@ -87,12 +87,24 @@ out '"address":"[::1]:'
 ok "release" as alice good amctl release
 ok "localhost is both" as alice good amctl -s "localhost:$PORT" ping
 
-# Each costs its 5 s.
+# Each costs its 5 s, and so does one that says hello to TLS only, and changes
+# its keys meanwhile.
+mkfifo "$T_DIR/keyboard"
+exec 9<>"$T_DIR/keyboard"
+timeout 20 openssl s_client -connect "[::1]:$PORT" -CAfile "$T_DIR/good.crt" \
+	-cert "$T_DIR/alice.crt" -key "$T_DIR/alice.key" <&9 >"$T_DIR/keys" 2>&1 9>&- &
+keys=$!
+echo K >&9
 ok "who says nothing, or little, is closed; others are served" \
 	as alice good $PY "$T_ROOT/tests/t/1011-tls-hosts.py" ::1 "$PORT"
 diag <"$T_OUT"
-until_ok 5000 sh -c "[ \$(grep -c 'refused .*no_hello' '$LOG') -eq 2 ]"
+until_ok 5000 sh -c "[ \$(grep -c 'refused .*no_hello' '$LOG') -eq 3 ]"
 result $? "  with a line in the log for each"
+wait "$keys"
+exec 9>&-
+is "keys were changed" "$(grep -c KEYUPDATE "$T_DIR/keys")" 1
+grep -aq 'no_hello: no hello within 5 s' "$T_DIR/keys"
+result $? "  and the bye came with the new ones"
 next
 
 # ---- the wrong host ----
