@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Clients at their worst, against amnoded and a worker of it.
 
-usage: 1014-limits.py PID RUNDIR LOG    (AMCTL_SOCKET: the supervisor)
-       1014-limits.py worker            a worker program that says what it is asked for
+usage: 1015-limits.py PID RUNDIR LOG    (AMCTL_SOCKET: the supervisor)
+       1015-limits.py worker            a worker program that says what it is asked for
 """
 import json
 import os
