@@ -58,7 +58,6 @@ attach_load(struct cli *c, struct leasefile *f)
 int
 attach_open(struct cli *c, struct attach *a)
 {
-	struct addr addr;
 	int rc;
 
 	a->super = cli_has(c, OPT_SUPER);
@@ -67,12 +66,14 @@ attach_open(struct cli *c, struct attach *a)
 	rc = attach_load(c, &a->file);
 	if (rc != EX_OK)
 		return rc;
-	rc = session_addr(c, a->file.lease.address, &addr, NULL);
-	if (rc == 0)
-		rc = session_open(&a->s, c, a->file.lease.address, &addr,
-		    a->file.lease.token);
+	rc = session_open_text(&a->s, c, a->file.lease.address,
+	    a->file.lease.token);
 	if (rc == 0)
 		return EX_OK;
+	if (rc == -EACCES && a->s.down)
+		return cli_fail(c, EX_DENIED, "not_permitted",
+		    "worker %s at %s: %s", a->file.lease.worker, a->s.address,
+		    a->s.why);
 	if (rc == -ETIMEDOUT && cli_left_ms(c) == 0)
 		return cli_fail(c, EX_TIMEOUT, "timeout",
 		    "worker %s did not answer in time", a->file.lease.worker);

@@ -374,15 +374,12 @@ lease_try(struct cli *c, struct session *sup, struct session *wrk,
 	int rc = 0;
 
 	for (int i = 0; i < TRIES_MAX; i++) {
-		struct addr a;
 		int64_t ms = wait_ms <= 0 ? wait_ms : left_of(until);
 
 		rc = grant_get(sup, wish, ms, ret, no);
 		if (rc != EX_OK)
 			return rc;
-		rc = session_addr(c, ret->address, &a, NULL);
-		if (rc == 0)
-			rc = session_open(wrk, c, ret->address, &a, ret->token);
+		rc = session_open_text(wrk, c, ret->address, ret->token);
 		if (rc == 0)
 			return EX_OK;
 		/* It died under our hands; the next one is as good. */

@@ -199,6 +199,24 @@ session_open(struct session *s, struct cli *c, const char *address,
 }
 
 int
+session_open_text(struct session *s, struct cli *c, const char *address,
+    const uint8_t *token)
+{
+	struct am_error err;
+	struct addr a;
+	int rc = session_addr(c, address, &a, &err);
+
+	if (rc == 0)
+		return session_open(s, c, address, &a, token);
+	s->cli = c;
+	s->down = true;
+	s->code = rc;
+	(void)snprintf(s->why, sizeof(s->why), "%s", err.text);
+	(void)snprintf(s->address, sizeof(s->address), "%s", address);
+	return rc;
+}
+
+int
 session_wait_up(struct session *s, int64_t deadline_ns)
 {
 	return session_until(s->cli, is_open_or_down, s, deadline_ns);
@@ -438,10 +456,7 @@ int
 super_open_quiet(struct cli *c, struct session *s, const char *address,
     const uint8_t *token)
 {
-	struct addr a;
-	int rc = session_addr(c, address, &a, NULL);
-
-	return rc < 0 ? rc : session_open(s, c, address, &a, token);
+	return session_open_text(s, c, address, token);
 }
 
 int

@@ -47,6 +47,9 @@ int session_addr(struct cli *c, const char *text, struct addr *ret,
  * say more. May be called again after session_close(). */
 int session_open(struct session *s, struct cli *c, const char *address,
     const struct addr *a, const uint8_t *token);
+/* The same from an address as people write it. */
+int session_open_text(struct session *s, struct cli *c, const char *address,
+    const uint8_t *token);
 /* The same in two steps: starts, and on_down or up tell. */
 int session_start(struct session *s, struct cli *c, const char *address,
     const struct addr *a, const uint8_t *token);
