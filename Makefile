@@ -210,9 +210,8 @@ check: deps
 # Every package that building and testing needs; perl has prove.
 packages = gcc make pkgconf perl python3 libevent-dev libmsgpack-dev \
 	libcjson-dev libssl-dev libsystemd-dev libini-config-dev zlib1g-dev \
-	check clang openssl \
-	clang-format mandoc shellcheck systemd systemd-container netbase procps \
-	python3-msgpack neovim
+	check clang clang-format mandoc shellcheck systemd systemd-container \
+	netbase procps iproute2 openssl python3-msgpack neovim
 deps:
 	@tests/deps $(packages)
 

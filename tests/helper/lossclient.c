@@ -5,6 +5,7 @@
  *
  * Leases a worker and sends it {"client": NAME, "n": 1 .. COUNT}, WINDOW at a
  * time, each number in one request: what has ended as unknown is not sent again.
+ * With AMCTL_TLS_CERT, AMCTL_TLS_KEY and AMCTL_TLS_CA, TCP is by TLS.
  * When the lease is lost, another one is asked for. Prints one line of JSON;
  * exit 0 iff every request ended exactly once and every answer was its own. */
 #include <stdio.h>
@@ -247,6 +248,9 @@ main(int argc, char **argv)
 		.name = argc > 2 ? argv[2] : NULL,
 		.supervisors = (const char *const *)argv + 1,
 		.n_supervisors = 1,
+		.tls_cert = getenv("AMCTL_TLS_CERT"),
+		.tls_key = getenv("AMCTL_TLS_KEY"),
+		.tls_ca = getenv("AMCTL_TLS_CA"),
 		.arg = &a,
 		.on_ready = on_ready,
 		.on_payload = on_payload,

@@ -99,5 +99,12 @@ is "no key is in the environment or arguments of a worker" \
 ok "a worker got them by descriptor" sh -c "tr '\0' '\n' </proc/$(as alice good amctl workers --json --field 0.pid)/environ | grep -qx AM_TLS_KEY_FD=6"
 
 # For the end of the test: an administrator, who can list all leases.
+exits 7 "a lease without our certificate" sh -c '
+	t=$1; shift
+	export AMCTL_TLS_CERT=$t/alice.crt AMCTL_TLS_KEY=$t/alice.key AMCTL_TLS_CA=$t/good.crt
+	amctl request-worker -l mine -q && unset AMCTL_TLS_CERT AMCTL_TLS_KEY AMCTL_TLS_CA && amctl add -l mine WorkRequested' - "$T_DIR"
+err "eof"
+ok "  is released with it" as alice good amctl release -l mine
+
 export AMCTL_TLS_CERT="$T_DIR/root.crt" AMCTL_TLS_KEY="$T_DIR/root.key" AMCTL_TLS_CA="$T_DIR/good.crt"
 finish

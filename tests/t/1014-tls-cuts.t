@@ -43,8 +43,11 @@ proxy "$AMCTL_SOCKET" seed=7 cut=1500-6000 split=1-700 stall=3000-9000/2
 for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
 	ok "request $i" amctl -s "$FRONT" request client=s n:=$i
 done
+ok "500 of a client made with libamnode" lossclient "$FRONT" c 500 8
+out '"ok":500'
 proxy_end
 is "each was done once" "$(grep -c '^s ' "$T_DIR/effects")" 12
+is "  and of the other" "$(grep -c '^c ' "$T_DIR/effects")" 500
 cut_often 0
 
 # The worker: what the lease says of its address is changed. A cut costs a
