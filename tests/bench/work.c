@@ -214,8 +214,15 @@ amctl(const struct served *s, const char *command, const char *option)
 	const char *argv[] = { s->amctl, "-s", s->socket, command, option,
 		NULL };
 
+	pid_t pid;
+	int status = 0;
+
 	(void)lseek(s->lines, 0, SEEK_SET);
-	end_of(start(argv, s->lines, -1, -1, -1), "amctl");
+	pid = start(argv, s->lines, -1, -1, -1);
+	if (waitpid(pid, &status, 0) < 0 || status != 0) {
+		(void)kill(s->amnoded, SIGTERM);
+		floor_die("amctl failed", ECHILD);
+	}
 }
 
 static struct served
@@ -224,6 +231,8 @@ serve(void)
 	const char *build = getenv("BUILD");
 	char amnoded[256], run[96], exec[512];
 	struct served s = { .dir = "/tmp/bench_work.XXXXXX" };
+	struct addr a;
+	int fd;
 	const char *argv[] = { amnoded, "-i", "bench", "--set", run, "--set",
 		exec, "--set", "Pool.Min=1", "--set", "Pool.Warm=0", "--set",
 		"Pool.Max=1", NULL };
@@ -239,11 +248,14 @@ serve(void)
 	(void)snprintf(s.socket, sizeof(s.socket), "%s/run/sock", s.dir);
 	write_lines(&s);
 	s.amnoded = start(argv, -1, -1, -1, -1);
-	while (access(s.socket, F_OK) < 0) {
+	if (addr_parse(s.socket, &a, NULL) < 0)
+		floor_die(s.socket, EINVAL);
+	while ((fd = addr_connect(&a)) < 0) {
 		if (waitpid(s.amnoded, NULL, WNOHANG) != 0)
 			floor_die(amnoded, ECHILD);
 		(void)usleep(1000);
 	}
+	(void)close(fd);
 	amctl(&s, "wait", "--for=pool-ready");
 	return s;
 }
