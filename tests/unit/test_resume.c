@@ -3,6 +3,7 @@
 #include <sys/un.h>
 
 #include "lib/rpc/loop.h"
+#include "lib/rpc/session.h"
 #include "tests/unit/rpc_pair.h"
 
 /* Nothing lost, nothing doubled: connections are cut between a net machine and
@@ -314,6 +315,98 @@ START_TEST(a_bye_is_final)
 }
 END_TEST
 
+START_TEST(what_ends_with_its_connection_is_not_sent_again)
+{
+	const am_id state = Log;
+
+	setup();
+	proxy_up();
+	resuming(&a, retrying);
+	dumb = true;
+	ck_assert_uint_gt(netmach_mutate_once(a.nm, AM_ADD, &state, 1, AM_NONE,
+			      on_reply, &a),
+	    UINT16_MAX);
+	turns(5);
+	ck_assert_uint_eq(am_tick(m, Log), 1);
+	dumb = false;
+	cut_all();
+	until(&a.n_replies, 1);
+	ck_assert_int_eq(a.reply.status, NETMACH_LOST);
+	until(&a.n_ready, 2);
+	ck_assert_uint_eq(am_tick(m, Log), 1);
+	proxy_down();
+	teardown();
+}
+END_TEST
+
+START_TEST(a_first_hello_that_is_cut_is_said_again)
+{
+	setup();
+	proxy_up();
+	cut_after = 20;
+	resuming(&a, retrying);
+	ck_assert_int_eq(n_cuts, 1);
+	ck_assert_int_eq(a.n_closed, 0);
+	proxy_down();
+	teardown();
+}
+END_TEST
+
+START_TEST(a_server_that_closes_each_connection_is_left)
+{
+	setup();
+	proxy_up();
+	cut_after = cut_every = 1;
+	a.nm = netmach_new(l, &retrying, &ops, &a);
+	ck_assert_int_eq(netmach_connect(a.nm, &proxy_addr), 0);
+	until(&a.n_closed, 1);
+	ck_assert_int_eq(a.code, 0);
+	ck_assert_str_eq(a.why, "eof");
+	ck_assert_int_eq(n_cuts, 6);
+	proxy_down();
+	teardown();
+}
+END_TEST
+
+static int
+count_memories(void)
+{
+	const struct memory *mem;
+	int n = 0;
+
+	TAILQ_FOREACH(mem, &srv->memories, link)
+		n++;
+	return n;
+}
+
+START_TEST(those_who_are_remembered_are_bounded)
+{
+	setup();
+	policy.max_remembered = 2;
+	proxy_up();
+	for (int i = 0; i < 4; i++) {
+		resuming(&a, (struct netmach_conf){ .timeout_ms = 0 });
+		ck_assert_uint_eq(mutate1(&a, AM_ADD, Log, AM_NONE),
+		    AM_EXECUTED);
+		cut_all();
+		until(&a.n_closed, i + 1);
+		a.nm = netmach_free(a.nm);
+		a.n_ready = 0;
+		until(&n_over, i + 1);
+		ck_assert_int_eq(count_memories(), i < 2 ? i + 1 : 2);
+	}
+	/* Who says bye needs none any more. */
+	resuming(&a, (struct netmach_conf){ .timeout_ms = 0 });
+	ck_assert_int_eq(count_memories(), 2);
+	netmach_close(a.nm, "done");
+	until(&n_over, 5);
+	ck_assert_int_eq(count_memories(), 1);
+	policy.max_remembered = 0;
+	proxy_down();
+	teardown();
+}
+END_TEST
+
 /* A connection that only one side knows to be lost makes room for its heir. */
 START_TEST(the_second_connection_ends_the_first)
 {
@@ -483,6 +576,9 @@ UNIT_MAIN("resume", what_did_not_arrive_is_sent_again,
     what_was_made_is_answered_and_not_made_twice,
     a_new_server_leaves_it_unknown, a_forgotten_client_learns_that,
     what_is_made_without_a_connection_waits_for_it, nobody_waits_for_ever,
-    a_bye_is_final, the_second_connection_ends_the_first,
+    a_bye_is_final, what_ends_with_its_connection_is_not_sent_again,
+    a_first_hello_that_is_cut_is_said_again,
+    a_server_that_closes_each_connection_is_left,
+    those_who_are_remembered_are_bounded, the_second_connection_ends_the_first,
     the_window_holds_the_rest_back,
     each_of_100000_is_made_once_and_answered_once)
