@@ -245,7 +245,7 @@ check_late(size_t most)
 {
 	ck_assert_uint_le(most_before, most);
 	ck_assert_int_lt(cpu_us[n_late - 1], LIMIT_US);
-	ck_assert_int_lt(late_us[n_late * 9 / 10], LIMIT_US);
+	ck_assert_int_lt(late_us[n_late / 2], LIMIT_US);
 	check_mirror(&a);
 }
 
