@@ -2,7 +2,6 @@
  * place of recv() and send(). */
 #include "lib/rpc/conn_int.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -11,7 +10,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "lib/rpc/addr.h"
 #include "lib/rpc/tls.h"
 #include "lib/tls/module.h"
 
