@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/cleanup.h"
 #include "lib/machine/machine.h"
 #include "lib/rpc/rows.h"
 #include "proto/mp.h"
@@ -77,9 +78,11 @@ apply_update(struct netmach *nm, struct am_val update)
 
 /* ---- hello ---- */
 
+/* A mirror that cannot become the new one is the caller's to free: its
+ * subscribers are called then, and may do anything with nm. */
 static int
 take_schema(struct netmach *nm, const struct arpc_welcome *w,
-    struct am_error *err)
+    struct am_machine **ret_old, struct am_error *err)
 {
 	struct am_schema *schema;
 
@@ -94,8 +97,10 @@ take_schema(struct netmach *nm, const struct arpc_welcome *w,
 	schema = rows_schema(w->schema, err);
 	if (schema == NULL)
 		return -EBADMSG;
-	if (nm->mirror != NULL && mach_mirror_grow(nm->mirror, schema) < 0)
-		nm->mirror = am_machine_free(nm->mirror);
+	if (nm->mirror != NULL && mach_mirror_grow(nm->mirror, schema) < 0) {
+		mach_set_remote(nm->mirror, NULL);
+		*ret_old = am_steal(&nm->mirror);
+	}
 	am_schema_unref(nm->schema);
 	nm->schema = schema;
 	nm->hash = w->hash;
@@ -156,14 +161,14 @@ on_schema(struct netmach *nm, struct am_val params)
 /* -EBADMSG with a message, or -ENOMEM. */
 static int
 take_welcome(struct netmach *nm, const struct arpc_welcome *w,
-    struct am_error *err)
+    struct am_machine **ret_old, struct am_error *err)
 {
 	uint64_t *tick;
 	size_t n;
 	int r;
 
 	(void)snprintf(err->text, sizeof(err->text), "the clocks do not fit");
-	r = take_schema(nm, w, err);
+	r = take_schema(nm, w, ret_old, err);
 	if (r < 0)
 		return r;
 	n = am_schema_len(nm->schema);
@@ -186,6 +191,7 @@ static void
 on_welcome(struct netmach *nm, const struct arpc_frame *f)
 {
 	struct am_error err = { "no memory" };
+	struct am_machine *old = NULL;
 	const char *why = "welcome";
 	struct arpc_welcome w;
 	bool resumed;
@@ -199,9 +205,10 @@ on_welcome(struct netmach *nm, const struct arpc_frame *f)
 		protocol_error(nm, "the server speaks another version");
 		return;
 	}
-	r = take_welcome(nm, &w, &err);
+	r = take_welcome(nm, &w, &old, &err);
 	if (r < 0) {
 		protocol_error(nm, r == -ENOMEM ? "no memory" : err.text);
+		(void)am_machine_free(old);
 		return;
 	}
 	resumed = w.resumed && nm->epoch == w.epoch;
@@ -211,7 +218,9 @@ on_welcome(struct netmach *nm, const struct arpc_frame *f)
 	nm->backoff_ms = 0;
 	nm->lost_why[0] = '\0';
 	conn_deadline(nm->conn, 0, "");
-	if (!kept_resume(nm, resumed) || nm->phase != NETMACH_READY)
+	(void)am_machine_free(old);
+	if (nm->phase != NETMACH_READY || !kept_resume(nm, resumed) ||
+	    nm->phase != NETMACH_READY)
 		return;
 	mach_mirror_set(nm->mirror, nm->clock.tick, nm->clock.queue_tick,
 	    nm->clock.machine_tick);

@@ -64,7 +64,7 @@ struct peer {
 	bool ends;     /* has ended it itself */
 	bool vague;    /* two open requests of one id, or too many */
 	bool told;     /* has got a welcome */
-	bool sees_all; /* its hello asked for all clocks */
+	bool sees_all; /* each hello asked for all clocks */
 	bool resumes;  /* its hello said so */
 	struct open open[OPEN_MAX];
 	size_t n_open;
@@ -257,8 +257,9 @@ on_said(const struct arpc_frame *f, void *arg)
 	if (f->method != ARPC_hello || p->told ||
 	    arpc_hello_get(f->params, &h, &why) < 0)
 		return;
+	/* Which of several counts, if they come at once, is not known here. */
 	p->resumes |= h.has_resume;
-	p->sees_all = h.sync.allow.data == NULL && h.sync.skip.data == NULL &&
+	p->sees_all &= h.sync.allow.data == NULL && h.sync.skip.data == NULL &&
 	    !h.sync.shallow;
 }
 
@@ -400,8 +401,8 @@ peer_connect(struct world *w, struct peer *p)
 	assert(fd >= 0);
 	assert(connect(fd, (struct sockaddr *)&w->sun, w->sun_len) == 0);
 
-	p->deaf = p->ends = p->vague = p->told = p->sees_all = p->resumes =
-	    false;
+	p->deaf = p->ends = p->vague = p->told = p->resumes = false;
+	p->sees_all = true;
 	p->n_open = 0;
 	wire_init(&p->wire, fd);
 }
