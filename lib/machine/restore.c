@@ -64,9 +64,12 @@ am_set_schema(struct am_machine *m, struct am_schema *s)
 	if (m->draining || m->dying || m->mirror)
 		return -EBUSY;
 	r = grow(m, s);
-	if (r == 0)
-		trace_schema_changed(m);
-	return r;
+	if (r < 0)
+		return r;
+	mach_pin(m);
+	trace_schema_changed(m);
+	mach_unpin(m);
+	return 0;
 }
 
 int

@@ -161,6 +161,7 @@ subs_move(struct am_machine *m, const struct am_schema *to, struct subs *n)
 	n->free = s->free;
 	n->seq = s->seq;
 	n->due = s->due;
+	n->fire = s->fire;
 	memcpy(n->chain, s->chain, old * sizeof(s->chain[0]));
 	memcpy(n->chain + to->len, s->chain + old,
 	    CHAIN__COUNT * sizeof(s->chain[0]));

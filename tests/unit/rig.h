@@ -83,8 +83,9 @@ rig_of(struct am_schema *s)
 	return r;
 }
 
-static inline struct rig *
-rig_json(const char *states)
+/* Of rows in JSON. */
+static inline struct am_schema *
+rig_schema(const char *states)
 {
 	struct am_error err = { "" };
 	char json[4096];
@@ -93,7 +94,13 @@ rig_json(const char *states)
 	(void)snprintf(json, sizeof(json), "{\"states\":[%s]}", states);
 	s = am_schema_from_json(json, strlen(json), NULL, &err);
 	ck_assert_msg(s != NULL, "%s", err.text);
-	return rig_of(s);
+	return s;
+}
+
+static inline struct rig *
+rig_json(const char *states)
+{
+	return rig_of(rig_schema(states));
 }
 
 static inline struct rig *

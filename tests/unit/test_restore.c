@@ -1,5 +1,5 @@
-/* Schemas that are merged, compared and written; machines that take a longer
- * one, or the clocks of another run. */
+/* Schemas that are merged, compared and written; machines that take over the
+ * clocks of another run. */
 #include <errno.h>
 
 #include "proto/supervisor.h"
@@ -7,19 +7,6 @@
 #include "tests/unit/rig.h"
 
 enum { A, B, C, D };
-
-static struct am_schema *
-schema_of(const char *states)
-{
-	struct am_error err = { "" };
-	char json[4096];
-	struct am_schema *s;
-
-	(void)snprintf(json, sizeof(json), "{\"states\":[%s]}", states);
-	s = am_schema_from_json(json, strlen(json), NULL, &err);
-	ck_assert_msg(s != NULL, "%s", err.text);
-	return s;
-}
 
 /* ---- JSON ---- */
 
@@ -46,7 +33,7 @@ check_round_trip(struct am_schema *s)
 START_TEST(a_schema_survives_as_json)
 {
 	struct am_buf b = AM_BUF_INIT;
-	struct am_schema *s = schema_of(
+	struct am_schema *s = rig_schema(
 	    "{\"name\":\"A\",\"doc\":\"say \\\"hi\\\"\",\"auto\":true,"
 	    "\"require\":[\"B\"],\"add\":[\"C\",\"B\"]},{\"name\":\"B\","
 	    "\"multi\":true,\"remove\":[\"C\"],\"after\":[\"A\"]},"
@@ -275,14 +262,14 @@ END_TEST
 
 START_TEST(a_merged_schema_has_the_later_states)
 {
-	struct am_schema *base = schema_of(
+	struct am_schema *base = rig_schema(
 	    "{\"name\":\"A\",\"require\":[\"B\"]},{\"name\":\"B\"},"
 	    "{\"name\":\"Exception\"}");
-	struct am_schema *more = schema_of(
+	struct am_schema *more = rig_schema(
 	    "{\"name\":\"C\",\"add\":[\"A\"]},{\"name\":\"A\",\"multi\":true,"
 	    "\"remove\":[\"C\"]}");
 	struct am_schema *s = am_schema_merge(base, more, NULL);
-	struct am_schema *want = schema_of(
+	struct am_schema *want = rig_schema(
 	    "{\"name\":\"A\",\"multi\":true,\"remove\":[\"C\"]},"
 	    "{\"name\":\"B\"},{\"name\":\"Exception\"},{\"name\":\"C\","
 	    "\"add\":[\"A\"]}");
@@ -330,7 +317,7 @@ START_TEST(a_schema_is_compared_with_names)
 {
 	static const char *const good[] = { "A", "B", "Exception", "C" };
 	static const char *const bad[] = { "A", "C", "Exception" };
-	struct am_schema *s = schema_of("{\"name\":\"A\"},{\"name\":\"B\"}");
+	struct am_schema *s = rig_schema("{\"name\":\"A\"},{\"name\":\"B\"}");
 	struct am_error err = { "" };
 
 	ck_assert_int_eq(am_schema_verify(s, good, 3, &err), 0);
@@ -346,7 +333,7 @@ START_TEST(a_schema_is_compared_with_names)
 }
 END_TEST
 
-/* ---- a longer schema ---- */
+/* ---- export, import ---- */
 
 static void
 say(struct am_machine *m, void *arg)
@@ -355,81 +342,6 @@ say(struct am_machine *m, void *arg)
 	rig_say(arg, "fired");
 }
 
-static void
-say_end(struct am_machine *m, void *arg)
-{
-	ck_assert_uint_eq(am_tick(m, 70), 1);
-	rig_say(arg, "end");
-}
-
-static void
-say_state(struct am_event *ev)
-{
-	rig_say(ev->arg, "BState");
-}
-
-static void
-set_in_handler(struct am_event *ev)
-{
-	struct rig *r = ev->arg;
-
-	ck_assert_int_eq(am_set_schema(r->m, r->s), -EBUSY);
-}
-
-START_TEST(a_machine_takes_a_longer_schema)
-{
-	static const struct am_handler of[] = {
-		[A] = { .state = set_in_handler },
-		[B] = { .state = say_state }
-	};
-	static const struct am_handlers h = { .of = of, .len = 2 };
-	struct rig *r = rig_json("{\"name\":\"A\",\"multi\":true},"
-				 "{\"name\":\"B\"},{\"name\":\"C\"},"
-				 "{\"name\":\"Exception\"}");
-	struct am_schema *same, *longer;
-	struct am_buf b = AM_BUF_INIT;
-
-	ck_assert_int_eq(am_bind(r->m, &h, r), 0);
-	ck_assert_uint_ne(am_when(r->m, RIG_LIST(B, C), say, r), 0);
-	ck_assert_uint_ne(am_when_disposed(r->m, say_end, r), 0);
-	(void)am_add(r->m, RIG_LIST(C, A), AM_NONE);
-	same = schema_of("{\"name\":\"A\"},{\"name\":\"B\"},{\"name\":\"X\"},"
-			 "{\"name\":\"Exception\"},{\"name\":\"Y\"}");
-	ck_assert_int_eq(am_set_schema(r->m, r->s), -EINVAL);
-	ck_assert_int_eq(am_set_schema(r->m, same), -EINVAL);
-	for (int i = 4; i <= 70; i++)
-		buf_printf(&b, "%s{\"name\":\"N%d\",\"require\":[\"C\"]}",
-		    i > 4 ? "," : "", i);
-	{
-		struct am_schema *more, *have = r->s;
-
-		buf_puts(&b, ",{\"name\":\"C\"}");
-		more = schema_of(buf_text(&b));
-		longer = am_schema_merge(have, more, NULL);
-		am_schema_unref(more);
-	}
-	ck_assert_int_eq(am_set_schema(r->m, longer), 0);
-	am_schema_unref(r->s);
-	r->s = longer;
-	(void)rig_log(r);
-	ck_assert_uint_eq(am_add1(r->m, 70, AM_NONE), AM_EXECUTED);
-	ck_assert_str_eq(rig_log(r), "+N70");
-	(void)am_add1(r->m, B, AM_NONE);
-	ck_assert_str_eq(rig_log(r), "BState, +B, fired");
-	am_string(r->m, &r->log);
-	ck_assert_str_eq(rig_log(r), "(A:1 B:1 C:1 N70:1)");
-	r->m = am_machine_free(r->m);
-	ck_assert_str_eq(rig_log(r), "end");
-	am_schema_unref(same);
-	am_buf_done(&b);
-	rig_free(r);
-}
-END_TEST
-
-/* ---- export, import ---- */
-
-static const char four_exception[] =
-    "{\"name\":\"A\"},{\"name\":\"B\"},{\"name\":\"Exception\"}";
 static const char restorable[] =
     "{\"name\":\"A\"},{\"name\":\"B\"},{\"name\":\"MachineRestored\"}";
 
@@ -478,34 +390,6 @@ START_TEST(no_clock_is_taken_over_in_a_drain)
 	ck_assert_int_eq(am_bind(r->m, &h, NULL), 0);
 	(void)am_add1(r->m, A, AM_NONE);
 	ck_assert_str_eq(rig_log(r), "+A");
-	rig_free(r);
-}
-END_TEST
-
-/* Nothing is bound, nobody has subscribed; then all is, by two tables. */
-START_TEST(bare_and_busy_machines_take_a_longer_schema)
-{
-	static const struct am_handler of[] = { [B] = { .state = say_state } };
-	static const struct am_handlers h = { .of = of, .len = 2 };
-	static const struct am_handlers g = { .of = of, .len = 2 };
-	struct rig *r = rig_json(four_exception);
-	struct am_schema *longer[2] = {
-		schema_of("{\"name\":\"A\"},{\"name\":\"B\"},"
-			  "{\"name\":\"Exception\"},{\"name\":\"X\"}"),
-		schema_of("{\"name\":\"A\"},{\"name\":\"B\"},"
-			  "{\"name\":\"Exception\"},{\"name\":\"X\"},"
-			  "{\"name\":\"Y\",\"add\":[\"B\"]}"),
-	};
-
-	ck_assert_int_eq(am_set_schema(r->m, longer[0]), 0);
-	ck_assert_int_eq(am_bind(r->m, &h, r), 0);
-	ck_assert_int_eq(am_bind(r->m, &g, r), 0);
-	ck_assert_int_eq(am_set_schema(r->m, longer[1]), 0);
-	am_schema_unref(r->s);
-	r->s = longer[1];
-	(void)am_add1(r->m, 4, AM_NONE);
-	ck_assert_str_eq(rig_log(r), "BState, BState, +Y");
-	am_schema_unref(longer[0]);
 	rig_free(r);
 }
 END_TEST
@@ -565,6 +449,5 @@ UNIT_MAIN("restore", a_schema_survives_as_json, groups_have_names,
     groups_of_a_base_come_first, a_schema_of_1024_states_works,
     names_of_four_kib_are_refused_in_every_place,
     a_merged_schema_has_the_later_states, a_merge_of_too_many_states_says_so,
-    a_schema_is_compared_with_names, a_machine_takes_a_longer_schema,
-    clocks_are_taken_over_by_name, no_clock_is_taken_over_in_a_drain,
-    bare_and_busy_machines_take_a_longer_schema, what_is_no_export_is_refused)
+    a_schema_is_compared_with_names, clocks_are_taken_over_by_name,
+    no_clock_is_taken_over_in_a_drain, what_is_no_export_is_refused)
