@@ -105,6 +105,7 @@ am_schema_merge(const struct am_schema *base, const struct am_schema *more,
     struct am_error *err)
 {
 	am_cleanup(merge_done) struct merge m = { .row = NULL };
+	struct am_schema *s;
 
 	if (merge_alloc(&m, base, more) < 0) {
 		(void)error_set(err, "no memory for a schema");
@@ -124,7 +125,7 @@ am_schema_merge(const struct am_schema *base, const struct am_schema *more,
 		translate(&m, &row->after);
 	}
 	merge_groups(&m, base, more);
-	return am_schema_new(
+	s = am_schema_new(
 	    &(struct am_states){
 		.row = m.row,
 		.len = m.len,
@@ -132,6 +133,10 @@ am_schema_merge(const struct am_schema *base, const struct am_schema *more,
 		.n_groups = m.n_groups,
 	    },
 	    err);
+	if (s != NULL)
+		s->exception_given = base->exception_given ||
+		    more->exception_given;
+	return s;
 }
 
 /* ---- comparing ---- */

@@ -284,6 +284,31 @@ START_TEST(a_merged_schema_has_the_later_states)
 }
 END_TEST
 
+/* One that was appended to parts of what is merged was not given either. */
+START_TEST(no_merge_makes_an_exception_given)
+{
+	struct am_schema *base = rig_schema(
+	    "{\"name\":\"A\"},{\"name\":\"Exception\",\"add\":[\"A\"]}");
+	struct am_schema *b = rig_schema("{\"name\":\"B\"}");
+	struct am_schema *c = rig_schema("{\"name\":\"C\"}");
+	struct am_schema *bc = am_schema_merge(b, c, NULL);
+	struct am_schema *s = am_schema_merge(base, bc, NULL);
+	struct am_schema *back = am_schema_merge(bc, base, NULL);
+
+	ck_assert_uint_eq(am_schema_state(s, 1)->add.len, 1);
+	ck_assert_uint_eq(am_schema_state(back,
+			      (am_id)am_schema_id(back, "Exception", 9))
+			      ->add.len,
+	    1);
+	am_schema_unref(base);
+	am_schema_unref(b);
+	am_schema_unref(c);
+	am_schema_unref(bc);
+	am_schema_unref(s);
+	am_schema_unref(back);
+}
+END_TEST
+
 static struct am_schema *
 many_states(const char *prefix, int n)
 {
@@ -448,6 +473,7 @@ UNIT_MAIN("restore", a_schema_survives_as_json, groups_have_names,
     groups_are_merged_by_name, a_bad_group_is_refused_by_name,
     groups_of_a_base_come_first, a_schema_of_1024_states_works,
     names_of_four_kib_are_refused_in_every_place,
-    a_merged_schema_has_the_later_states, a_merge_of_too_many_states_says_so,
-    a_schema_is_compared_with_names, clocks_are_taken_over_by_name,
-    no_clock_is_taken_over_in_a_drain, what_is_no_export_is_refused)
+    a_merged_schema_has_the_later_states, no_merge_makes_an_exception_given,
+    a_merge_of_too_many_states_says_so, a_schema_is_compared_with_names,
+    clocks_are_taken_over_by_name, no_clock_is_taken_over_in_a_drain,
+    what_is_no_export_is_refused)
