@@ -117,7 +117,7 @@ struct am_pipe;
 /* Each activation of the state in `from` (which may be a mirror) adds `active`
  * to `to`, now too if it is active; when it ends `inactive` is added, or, if
  * that is the same state, removed. Ends with either machine. Returns new; NULL:
- * no memory. */
+ * no memory, or one of them is being freed. */
 AM_API struct am_pipe *am_pipe_new(struct am_machine *from, am_id state,
     struct am_machine *to, am_id active, am_id inactive);
 /* Each Exception of `from` adds err and Exception to `to`, with the last error

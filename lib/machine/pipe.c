@@ -1,5 +1,6 @@
 #include "lib/amnode_help.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "lib/machine/mlog.h"
@@ -130,8 +131,14 @@ log_way(const struct am_pipe *p, const char *op, am_id in)
 static struct am_pipe *
 pipe_begin(const struct am_pipe *conf)
 {
-	struct am_pipe *p = malloc(sizeof(*p));
+	const struct am_schema *to = conf->to->schema;
+	struct am_pipe *p;
 
+	assert(conf->active < to->len && conf->inactive < to->len);
+	/* Their end would be told before the pipe stands. */
+	if (conf->from->dying || conf->to->dying)
+		return NULL;
+	p = malloc(sizeof(*p));
 	if (p == NULL)
 		return NULL;
 	*p = *conf;

@@ -352,6 +352,29 @@ START_TEST(known_states_are_found_by_name)
 END_TEST
 
 static void
+pipe_at_end(struct am_machine *m, void *arg)
+{
+	struct rig *other = arg;
+
+	ck_assert_ptr_null(am_pipe_new(m, A, other->m, B, B));
+	ck_assert_ptr_null(am_pipe_err(other->m, m, A));
+	rig_say(other, "end");
+}
+
+START_TEST(a_machine_that_is_freed_gets_no_pipe)
+{
+	struct rig *r = rig_json(four), *other = rig_json(four);
+
+	(void)am_when_disposed(r->m, pipe_at_end, other);
+	r->m = am_machine_free(r->m);
+	ck_assert_str_eq(rig_log(other), "end");
+	(void)am_add1(other->m, A, AM_NONE);
+	rig_free(other);
+	rig_free(r);
+}
+END_TEST
+
+static void
 on_line(const struct am_machine *m, enum am_log_level level, const char *line,
     void *arg)
 {
@@ -388,4 +411,5 @@ UNIT_MAIN("help", all_of_several_are_waited_for,
     any_of_several_is_told_by_its_place, a_wait_ends_by_time_machine_or_hand,
     a_canceled_mutation_is_tried_again, a_retry_ends_with_its_machine,
     a_state_is_mirrored, errors_are_passed_on_and_stay,
-    known_states_are_found_by_name, pipes_are_logged_at_both_ends)
+    known_states_are_found_by_name, a_machine_that_is_freed_gets_no_pipe,
+    pipes_are_logged_at_both_ends)
