@@ -1,4 +1,6 @@
 /* Machines as text: semantics.md 16. */
+#include <assert.h>
+
 #include "lib/base/buf.h"
 #include "lib/machine/mach.h"
 
@@ -57,6 +59,7 @@ inspect_state(const struct am_machine *m, struct am_buf *out, am_id id)
 	const struct am_schema *s = m->schema;
 	const struct am_state *row = &s->row[id];
 
+	assert(id < s->len);
 	buf_printf(out, "%d %s\n", bits_test(m->active, id), row->name);
 	buf_printf(out, "    |Tick     %llu\n",
 	    (unsigned long long)m->clock[id]);
@@ -106,9 +109,11 @@ put_called(const struct am_schema *s, struct am_buf *out, enum am_op op,
     const am_id *called, size_t n)
 {
 	buf_printf(out, "[%s] ", am_op_name(op));
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		assert(called[i] < s->len);
 		buf_printf(out, "%s%s", i > 0 ? " " : "",
 		    s->row[called[i]].name);
+	}
 }
 
 void

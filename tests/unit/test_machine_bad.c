@@ -63,8 +63,33 @@ bad_pulse(struct am_machine *m)
 	(void)am_pulse(m, RIG_LIST(3), AM_NONE);
 }
 
+static void
+bad_inspect(struct am_machine *m)
+{
+	struct am_buf b = AM_BUF_INIT;
+
+	am_inspect_states(m, RIG_LIST(A, 3), &b);
+}
+
+static void
+bad_string(struct am_machine *m)
+{
+	static const am_id far = 3;
+	struct am_buf b = AM_BUF_INIT;
+
+	am_mutation_string(am_machine_schema(m),
+	    &(struct am_mutation){ .states = &far, .n_states = 1 }, &b);
+}
+
+static void
+bad_pipe(struct am_machine *m)
+{
+	(void)am_pipe_new(m, A, m, B, 3);
+}
+
 static void (*const out_of_range[])(struct am_machine *m) = { bad_add, bad_set,
-	bad_check, bad_is, bad_tick, bad_when, bad_args, bad_pulse };
+	bad_check, bad_is, bad_tick, bad_when, bad_args, bad_pulse, bad_inspect,
+	bad_string, bad_pipe };
 
 START_TEST(an_id_out_of_range_stops_the_program)
 {
