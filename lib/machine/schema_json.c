@@ -309,6 +309,22 @@ parse(const char *json, size_t len, struct am_error *err)
 	return NULL;
 }
 
+/* Of two the second one would be dropped in silence. Other keys are for others,
+ * as the name of the machine. */
+static int
+check_once(const cJSON *doc, const char *key, struct am_error *err)
+{
+	const cJSON *j;
+	size_t n = 0;
+
+	cJSON_ArrayForEach(j, doc)
+	{
+		if (strcmp(j->string, key) == 0 && ++n > 1)
+			return error_set(err, "\"%s\" twice", key);
+	}
+	return 0;
+}
+
 struct am_schema *
 am_schema_from_json(const char *json, size_t len, const struct am_states *base,
     struct am_error *err)
@@ -332,6 +348,9 @@ am_schema_from_json(const char *json, size_t len, const struct am_states *base,
 		return NULL;
 	}
 	groups = cJSON_GetObjectItemCaseSensitive(doc, "groups");
+	if (check_once(doc, "states", err) < 0 ||
+	    check_once(doc, "groups", err) < 0)
+		return NULL;
 	if (read_states(&d, states, groups) < 0)
 		return NULL;
 	table = (struct am_states){

@@ -327,6 +327,8 @@ static const struct {
 	{ "{\"states\":[]} x", "is no JSON: at byte 14" },
 	{ "[]", "must be an object with the array \"states\"" },
 	{ "{\"states\":{}}", "must be an object with the array \"states\"" },
+	{ "{\"states\":[],\"states\":[]}", "\"states\" twice" },
+	{ "{\"groups\":{},\"states\":[],\"groups\":{}}", "\"groups\" twice" },
 	{ "{\"states\":[1]}", "states[0]: must be an object" },
 	{ "{\"states\":[{}]}",
 	    "states[0]: \"name\" must be a string that is not empty" },
