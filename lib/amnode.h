@@ -336,7 +336,7 @@ AM_API am_sub am_when_not(struct am_machine *m, const am_id *states, size_t n,
     am_sub_fn fn, void *arg);
 /* Exception is active */
 AM_API am_sub am_when_err(struct am_machine *m, am_sub_fn fn, void *arg);
-/* each tick at least so much */
+/* each tick at least so much; UINT64_MAX: never */
 AM_API am_sub am_when_time(struct am_machine *m, const am_id *states,
     const uint64_t *ticks, size_t n, am_sub_fn fn, void *arg);
 /* n more ticks */

@@ -12,8 +12,9 @@ static bool
 keeps_waiting(const struct am_machine *m, enum sub_kind kind, am_id id,
     uint64_t tick)
 {
+	/* The last tick is one that never comes, also for a hostile mirror. */
 	if (kind == WHEN_TIME)
-		return m->clock[id] < tick;
+		return m->clock[id] < tick || tick == UINT64_MAX;
 	return bits_test(m->active, id) == (kind == WHEN_NOT);
 }
 
@@ -170,7 +171,8 @@ am_sub
 am_when_ticks(struct am_machine *m, am_id state, uint64_t n, am_sub_fn fn,
     void *arg)
 {
-	uint64_t tick = am_tick(m, state) + n;
+	uint64_t now = am_tick(m, state);
+	uint64_t tick = n < UINT64_MAX - now ? now + n : UINT64_MAX;
 
 	return subscribe(m, WHEN_TIME, &state, &tick, 1, fn, arg);
 }

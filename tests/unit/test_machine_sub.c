@@ -1,6 +1,7 @@
 /* Subscriptions: semantics.md 14 and 23. */
 #include <stdio.h>
 
+#include "lib/machine/machine.h"
 #include "tests/unit/rig.h"
 
 enum { A, B, C, D };
@@ -87,6 +88,39 @@ START_TEST(ticks_are_waited_for)
 	(void)am_add1(r->m, A, AM_NONE);
 	(void)am_add1(r->m, B, AM_NONE);
 	ck_assert_str_eq(rig_log(r), "+B, +B, +A, time, +B, ticks");
+	rig_free(r);
+}
+END_TEST
+
+static void
+say_and_wait_on(struct am_machine *m, void *arg)
+{
+	struct note *n = arg;
+
+	rig_say(n->r, "%s", n->text);
+	if (!am_disposing(m))
+		(void)am_when_ticks(m, A, 1, say_and_wait_on, n);
+}
+
+/* As the clocks of others may say, who are broken or hostile. */
+START_TEST(a_tick_that_cannot_come_is_waited_for)
+{
+	static const uint64_t last[] = { UINT64_MAX, 0, 0, 0, 0 };
+	struct rig *r = rig_json(four);
+	struct note n = { r, "ticked", 0 }, never = { r, "never", 0 };
+	struct am_machine *m = mach_new_mirror(r->s, "mirror");
+
+	ck_assert_uint_ne(am_when_ticks(m, A, 1, say_and_wait_on, &n), 0);
+	mach_mirror_set(m, last, 1, 0);
+	ck_assert_str_eq(rig_log(r), "ticked");
+	ck_assert_uint_ne(am_when_ticks(m, A, UINT64_MAX, say_and_wait_on,
+			      &never),
+	    0);
+	ck_assert_uint_ne(am_when_time(m, RIG_IDS(A), last, 1, say_and_wait_on,
+			      &never),
+	    0);
+	am_machine_free(m);
+	ck_assert_str_eq(rig_log(r), "ticked, never, never");
 	rig_free(r);
 }
 END_TEST
@@ -230,7 +264,8 @@ END_TEST
 
 UNIT_MAIN("machine_sub", what_holds_already_fires_at_once,
     when_waits_for_all_at_the_same_time, when_not_waits_for_none,
-    ticks_are_waited_for, they_fire_in_order_of_subscription,
-    one_that_is_cancelled_does_not_fire, a_callback_subscribes_and_mutates,
+    ticks_are_waited_for, a_tick_that_cannot_come_is_waited_for,
+    they_fire_in_order_of_subscription, one_that_is_cancelled_does_not_fire,
+    a_callback_subscribes_and_mutates,
     a_rolled_back_state_fires_by_what_is_active,
     many_subscriptions_find_their_state, thousands_wait_for_a_state_each)
