@@ -222,11 +222,10 @@ add_err(struct am_machine *m, am_id state, const char *text)
 am_result
 am_add_err(struct am_machine *m, am_id state, const char *text)
 {
-	const char *why = not_mutable(m);
+	bool remote = m->mirror && m->remote != NULL && !m->dying;
+	const char *why = remote ? NULL : not_mutable(m);
 
 	assert(state < m->schema->len);
-	if (m->mirror && m->remote != NULL && !m->dying)
-		return add_err(m, state, text);
 	if (why == NULL && (text == NULL || text[0] == '\0'))
 		why = "no error";
 	if (why == NULL && m->queue.len >= QUEUE_LIMIT)

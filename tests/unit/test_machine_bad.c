@@ -7,6 +7,7 @@
 
 #include "lib/amnode_help.h"
 #include "lib/base/clock.h"
+#include "lib/machine/machine.h"
 #include "tests/unit/rig.h"
 
 enum { A, B };
@@ -337,6 +338,35 @@ fill_queue(struct am_event *ev)
 	ck_assert_uint_eq(am_add1(ev->machine, B, AM_NONE), AM_CANCELED);
 }
 
+static am_result
+count_sent(struct am_machine *m, const struct am_mutation *mut, void *arg)
+{
+	(void)m;
+	(void)mut;
+	++*(int *)arg;
+	return AM_QUEUED;
+}
+
+START_TEST(no_error_is_sent_to_no_machine)
+{
+	struct rig *r = rig_json(two);
+	struct am_machine *mirror = mach_new_mirror(r->s, "mirror");
+	int n_sent = 0;
+	struct mach_remote remote = { .mutate = count_sent, .arg = &n_sent };
+
+	ck_assert_uint_eq(am_add_err(mirror, A, "text"), AM_CANCELED);
+	mach_set_remote(mirror, &remote);
+	ck_assert_uint_eq(am_add_err(mirror, A, NULL), AM_CANCELED);
+	ck_assert_uint_eq(am_add_err(mirror, A, ""), AM_CANCELED);
+	ck_assert_str_eq(am_why(mirror), "no error");
+	ck_assert_int_eq(n_sent, 0);
+	ck_assert_uint_eq(am_add_err(mirror, A, "text"), AM_QUEUED);
+	ck_assert_int_eq(n_sent, 1);
+	am_machine_free(mirror);
+	rig_free(r);
+}
+END_TEST
+
 START_TEST(an_error_respects_a_full_queue)
 {
 	static const struct am_handler of[] = { [A] = { .state = fill_queue } };
@@ -467,6 +497,6 @@ END_TEST
 UNIT_MAIN("machine_bad", an_id_out_of_range_stops_the_program,
     args_that_are_no_map_have_no_keys, own_names_and_cycles_are_harmless,
     a_failure_in_each_phase_is_survived, an_error_is_added_with_its_text,
-    an_error_without_a_text_is_not_told_again, an_error_respects_a_full_queue,
-    a_queue_has_a_last_limit, a_table_is_not_bound_in_a_drain,
-    a_machine_is_freed_in_a_negotiation)
+    an_error_without_a_text_is_not_told_again, no_error_is_sent_to_no_machine,
+    an_error_respects_a_full_queue, a_queue_has_a_last_limit,
+    a_table_is_not_bound_in_a_drain, a_machine_is_freed_in_a_negotiation)
