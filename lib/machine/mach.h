@@ -325,7 +325,8 @@ void subs_move(struct am_machine *m, const struct am_schema *to,
 
 /* trace.c: tell the tracers. */
 void trace_queued(struct am_machine *m, const struct request *rq);
-void trace_start(struct tx *tx);
+/* False: one has freed the machine. */
+bool trace_start(struct tx *tx);
 void trace_finals(struct tx *tx);
 void trace_end(struct tx *tx);
 void trace_drain_end(struct am_machine *m);

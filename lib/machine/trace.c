@@ -85,10 +85,11 @@ trace_queued(struct am_machine *m, const struct request *rq)
 	tell(m, QUEUED, &t);
 }
 
-void
+bool
 trace_start(struct tx *tx)
 {
 	tell_tx(tx, START);
+	return !tx->m->dying;
 }
 
 void

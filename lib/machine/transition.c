@@ -282,8 +282,8 @@ steps_of_one(struct tx *tx)
 	struct am_machine *m = tx->m;
 	am_id id = tx->ev.called[0];
 
-	if (m->n_tracers > 0)
-		trace_start(tx);
+	if (m->n_tracers > 0 && !trace_start(tx))
+		return false;
 	if (tx->heard != 0 && (!negotiate_one(tx, id) || m->dying))
 		return false;
 	list_one(tx, id);
@@ -380,8 +380,8 @@ steps(struct tx *tx)
 		return steps_of_one(tx);
 	if (!plan(tx))
 		return false;
-	if (m->n_tracers > 0)
-		trace_start(tx);
+	if (m->n_tracers > 0 && !trace_start(tx))
+		return false;
 	if (m->n_bindings > 0 && (!negotiate(tx) || m->dying))
 		return false;
 	if (tx->ev.check)

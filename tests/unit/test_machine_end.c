@@ -149,6 +149,39 @@ START_TEST(a_machine_is_freed_where_args_are_told)
 }
 END_TEST
 
+static void
+free_at_start(struct am_machine *m, const struct am_transition *t, void *arg)
+{
+	struct rig *r = arg;
+
+	(void)t;
+	r->m = am_machine_free(m);
+}
+
+static void
+say_ticks(struct am_machine *m, void *arg)
+{
+	rig_say(arg, "A:%d B:%d", (int)am_tick(m, A), (int)am_tick(m, B));
+}
+
+/* With one state called, and with two, where nobody else would be asked. */
+START_TEST(what_a_tracer_ends_before_negotiation_ticks_nothing)
+{
+	static const struct am_tracer t = { .transition_start = free_at_start };
+
+	for (size_t n = 1; n <= 2; n++) {
+		struct rig *r = rig_json(four);
+
+		(void)am_when_disposed(r->m, say_ticks, r);
+		ck_assert_int_eq(am_trace(r->m, &t, r), 0);
+		ck_assert_uint_eq(am_add(r->m, RIG_IDS(A, B), n, AM_NONE),
+		    AM_CANCELED);
+		ck_assert_str_eq(rig_log(r), "A:0 B:0");
+		rig_free(r);
+	}
+}
+END_TEST
+
 /* ---- the end in steps ---- */
 
 static const char starting[] = "{\"name\":\"A\"},{\"name\":\"Start\"},"
@@ -240,5 +273,6 @@ END_TEST
 
 UNIT_MAIN("machine_end", what_still_waits_is_told_of_the_end,
     args_are_told_between_final_handlers,
-    a_machine_is_freed_where_args_are_told, start_is_removed_before_the_end,
-    nothing_keeps_a_machine_from_its_end)
+    a_machine_is_freed_where_args_are_told,
+    what_a_tracer_ends_before_negotiation_ticks_nothing,
+    start_is_removed_before_the_end, nothing_keeps_a_machine_from_its_end)
