@@ -35,8 +35,9 @@ struct am_logger {
 /* Copies the logger, borrows its args; NULL or level 0: nothing is logged,
  * which costs nothing. -ENOMEM; -EBUSY: in a drain. */
 AM_API int am_set_logger(struct am_machine *m, const struct am_logger *l);
-/* What the environment says: AM_LOG (0 to 5) sets the level, AM_LOG_ARGS=1 shows
- * all args; AM_DEBUG=1 gives handlers ten times their time. */
+/* The same with what the environment says: AM_LOG (0 to 5) sets the level,
+ * AM_LOG_ARGS=1 shows all args; AM_DEBUG=1 gives handlers ten times their time,
+ * once. Other values are ignored. l may not be NULL. */
 AM_API int am_set_logger_env(struct am_machine *m, const struct am_logger *l);
 /* Logs "[breakpoint] Machine.breakpoint" when just these states are added, or
  * removed (AM_ADD, AM_REMOVE), for a debugger at am_on_breakpoint() to see who

@@ -125,6 +125,7 @@ struct am_machine {
 	bool any;          /* any_enter or any_state is bound */
 	bool general;      /* never take the way around the resolver */
 	bool sub_always;   /* a subscription looks at every transition */
+	bool debugged;     /* AM_DEBUG has stretched handler_limit_ms */
 	uint8_t steady;    /* enum steady */
 	uint32_t pins;     /* callers on the stack that still need the memory */
 	uint32_t pending;  /* appended mutations that wait */

@@ -36,6 +36,7 @@ void
 am_handler_timeout(struct am_machine *m, int64_t timeout_ms)
 {
 	m->handler_limit_ms = timeout_ms < 0 ? INT64_MAX : timeout_ms;
+	m->debugged = false;
 }
 
 void

@@ -53,16 +53,20 @@ am_set_logger_env(struct am_machine *m, const struct am_logger *l)
 {
 	const char *level = getenv("AM_LOG");
 	struct am_logger own = *l;
+	int r;
 
 	if (level != NULL && level[0] >= '0' && level[0] <= '5' &&
 	    level[1] == '\0')
 		own.level = (enum am_log_level)(level[0] - '0');
 	if (env_is_set("AM_LOG_ARGS"))
 		own.all_args = true;
-	if (env_is_set("AM_DEBUG") &&
-	    m->handler_limit_ms < INT64_MAX / DEBUG_FACTOR)
+	r = am_set_logger(m, &own);
+	if (r == 0 && env_is_set("AM_DEBUG") && !m->debugged &&
+	    m->handler_limit_ms < INT64_MAX / DEBUG_FACTOR) {
 		m->handler_limit_ms *= DEBUG_FACTOR;
-	return am_set_logger(m, &own);
+		m->debugged = true;
+	}
+	return r;
 }
 
 void

@@ -475,10 +475,42 @@ START_TEST(debugging_gives_handlers_more_time)
 }
 END_TEST
 
+static void
+log_in_drain(struct am_event *ev)
+{
+	const struct am_logger l = { .line = on_line };
+
+	ck_assert_int_eq(am_set_logger_env(ev->machine, &l), -EBUSY);
+}
+
+/* Ten times, and no more however often it is asked for. */
+START_TEST(debugging_gives_time_once)
+{
+	static const struct am_handler of[] = { [A] = { .state = log_in_drain },
+		[B] = { .state = take_long } };
+	static const struct am_handlers h = { .of = of, .len = 2 };
+	const struct am_logger l = { .line = on_line };
+	struct am_buf lines = AM_BUF_INIT;
+	struct am_machine *m = machine_of(four, "m", AM_LOG_NOTHING, &lines);
+
+	(void)setenv("AM_DEBUG", "1", 1);
+	(void)unsetenv("AM_LOG");
+	/* 30 ms of 10, never of 100 */
+	am_handler_timeout(m, 1);
+	ck_assert_int_eq(am_bind(m, &h, NULL), 0);
+	(void)am_add1(m, A, AM_NONE);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(am_set_logger_env(m, &l), 0);
+	ck_assert_uint_eq(am_add1(m, B, AM_NONE), AM_CANCELED);
+	am_machine_free(m);
+	am_buf_done(&lines);
+}
+END_TEST
+
 UNIT_MAIN("machine_steps", a_mutation_tells_where_it_was_made,
     a_context_is_told_while_it_holds, a_breakpoint_matches_just_its_mutation,
     handlers_that_are_late_or_not_called_are_told,
     each_name_is_told_at_the_last_level, the_end_is_told,
     a_transition_tells_its_steps, level_2_tells_no_more,
     automatic_states_that_are_barred_are_told,
-    debugging_gives_handlers_more_time)
+    debugging_gives_handlers_more_time, debugging_gives_time_once)
