@@ -96,10 +96,11 @@ struct am_retry;
 
 struct am_retry_conf {
 	struct am_machine *machine;
-	struct am_mutation mutation; /* copied; source has to live on */
-	unsigned retries;            /* after the first attempt */
-	int64_t delay_ms;            /* before the second one, then doubled */
-	int64_t max_delay_ms;        /* 0: no bound */
+	/* copied, with what it points to but the source, which has to live on */
+	struct am_mutation mutation;
+	unsigned retries;     /* after the first attempt */
+	int64_t delay_ms;     /* before the second one, then doubled */
+	int64_t max_delay_ms; /* 0: no bound */
 	/* r: executed, queued, or canceled in the end, also by the machine's end;
 	 * am_why() tells the reason of the last attempt. */
 	void (*fn)(void *arg, am_result r);

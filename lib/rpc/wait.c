@@ -179,6 +179,8 @@ struct am_retry {
 	bool freed;
 	am_id *states; /* owned */
 	void *args;    /* likewise */
+	struct am_source from;
+	char *from_machine; /* owned */
 	int64_t delay_ms;
 };
 
@@ -195,6 +197,7 @@ am_retry_free(struct am_retry *r)
 	am_timer_done(&r->timer);
 	free(r->states);
 	free(r->args);
+	free(r->from_machine);
 	free(r);
 	return NULL;
 }
@@ -246,32 +249,46 @@ on_try(void *arg)
 		r->delay_ms = max;
 }
 
+/* Copies what the mutation points to; -1: no memory. */
+static int
+own_mutation(struct am_retry *r, struct am_mutation *mut)
+{
+	r->states = malloc((mut->n_states + 1) * sizeof(*r->states));
+	r->args = malloc(mut->args.len + 1);
+	if (r->states == NULL || r->args == NULL)
+		return -1;
+	for (size_t i = 0; i < mut->n_states; i++)
+		r->states[i] = mut->states[i];
+	mut->states = r->states;
+	if (mut->args.len > 0) {
+		memcpy(r->args, mut->args.data, mut->args.len);
+		mut->args.data = r->args;
+	}
+	if (mut->from == NULL)
+		return 0;
+	r->from_machine = strdup(mut->from->machine);
+	r->from = *mut->from;
+	r->from.machine = r->from_machine;
+	mut->from = &r->from;
+	return r->from_machine != NULL ? 0 : -1;
+}
+
 struct am_retry *
 am_retry_new(struct am_loop *l, const struct am_retry_conf *conf)
 {
 	struct am_retry *r = calloc(1, sizeof(*r));
-	struct am_mutation *mut;
 
 	if (r == NULL)
 		return NULL;
 	r->conf = *conf;
 	r->delay_ms = conf->delay_ms;
-	mut = &r->conf.mutation;
 	am_timer_init(&r->timer, l, on_try, r);
-	r->states = malloc((mut->n_states + 1) * sizeof(*r->states));
-	r->args = malloc(mut->args.len + 1);
 	r->gone = am_when_disposed(conf->machine, on_machine_gone, r);
-	if (r->states == NULL || r->args == NULL || r->gone == AM_SUB_FAILED ||
+	if (r->gone == AM_SUB_FAILED ||
+	    own_mutation(r, &r->conf.mutation) < 0 ||
 	    am_timer_start(&r->timer, 0) < 0) {
 		r->gone = r->gone == AM_SUB_FAILED ? 0 : r->gone;
 		return am_retry_free(r);
 	}
-	for (size_t i = 0; i < mut->n_states; i++)
-		r->states[i] = mut->states[i];
-	if (mut->args.len > 0)
-		memcpy(r->args, mut->args.data, mut->args.len);
-	mut->states = r->states;
-	if (mut->args.len > 0)
-		mut->args.data = r->args;
 	return r;
 }

@@ -207,6 +207,33 @@ START_TEST(a_canceled_mutation_is_tried_again)
 }
 END_TEST
 
+static void
+say_from(struct am_machine *m, const struct am_transition *t, void *arg)
+{
+	(void)m;
+	rig_say(arg, "from %s/%d", t->from->machine, (int)t->from->time);
+}
+
+START_TEST(a_retry_remembers_where_it_comes_from)
+{
+	static const struct am_tracer t = { .transition_end = say_from };
+	static const am_id a = A;
+	struct bed b = bed_of(four);
+	struct am_retry_conf conf = retry_of(&b, &a, 0);
+	char id[] = "other";
+	struct am_source from = { .machine = id, .time = 3 };
+
+	conf.mutation.from = &from;
+	ck_assert_int_eq(am_trace(b.r->m, &t, b.r), 0);
+	(void)am_retry_new(b.l, &conf);
+	id[0] = '\0';
+	from.time = 4;
+	step_until_done(&b, 1);
+	ck_assert_str_eq(rig_log(b.r), "+A, from other/3");
+	bed_done(&b);
+}
+END_TEST
+
 static bool
 free_machine(struct am_event *ev)
 {
@@ -409,7 +436,7 @@ END_TEST
 
 UNIT_MAIN("help", all_of_several_are_waited_for,
     any_of_several_is_told_by_its_place, a_wait_ends_by_time_machine_or_hand,
-    a_canceled_mutation_is_tried_again, a_retry_ends_with_its_machine,
-    a_state_is_mirrored, errors_are_passed_on_and_stay,
-    known_states_are_found_by_name, a_machine_that_is_freed_gets_no_pipe,
-    pipes_are_logged_at_both_ends)
+    a_canceled_mutation_is_tried_again, a_retry_remembers_where_it_comes_from,
+    a_retry_ends_with_its_machine, a_state_is_mirrored,
+    errors_are_passed_on_and_stay, known_states_are_found_by_name,
+    a_machine_that_is_freed_gets_no_pipe, pipes_are_logged_at_both_ends)
