@@ -168,8 +168,9 @@ read_clocks(const struct am_machine *m, struct am_val v, struct import *im,
 			    i);
 		id = am_schema_id(s, name, len);
 		if (id < 0 || bits_test(seen.w, (size_t)id))
-			return error_set(err, "state \"%.*s\": %s", (int)len,
-			    name, id < 0 ? "no such state" : "is there twice");
+			return error_set(err, "state \"%.*s\": %s",
+			    len < 128 ? (int)len : 128, name,
+			    id < 0 ? "no such state" : "is there twice");
 		bits_set(seen.w, (size_t)id);
 		im->order[i] = (am_id)id;
 		im->clock[id] = tick;
