@@ -152,8 +152,11 @@ pipe_begin(const struct am_pipe *conf)
 	if (!p->is_err)
 		log_way(p, p->inactive == p->active ? "remove" : "add",
 		    p->inactive);
+	/* Outside of its drain nothing else keeps it, whose id is passed on. */
+	mach_pin(conf->from);
 	if (am_is1(p->from, p->state))
 		pass(p);
+	mach_unpin(conf->from);
 	return p;
 }
 

@@ -379,6 +379,37 @@ START_TEST(known_states_are_found_by_name)
 END_TEST
 
 static void
+free_source(struct am_event *ev)
+{
+	struct bed *b = ev->arg;
+
+	b->r->m = am_machine_free(b->r->m);
+}
+
+/* What a new pipe passes at once ends the machine that it comes from. */
+START_TEST(a_machine_is_freed_by_what_is_passed)
+{
+	static const struct am_handler of[] = { [A] = {
+						    .state = free_source } };
+	static const struct am_handlers h = { .of = of, .len = 1 };
+	static const struct am_tracer t = { .transition_end = say_from };
+	struct bed b = bed_of(four);
+	struct rig *to = rig_json(four);
+	struct am_pipe *p;
+
+	(void)am_add1(b.r->m, B, AM_NONE);
+	ck_assert_int_eq(am_bind(to->m, &h, &b), 0);
+	ck_assert_int_eq(am_trace(to->m, &t, to), 0);
+	p = am_pipe_new(b.r->m, B, to->m, A, A);
+	ck_assert_ptr_null(b.r->m);
+	ck_assert_str_eq(rig_log(to), "+A, from rig/1");
+	am_pipe_free(p);
+	rig_free(to);
+	bed_done(&b);
+}
+END_TEST
+
+static void
 pipe_at_end(struct am_machine *m, void *arg)
 {
 	struct rig *other = arg;
@@ -439,4 +470,5 @@ UNIT_MAIN("help", all_of_several_are_waited_for,
     a_canceled_mutation_is_tried_again, a_retry_remembers_where_it_comes_from,
     a_retry_ends_with_its_machine, a_state_is_mirrored,
     errors_are_passed_on_and_stay, known_states_are_found_by_name,
-    a_machine_that_is_freed_gets_no_pipe, pipes_are_logged_at_both_ends)
+    a_machine_is_freed_by_what_is_passed, a_machine_that_is_freed_gets_no_pipe,
+    pipes_are_logged_at_both_ends)
