@@ -396,6 +396,18 @@ steps(struct tx *tx)
 	return finals(tx);
 }
 
+/* Tells what came of it, also those that came while it ran. */
+static inline __attribute__((always_inline)) void
+tx_end(struct tx *tx)
+{
+	if (!tx->accepted && tx->why_len == 0)
+		why_add(tx, "canceled");
+	if (tx->m->n_tracers > 0)
+		trace_end(tx);
+	if (tx->time_after != NULL)
+		free(tx->time_after);
+}
+
 am_result
 transition_run(struct am_machine *m, const struct request *rq, struct tx *tx)
 {
@@ -405,14 +417,9 @@ transition_run(struct am_machine *m, const struct request *rq, struct tx *tx)
 	tx->accepted = steps(tx);
 	m->tx = NULL;
 	tx->may_auto = may_auto(tx);
-	if (!tx->accepted && tx->why_len == 0)
-		why_add(tx, "canceled");
 	if (m->logger != NULL && tx->may_auto && m->failures < FAILURES_MAX)
 		mlog_auto(tx);
-	if (m->n_tracers > 0)
-		trace_end(tx);
-	if (tx->time_after != NULL)
-		free(tx->time_after);
+	tx_end(tx);
 	return tx->accepted ? AM_EXECUTED : AM_CANCELED;
 }
 
@@ -429,6 +436,7 @@ transition_one(struct am_machine *m, const struct am_mutation *mut,
 	ev->automatic = ev->check = false;
 	ev->args = real_args(mut->args);
 	ev->source = mut->source;
+	tx->from = mut->from;
 	tx->fast = plan;
 	tx->heard = (uint8_t)heard;
 	bits_set(tx->called.w, mut->states[0]);
@@ -436,7 +444,6 @@ transition_one(struct am_machine *m, const struct am_mutation *mut,
 	m->tx = tx;
 	tx->accepted = steps_of_one(tx);
 	m->tx = NULL;
-	if (!tx->accepted && tx->why_len == 0)
-		why_add(tx, "canceled");
+	tx_end(tx);
 	return tx->accepted;
 }

@@ -134,5 +134,55 @@ START_TEST(a_pair_and_any_enter_are_named)
 }
 END_TEST
 
+/* ---- who begins to listen in a handler ---- */
+
+static void
+say_end(struct am_machine *m, const struct am_transition *t, void *arg)
+{
+	if (t->from == NULL)
+		return; /* the Exception that follows */
+	ck_assert_str_eq(t->from->machine, "other");
+	rig_say(arg, "A was %d, is %d, %s", (int)t->time_after[A],
+	    (int)am_tick(m, A), t->why);
+}
+
+static void
+trace_and_fail(struct am_event *ev)
+{
+	static const struct am_tracer t = { .transition_end = say_end };
+
+	ck_assert_int_eq(am_trace(ev->machine, &t, ev->arg), 0);
+	am_fail(ev, "no");
+}
+
+/* Whether the transition goes around the resolver or not. */
+START_TEST(who_listens_from_a_handler_on_is_told_the_end)
+{
+	static const struct am_handler of[] = { [A] = {
+						    .state = trace_and_fail } };
+	static const struct am_handlers h = { .of = of, .len = 1 };
+	static const struct am_source other = { .machine = "other" };
+	static const char *const schema[] = { "{\"name\":\"A\"}",
+		"{\"name\":\"A\",\"add\":[\"B\"]},{\"name\":\"B\"}" };
+	static const am_id a = A;
+	const struct am_mutation mut = { .states = &a,
+		.n_states = 1,
+		.from = &other };
+
+	for (int i = 0; i < 2; i++) {
+		struct rig *r = rig_json(schema[i]);
+		struct am_machine *m = am_machine_new(r->s, "untraced");
+
+		ck_assert_int_eq(am_bind(m, &h, r), 0);
+		ck_assert_uint_eq(am_mutate(m, &mut), AM_CANCELED);
+		ck_assert_str_eq(rig_log(r),
+		    "A was 1, is 2, AState failed, rolled back: no");
+		am_machine_free(m);
+		rig_free(r);
+	}
+}
+END_TEST
+
 UNIT_MAIN("machine_why", a_relation_that_cancels_is_named,
-    a_handler_that_refuses_is_named, a_pair_and_any_enter_are_named)
+    a_handler_that_refuses_is_named, a_pair_and_any_enter_are_named,
+    who_listens_from_a_handler_on_is_told_the_end)
