@@ -44,12 +44,17 @@ static void
 put_list(const struct am_schema *s, struct am_buf *out, const char *label,
     const struct am_list *l, const uint64_t *set)
 {
+	const char *sep = "";
+
 	if (l->len == 0)
 		return;
-	buf_printf(out, "    |%-8s", label);
-	for (size_t i = 0; i < l->len; i++)
-		if (set == NULL || bits_test(set, l->id[i]))
-			buf_printf(out, " %s", s->row[l->id[i]].name);
+	buf_printf(out, "    |%-9s", label);
+	for (size_t i = 0; i < l->len; i++) {
+		if (set != NULL && !bits_test(set, l->id[i]))
+			continue;
+		buf_printf(out, "%s%s", sep, s->row[l->id[i]].name);
+		sep = " ";
+	}
 	buf_putc(out, '\n');
 }
 
@@ -104,15 +109,23 @@ am_result_name(am_result r)
 	return r == AM_CANCELED ? "canceled" : "queued";
 }
 
+/* In order of ids, in whichever order they were called. */
 static void
 put_called(const struct am_schema *s, struct am_buf *out, enum am_op op,
     const am_id *called, size_t n)
 {
-	buf_printf(out, "[%s] ", am_op_name(op));
+	const char *sep = "";
+	struct set set;
+
+	bits_zero(set.w, s->nw);
 	for (size_t i = 0; i < n; i++) {
 		assert(called[i] < s->len);
-		buf_printf(out, "%s%s", i > 0 ? " " : "",
-		    s->row[called[i]].name);
+		bits_set(set.w, called[i]);
+	}
+	buf_printf(out, "[%s] ", am_op_name(op));
+	for (SET_EACH(id, set.w, s->nw)) {
+		buf_printf(out, "%s%s", sep, s->row[id].name);
+		sep = " ";
 	}
 }
 

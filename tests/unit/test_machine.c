@@ -441,7 +441,7 @@ START_TEST(machines_print_themselves)
 				 "\"B\"],\"add\":[\"C\",\"B\"]},{\"name\":"
 				 "\"B\",\"multi\":true,\"remove\":[\"B\","
 				 "\"D\"]},{\"name\":\"C\",\"after\":[\"A\"]},"
-				 "{\"name\":\"D\"}");
+				 "{\"name\":\"D\",\"remove\":[\"D\"]}");
 
 	am_string(r->m, &r->log);
 	ck_assert_str_eq(rig_log(r), "()");
@@ -458,7 +458,7 @@ START_TEST(machines_print_themselves)
 	    "    |Require  B\n"
 	    "1 B\n    |Tick     3\n    |Multi    true\n    |Remove   D\n"
 	    "1 C\n    |Tick     1\n    |After    A\n"
-	    "0 D\n    |Tick     0\n"
+	    "0 D\n    |Tick     0\n    |Remove   \n"
 	    "0 Exception\n    |Tick     0\n    |Multi    true\n");
 	rig_free(r);
 }

@@ -572,7 +572,7 @@ START_TEST(mutations_and_transitions_have_strings)
 
 	ck_assert_int_eq(am_trace(l->r.m, &t, &l->lines), 0);
 	(void)am_remove(l->r.m, RIG_LIST(C, A), AM_NONE);
-	check_lines(l, "tx#1\n[remove] C A");
+	check_lines(l, "tx#1\n[remove] A C");
 	ck_assert_str_eq(am_op_name(AM_CAN_REMOVE), "can_remove");
 	ck_assert_str_eq(am_result_name(AM_EXECUTED), "executed");
 	ck_assert_str_eq(am_result_name(AM_CANCELED), "canceled");
