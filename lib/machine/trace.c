@@ -29,7 +29,9 @@ fn_of(const struct am_tracer *t, enum event ev)
 static void
 tell(struct am_machine *m, enum event ev, const struct am_transition *t)
 {
-	for (size_t i = 0; i < m->n_tracers && !m->dying; i++) {
+	size_t n = m->n_tracers;
+
+	for (size_t i = 0; i < n && !m->dying; i++) {
 		const struct tracer *r = &m->tracer[i];
 		trace_fn fn = r->t != NULL ? fn_of(r->t, ev) : NULL;
 
@@ -107,7 +109,9 @@ trace_end(struct tx *tx)
 void
 trace_schema_changed(struct am_machine *m)
 {
-	for (size_t i = 0; i < m->n_tracers && !m->dying; i++) {
+	size_t n = m->n_tracers;
+
+	for (size_t i = 0; i < n && !m->dying; i++) {
 		const struct tracer *r = &m->tracer[i];
 
 		if (r->t != NULL && r->t->schema_changed != NULL)
@@ -118,7 +122,9 @@ trace_schema_changed(struct am_machine *m)
 void
 trace_drain_end(struct am_machine *m)
 {
-	for (size_t i = 0; i < m->n_tracers && !m->dying; i++) {
+	size_t n = m->n_tracers;
+
+	for (size_t i = 0; i < n && !m->dying; i++) {
 		const struct tracer *r = &m->tracer[i];
 
 		if (r->t != NULL && r->t->drain_end != NULL)

@@ -183,6 +183,37 @@ START_TEST(who_listens_from_a_handler_on_is_told_the_end)
 }
 END_TEST
 
+static void
+say_seen(struct am_machine *m, const struct am_transition *t, void *arg)
+{
+	(void)m;
+	rig_say(arg, "tx%d seen", (int)t->id);
+}
+
+static void
+add_tracer(struct am_machine *m, const struct am_transition *t, void *arg)
+{
+	static const struct am_tracer seen = { .transition_end = say_seen };
+
+	(void)t;
+	ck_assert_int_eq(am_trace(m, &seen, arg), 0);
+}
+
+START_TEST(who_comes_in_an_event_is_told_the_next_one)
+{
+	static const struct am_tracer adding = { .transition_end = add_tracer };
+	struct rig *r = rig_json("{\"name\":\"A\",\"multi\":true}");
+
+	ck_assert_int_eq(am_trace(r->m, &adding, r), 0);
+	(void)am_add1(r->m, A, AM_NONE);
+	ck_assert_str_eq(rig_log(r), "+A");
+	(void)am_add1(r->m, A, AM_NONE);
+	ck_assert_str_eq(rig_log(r), "+A, tx2 seen");
+	rig_free(r);
+}
+END_TEST
+
 UNIT_MAIN("machine_why", a_relation_that_cancels_is_named,
     a_handler_that_refuses_is_named, a_pair_and_any_enter_are_named,
-    who_listens_from_a_handler_on_is_told_the_end)
+    who_listens_from_a_handler_on_is_told_the_end,
+    who_comes_in_an_event_is_told_the_next_one)
