@@ -178,7 +178,8 @@ struct am_handlers {
 	am_final_fn any_state;
 };
 
-/* Returns new; refs the schema, copies the id (a name for people). */
+/* Returns new; refs the schema, copies the id (a name for people). NULL: no
+ * memory. */
 AM_API struct am_machine *am_machine_new(struct am_schema *schema,
     const char *id);
 /* NULL is fine; returns NULL. Inside a drain the memory goes when it ends. All
@@ -260,7 +261,8 @@ AM_API int am_pulse(struct am_machine *m, const am_id *states, size_t n,
 
 /* Runs fn between transitions: at once if nothing runs, and what it mutates
  * runs right after it (AM_EXECUTED); inside a drain before all that waits
- * (AM_QUEUED). source is for logs. semantics.md 15. */
+ * (AM_QUEUED). source is for logs, copied, not NULL. AM_CANCELED: a mirror, a
+ * machine that is being freed, no memory. semantics.md 15. */
 typedef void (*am_eval_fn)(struct am_machine *m, void *arg);
 AM_API am_result am_eval(struct am_machine *m, const char *source,
     am_eval_fn fn, void *arg);
@@ -308,7 +310,8 @@ AM_API uint64_t am_machine_tick(const struct am_machine *m);
 AM_API const am_id *am_active(const struct am_machine *m, size_t *ret_n);
 AM_API bool am_draining(const struct am_machine *m); /* inside a drain? */
 
-/* A context of a state as a value: it holds while the tick stands. */
+/* A context of a state as a value: it holds while the tick stands. Borrows the
+ * machine, so it is not asked when that is gone. */
 struct am_ctx {
 	const struct am_machine *machine;
 	am_id state;
@@ -361,6 +364,7 @@ AM_API am_sub am_when_queue(struct am_machine *m, uint64_t queue_tick,
 AM_API am_sub am_when_queue_ends(struct am_machine *m, am_sub_fn fn, void *arg);
 /* The machine is about to be freed; after all others. */
 AM_API am_sub am_when_disposed(struct am_machine *m, am_sub_fn fn, void *arg);
+/* 0, AM_SUB_FAILED and what has fired are fine. */
 AM_API void am_sub_cancel(struct am_machine *m, am_sub sub);
 
 /* ---- tracing ---- */
@@ -407,8 +411,11 @@ struct am_tracer {
 	const char *name; /* for logs; may be NULL */
 };
 
-/* Borrows the tracer for the machine's life (or until removed). */
+/* Borrows the tracer for the machine's life (or until removed). One that is
+ * added in a callback is told from the next event on. -ENOMEM; -E2BIG: there
+ * are 65,535. */
 AM_API int am_trace(struct am_machine *m, const struct am_tracer *t, void *arg);
+/* Removes one such pair, if there is any; it is told nothing more. */
 AM_API void am_untrace(struct am_machine *m, const struct am_tracer *t,
     void *arg);
 

@@ -39,10 +39,10 @@ AM_API int am_set_logger(struct am_machine *m, const struct am_logger *l);
  * AM_LOG_ARGS=1 shows all args; AM_DEBUG=1 gives handlers ten times their time,
  * once. Other values are ignored. l may not be NULL. */
 AM_API int am_set_logger_env(struct am_machine *m, const struct am_logger *l);
-/* Logs "[breakpoint] Machine.breakpoint" when just these states are added, or
- * removed (AM_ADD, AM_REMOVE), for a debugger at am_on_breakpoint() to see who
- * does it. -EINVAL: no states, another operation, or no logger; it stays until
- * another logger is set. */
+/* Logs "[breakpoint] Machine.breakpoint" when just these states, in this order,
+ * are added, or removed (AM_ADD, AM_REMOVE), for a debugger at
+ * am_on_breakpoint() to see who does it. -EINVAL: no states, another operation,
+ * or no logger; it stays until another logger is set. */
 AM_API int am_breakpoint(struct am_machine *m, enum am_op op,
     const am_id *states, size_t n);
 AM_API void am_on_breakpoint(const struct am_machine *m);
@@ -83,7 +83,7 @@ typedef void (*am_wait_fn)(void *arg, int result);
 
 /* Calls fn once, never before it returns, and is gone then. timeout_ms -1: no
  * bound. Copies the conditions. Returns new, which nobody has to free; NULL: no
- * memory, or args that are no map. */
+ * memory, args that are no map, or a machine that is being freed. */
 AM_API struct am_wait *am_wait_new(struct am_loop *l, enum am_wait_for what,
     const struct am_cond *cond, size_t n, int64_t timeout_ms, am_wait_fn fn,
     void *arg);
