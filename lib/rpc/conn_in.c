@@ -1,6 +1,7 @@
 /* conn_in.c - a connection's input: bytes to frames. */
 #include "lib/rpc/conn_int.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,10 @@ on_bye(struct conn *c, const struct arpc_frame *f)
 	    mp_get_str(&params, &text, &len) == 0 && len > 0 &&
 	    text[0] != '\0') {
 		len = len < sizeof(why) ? len : sizeof(why) - 1;
-		memcpy(why, text, len);
+		/* It is printed: no lines of its own in a log, no colours. */
+		for (size_t i = 0; i < len; i++)
+			why[i] = iscntrl((unsigned char)text[i]) ? '?'
+								 : text[i];
 		why[len] = '\0';
 	}
 	c->said_bye = true;

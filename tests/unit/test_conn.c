@@ -333,15 +333,17 @@ START_TEST(a_bye_has_a_reason_whatever_it_says)
 		{ 0x93, 2, 0xa3, 'b', 'y', 'e', 0x91, 7 },
 		{ 0x93, 2, 0xa3, 'b', 'y', 'e', 0x91, 0xa0 },
 		{ 0x93, 2, 0xa3, 'b', 'y', 'e', 0x91, 0xa2, 0, 'w' },
+		{ 0x93, 2, 0xa3, 'b', 'y', 'e', 0x91, 0xa3, 'a', '\n', 033 },
 	};
-	static const size_t len[] = { 7, 8, 8, 10 };
+	static const size_t len[] = { 7, 8, 8, 10, 11 };
+	static const char *const why[] = { "bye", "bye", "bye", "bye", "a??" };
 	struct end e;
 
 	for (size_t i = 0; i < sizeof(len) / sizeof(len[0]); i++) {
 		end_open(&e);
 		ck_assert_int_eq(write(e.raw, says[i], len[i]), len[i]);
 		turns(2);
-		ck_assert_str_eq(e.why, "bye");
+		ck_assert_str_eq(e.why, why[i]);
 		end_close(&e);
 	}
 	loop_done();
