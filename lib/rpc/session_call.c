@@ -224,7 +224,8 @@ on_when_args(struct rpc_session *s, const struct arpc_frame *f)
 		r = session_watch(s);
 	if (r == -ENOSPC)
 		session_answer_error(s, f, ARPC_E_busy,
-		    "%d when_args wait already", WHEN_ARGS_MAX);
+		    "%d when_args or %d KiB of args wait already",
+		    WHEN_ARGS_MAX, WHEN_ARGS_BYTES / 1024);
 	else if (r < 0)
 		session_answer_error(s, f, ARPC_E_internal, "no memory");
 }

@@ -21,6 +21,7 @@ when_args_free(struct watch *w, struct when_args *a)
 {
 	TAILQ_REMOVE(&w->when_args, a, link);
 	w->n_when_args--;
+	w->when_args_bytes -= a->len;
 	free(a);
 }
 
@@ -169,7 +170,8 @@ watch_when_args(struct watch *w, uint32_t id, am_id state, struct am_val args)
 {
 	struct when_args *a;
 
-	if (w->n_when_args == WHEN_ARGS_MAX)
+	if (w->n_when_args == WHEN_ARGS_MAX ||
+	    args.len > WHEN_ARGS_BYTES - w->when_args_bytes)
 		return -ENOSPC;
 	a = malloc(sizeof(*a) + args.len);
 	if (a == NULL)
@@ -179,6 +181,7 @@ watch_when_args(struct watch *w, uint32_t id, am_id state, struct am_val args)
 		memcpy(a->args, args.data, args.len);
 	TAILQ_INSERT_TAIL(&w->when_args, a, link);
 	w->n_when_args++;
+	w->when_args_bytes += a->len;
 	return 0;
 }
 

@@ -11,7 +11,11 @@
 struct rpc_server;
 struct rpc_session;
 
-enum { WHEN_ARGS_MAX = 64 /* of a session */ };
+enum {
+	/* Of a session: how many wait, and how long their args are together. */
+	WHEN_ARGS_MAX = 64,
+	WHEN_ARGS_BYTES = 64 * 1024,
+};
 
 /* A when_args that has not come. */
 struct when_args {
@@ -34,6 +38,7 @@ struct watch {
 	bool shallow;
 	bool mutations; /* each is told */
 	size_t n_when_args;
+	size_t when_args_bytes;
 	struct when_args_list when_args;
 };
 

@@ -222,6 +222,35 @@ START_TEST(args_are_waited_for)
 }
 END_TEST
 
+START_TEST(args_that_wait_are_bounded_by_their_length)
+{
+	static char text[20000];
+	struct am_buf want = AM_BUF_INIT;
+
+	setup();
+	see(&a, (struct arpc_sync){ .shallow = false });
+	memset(text, 'x', sizeof(text));
+	am_put_map(&want, 1);
+	am_put_str(&want, "text");
+	am_put_strn(&want, text, sizeof(text));
+	for (int i = 0; i < 4; i++)
+		ck_assert_uint_ne(netmach_when_args(a.nm, Log,
+				      am_buf_val(&want), on_reply, &a),
+		    0);
+	until(&a.n_replies, 1);
+	ck_assert_int_eq(a.reply.error, ARPC_E_busy);
+	ck_assert_uint_ne(netmach_when_args(a.nm, Log, AM_NONE, on_reply, &a),
+	    0);
+	turns(5);
+	/* Of those that came only the large ones go on waiting. */
+	add_log("n", 1);
+	until(&a.n_replies, 2);
+	ck_assert_int_eq(a.reply.status, NETMACH_OK);
+	am_buf_done(&want);
+	done();
+}
+END_TEST
+
 /* ---- what need not be told at once ---- */
 
 /* A machine that is busy may be so late by itself. */
@@ -478,7 +507,8 @@ END_TEST
 UNIT_MAIN("watch", skipped_states_cost_nothing, only_what_is_allowed_is_seen,
     shallow_clocks_tell_activity_only, an_unknown_state_is_refused_by_name,
     each_mutation_is_told_with_what_was_called, tracing_is_switched_on_and_off,
-    args_are_waited_for, a_schema_grows_and_the_mirror_with_it,
+    args_are_waited_for, args_that_wait_are_bounded_by_their_length,
+    a_schema_grows_and_the_mirror_with_it,
     a_schema_grows_for_each_as_he_wants_to_see_it,
     a_schema_that_grew_meanwhile_keeps_the_mirror,
     only_prompt_states_are_told_at_once,
