@@ -100,13 +100,13 @@ lease_phase_name(enum lease_phase p)
 }
 
 unsigned
-lease_count_uid(const struct super *s, uid_t uid)
+lease_count_user(const struct super *s, const struct client *c)
 {
 	const struct lease *l;
 	unsigned n = 0;
 
 	TAILQ_FOREACH(l, &s->leases, link)
-		n += l->waiter->uid == uid;
+		n += waiter_is_of_user(l->waiter, c);
 	return n;
 }
 

@@ -73,7 +73,7 @@ struct lease *lease_of_request(const struct super *s, uint64_t client_id,
     uint64_t request);
 const struct lease_end *lease_ended(const struct super *s, const char *id);
 const char *lease_phase_name(enum lease_phase p);
-unsigned lease_count_uid(const struct super *s, uid_t uid);
+unsigned lease_count_user(const struct super *s, const struct client *c);
 
 /* Reserves the worker and asks it. Takes the waiter. NULL: no memory, then the
  * waiter is refused. */

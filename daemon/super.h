@@ -31,8 +31,9 @@ struct client {
 	bool has_token;
 	uint8_t token[ARPC_TOKEN_LEN];
 	char name[64];
-	char subject[128]; /* of its certificate, cut; empty: none */
-	void *session;     /* borrowed; of the one who made it */
+	/* Of its certificate, cut; empty: none. */
+	char subject[WAITER_SUBJECT_MAX];
+	void *session; /* borrowed; of the one who made it */
 };
 TAILQ_HEAD(client_list, client);
 

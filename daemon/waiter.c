@@ -96,6 +96,20 @@ parse(const struct super *s, struct am_val args, struct wish *ret,
 	return 0;
 }
 
+static int
+refuse_more(const struct super *s, const struct client *c, struct am_error *err)
+{
+	char uid[32];
+
+	(void)snprintf(uid, sizeof(uid), "uid %d", (int)c->uid);
+	return refuse(err,
+	    "limit of %s reached: %" PRId64 " leases (Lease.PerUser)",
+	    c->uid != (uid_t)-1         ? uid
+		: c->subject[0] != '\0' ? c->subject
+					: "TCP",
+	    s->config->per_user);
+}
+
 int
 waiter_check(struct super *s, const struct client *c, struct am_val args,
     struct am_error *err)
@@ -121,12 +135,8 @@ waiter_check(struct super *s, const struct client *c, struct am_val args,
 		    "request %" PRId64 " is used already on this connection",
 		    wish.request);
 	if (per_user > 0 &&
-	    waiter_count_uid(s, c->uid) + lease_count_uid(s, c->uid) >=
-		per_user)
-		return refuse(err,
-		    "limit of uid %u reached: %" PRId64
-		    " leases (Lease.PerUser)",
-		    (unsigned)c->uid, per_user);
+	    waiter_count_user(s, c) + lease_count_user(s, c) >= per_user)
+		return refuse_more(s, c, err);
 	if (wish.pid == 0)
 		return 0;
 	r = owner_check((pid_t)wish.pid, (uint64_t)wish.pid_start, c->uid);
@@ -169,6 +179,8 @@ waiter_new(struct super *s, struct client *c, uint32_t req, struct am_val args)
 		w->client = c;
 		w->client_id = c->id;
 		w->uid = c->uid;
+		(void)snprintf(w->subject, sizeof(w->subject), "%s",
+		    c->subject);
 		(void)snprintf(w->name, sizeof(w->name), "%s", c->name);
 	}
 	if (parse(s, args, &wish, &err) < 0)
@@ -271,14 +283,20 @@ waiter_find(const struct super *s, uint64_t client_id, uint64_t request)
 	return NULL;
 }
 
+bool
+waiter_is_of_user(const struct waiter *w, const struct client *c)
+{
+	return w->uid == c->uid && strcmp(w->subject, c->subject) == 0;
+}
+
 unsigned
-waiter_count_uid(const struct super *s, uid_t uid)
+waiter_count_user(const struct super *s, const struct client *c)
 {
 	const struct waiter *w;
 	unsigned n = 0;
 
 	TAILQ_FOREACH(w, &s->waiters.list, link)
-		n += w->uid == uid;
+		n += waiter_is_of_user(w, c);
 	return n;
 }
 

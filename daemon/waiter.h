@@ -14,7 +14,10 @@
 struct super;
 struct client;
 
-enum { WAITER_PRIORITY_MAX = 100 };
+enum {
+	WAITER_PRIORITY_MAX = 100,
+	WAITER_SUBJECT_MAX = 128,
+};
 
 /* What was asked for. It becomes part of the lease. */
 struct waiter {
@@ -23,6 +26,7 @@ struct waiter {
 	struct client *client; /* borrowed; NULL when it has gone */
 	uint64_t client_id;
 	uid_t uid;
+	char subject[WAITER_SUBJECT_MAX]; /* as that of the client */
 	char name[64];
 	uint64_t request; /* the client's number */
 	uint32_t req;     /* id of its mutation */
@@ -59,7 +63,10 @@ void waiter_queue_head(struct waiter *w);    /* takes; back where it was */
 struct waiter *waiter_take(struct super *s); /* the first; NULL: none */
 struct waiter *waiter_find(const struct super *s, uint64_t client_id,
     uint64_t request);
-unsigned waiter_count_uid(const struct super *s, uid_t uid);
+/* Does it wait for the same user as c: on a Unix socket the same uid, over TLS the
+ * same certificate? */
+bool waiter_is_of_user(const struct waiter *w, const struct client *c);
+unsigned waiter_count_user(const struct super *s, const struct client *c);
 
 /* Tells the client that it gets no worker (+ClientSendPayload); frees. */
 void waiter_refuse(struct waiter *w, const char *code, const char *message);

@@ -176,6 +176,31 @@ START_TEST(a_user_gets_no_more_than_his_share)
 }
 END_TEST
 
+START_TEST(over_tls_a_user_is_a_certificate)
+{
+	static const char *const set[] = { "Lease.PerUser=1" };
+	struct rig *r = rig_new(2, 0, 2, set, 1);
+
+	super_start(&r->super);
+	r->c1.uid = r->c2.uid = (uid_t)-1;
+	(void)strcpy(r->c1.subject, "CN=one");
+	(void)strcpy(r->c2.subject, "CN=two");
+	super_client_add(&r->super, &r->c1);
+	super_client_add(&r->super, &r->c2);
+	ck_assert_uint_eq(rig_add(r, &r->c1, Sup_LeaseRequested, ASK),
+	    AM_EXECUTED);
+	ck_assert_uint_eq(rig_add(r, &r->c1, Sup_LeaseRequested,
+			      "{\"request\":2}"),
+	    AM_CANCELED);
+	ck_assert_str_eq(am_why(r->super.machine),
+	    "LeaseRequestedEnter: limit of CN=one reached: 1 leases "
+	    "(Lease.PerUser)");
+	ck_assert_uint_eq(rig_add(r, &r->c2, Sup_LeaseRequested, ASK),
+	    AM_EXECUTED);
+	rig_free(r);
+}
+END_TEST
+
 START_TEST(a_client_gone_before_the_hello_gives_the_worker_back)
 {
 	struct rig *r = rig_up(1, 0, 1);
@@ -519,7 +544,7 @@ UNIT_MAIN("daemon leases", without_waiting_none_free_is_told_at_once,
     a_worker_that_does_not_answer_is_replaced,
     a_waiter_is_told_when_its_time_is_over, priority_goes_first_then_arrival,
     the_queue_is_bounded, bad_wishes_are_refused_with_a_reason,
-    a_user_gets_no_more_than_his_share,
+    a_user_gets_no_more_than_his_share, over_tls_a_user_is_a_certificate,
     a_client_gone_before_the_hello_gives_the_worker_back,
     a_client_gone_at_its_hello_keeps_the_lease,
     a_client_gone_while_the_worker_is_asked_gets_no_grant,
