@@ -25,6 +25,8 @@ conn_free(struct conn *c)
 		explicit_bzero(c->out.data, c->out.cap);
 	if (c->in_cap <= KEEP_MAX && c->in != NULL)
 		explicit_bzero(c->in, c->in_cap);
+	if (c->junk.cap <= KEEP_MAX && c->junk.data != NULL)
+		explicit_bzero(c->junk.data, c->junk.cap);
 	am_buf_done(&c->out);
 	am_buf_done(&c->junk);
 	free(c->in);

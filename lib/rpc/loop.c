@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -232,6 +233,8 @@ am_loop_free(struct am_loop *l)
 		event_base_free(l->base);
 	am_closep(&l->wake_fd);
 	(void)pthread_mutex_destroy(&l->lock);
+	/* The last frames that were read: a token may be in them. */
+	explicit_bzero(l->scratch, sizeof(l->scratch));
 	free(l);
 	return NULL;
 }
