@@ -2,8 +2,6 @@
 #include "lib/rpc/conn_int.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +17,7 @@ static void
 conn_free(struct conn *c)
 {
 	am_timer_done(&c->timer);
+	am_timer_done(&c->ask);
 	conn_tls_free(c->tls);
 	/* A token may lie in them; what is large is a payload. */
 	if (c->out.cap <= KEEP_MAX && c->out.data != NULL)
@@ -49,6 +48,7 @@ conn_kill(struct conn *c)
 	(void)event_del(&c->rd);
 	(void)event_del(&c->wr);
 	am_timer_stop(&c->timer);
+	am_timer_stop(&c->ask);
 	if (c->tls != NULL)
 		conn_tls_close(c);
 	am_closep(&c->fd);
@@ -255,8 +255,10 @@ conn_write(struct conn *c)
 		on_write_error(c, errno);
 		return;
 	}
-	if (n > 0)
+	if (n > 0) {
 		c->out_off += (size_t)n;
+		conn_tcp_wrote(c);
+	}
 	if (conn_backlog(c) == 0) {
 		out_reset(c);
 		return;
@@ -286,16 +288,6 @@ check_backlog(struct conn *c)
 }
 
 static void
-set_tcp(int fd)
-{
-	static const int on = 1, bytes = CONN_KERNEL;
-
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
-}
-
-static void
 conn_up(struct conn *c)
 {
 	struct ucred cred;
@@ -311,7 +303,7 @@ conn_up(struct conn *c)
 			.gid = cred.gid,
 		};
 	else
-		set_tcp(c->fd);
+		conn_tcp_up(c);
 }
 
 static void
@@ -437,6 +429,7 @@ conn_new(struct am_loop *l, int fd, bool connecting, const struct conn_ops *ops,
 	};
 	mp_scan_init(&c->scan, ARPC_FRAME_MAX, MP_FRAME_DEPTH_MAX);
 	am_timer_init(&c->timer, l, on_timer, c);
+	am_timer_init(&c->ask, l, conn_tcp_on_ask, c);
 	(void)event_assign(&c->rd, loop_base(l), fd, EV_READ | EV_PERSIST,
 	    conn_on_readable, c);
 	(void)event_assign(&c->wr, loop_base(l), fd, EV_WRITE, on_writable, c);
@@ -476,32 +469,6 @@ const struct conn_peer *
 conn_peer(const struct conn *c)
 {
 	return &c->peer;
-}
-
-static bool
-same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
-{
-	const struct sockaddr_in *a4 = (const struct sockaddr_in *)a;
-	const struct sockaddr_in *b4 = (const struct sockaddr_in *)b;
-	const struct sockaddr_in6 *a6 = (const struct sockaddr_in6 *)a;
-	const struct sockaddr_in6 *b6 = (const struct sockaddr_in6 *)b;
-
-	if (a->ss_family == AF_INET)
-		return a4->sin_addr.s_addr == b4->sin_addr.s_addr;
-	return a->ss_family != AF_INET6 ||
-	    IN6_ARE_ADDR_EQUAL(&a6->sin6_addr, &b6->sin6_addr);
-}
-
-bool
-conn_is_local(const struct conn *c)
-{
-	struct sockaddr_storage us, them;
-	socklen_t us_len = sizeof(us), them_len = sizeof(them);
-
-	return c->fd >= 0 &&
-	    getsockname(c->fd, (struct sockaddr *)&us, &us_len) == 0 &&
-	    getpeername(c->fd, (struct sockaddr *)&them, &them_len) == 0 &&
-	    us.ss_family == them.ss_family && same_host(&us, &them);
 }
 
 static bool

@@ -49,6 +49,13 @@ enum {
 	/* Of TCP, each way: what the kernel takes is in front of all that comes
 	 * later, and left alone it takes many megabytes. */
 	CONN_KERNEL = 256 * 1024,
+	/* Of TCP: a host that is gone says nothing. Its kernel is asked after so
+	 * long a silence and then so often, and who does not answer is eof. */
+	CONN_IDLE_S = 15,
+	CONN_ASK_S = 5,
+	CONN_ASK_TIMES = 3,
+	/* What it was sent is repeated so often, at growing intervals: 25 s. */
+	CONN_REPEATS = 7,
 	CONN_TURN_FRAMES = 256, /* frames a turn, then others get theirs */
 	CONN_HELLO_MS = 5000,
 	CONN_CLOSE_MS = 1000, /* for the bye to be written */

@@ -1,4 +1,4 @@
-/* conn_int.h - what a connection is made of; private to conn.c and conn_in.c. */
+/* conn_int.h - what a connection is made of; private to conn*.c. */
 #ifndef LIB_RPC_CONN_INT_H
 #define LIB_RPC_CONN_INT_H
 
@@ -26,8 +26,9 @@ struct conn {
 	bool blocked;  /* the kernel's buffer is full, EV_WRITE is armed */
 	bool said_bye; /* the peer */
 	bool over;     /* the backlog was over CONN_OUT_SOFT */
-	bool broken;  /* nobody reads: only the peer's last words are awaited */
-	bool shaking; /* CONN_CONNECTING: it is the handshake of TLS */
+	bool broken; /* nobody reads: only the peer's last words are awaited */
+	bool is_tcp;
+	bool shaking;         /* CONN_CONNECTING: it is the handshake of TLS */
 	struct conn_tls *tls; /* owned; NULL: plain */
 	unsigned paused;
 	struct event rd;
@@ -35,8 +36,9 @@ struct conn {
 	struct turn_item turn; /* to write; when dead: to be freed */
 	struct turn_item next; /* frames that were left over */
 	struct am_timer timer;
-	const char *late; /* reason when the timer fires */
-	char *why;        /* of conn_close() */
+	struct am_timer ask; /* of TCP: does the peer still answer? */
+	const char *late;    /* reason when the timer fires */
+	char *why;           /* of conn_close() */
 	struct mp_scan scan;
 	/* Bytes that no complete frame was made of yet. */
 	uint8_t *in;
@@ -67,6 +69,14 @@ void conn_end_errno(struct conn *c, int error);
 void conn_on_readable(evutil_socket_t fd, short what, void *arg);
 /* Of the turn after: frames that were left over. */
 void conn_on_next(void *arg);
+
+/* ---- conn_tcp.c ---- */
+
+/* It is connected, and it is TCP. */
+void conn_tcp_up(struct conn *c);
+/* Something was written: is it acknowledged? */
+void conn_tcp_wrote(struct conn *c);
+void conn_tcp_on_ask(void *arg);
 
 /* ---- conn_tls.c: of a connection with tls ---- */
 

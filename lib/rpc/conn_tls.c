@@ -3,12 +3,9 @@
 #include "lib/rpc/conn_int.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "lib/rpc/tls.h"
 #include "lib/tls/module.h"
@@ -49,13 +46,12 @@ int
 conn_tls_start(struct conn *c)
 {
 	struct conn_tls *t = c->tls;
-	int on = 1;
 
 	t->link = t->module->link_new(t->ctx, c->fd, t->host);
 	if (t->link == NULL)
 		return -ENOMEM;
-	/* Several small flights make a handshake. */
-	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (!c->is_tcp)
+		conn_tcp_up(c);
 	c->phase = CONN_CONNECTING;
 	c->shaking = true;
 	return 0;

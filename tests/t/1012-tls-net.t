@@ -55,6 +55,40 @@ ok "release" as alice good far amctl release
 exits 2 "no process is seen from another host" as alice good far amctl request-worker --bind-pid $$
 err "another host"
 
+# A host that is gone says nothing: whoever was there is forgotten all the same.
+cat >"$T_DIR/gone.py" <<'END'
+import socket, ssl, sys, time
+import msgpack
+
+d = sys.argv[1]
+tls = ssl.create_default_context(cafile=d + "/good.crt")
+tls.load_cert_chain(d + "/alice.crt", d + "/alice.key")
+s = tls.wrap_socket(socket.create_connection(("10.9.8.1", 4710)), server_hostname="pool.test")
+s.sendall(msgpack.packb([0, 70000, "hello", [{"proto": 1, "id": 1, "name": "gone", "sync": {"schema": False}}]]))
+s.recv(1)
+print("in", flush=True)
+time.sleep(300)
+END
+from_gone() { ss -Htn state established src 10.9.8.1:4710 dst 10.9.8.3 | grep -q 10.9.8.3; }
+all_gone() { # all_gone SECONDS
+	$PY -c '
+import select, subprocess, sys, time
+end = time.monotonic() + int(sys.argv[1])
+while b"10.9.8.3" in subprocess.check_output(["ss", "-Htn", "state", "established"]):
+    select.select([], [], [], 0.3)
+    assert time.monotonic() < end' "$1"
+}
+far ip addr add 10.9.8.3/24 dev far
+far ip route add 10.9.8.1 dev far src 10.9.8.3
+nsenter -t "$other" -n $PY "$T_DIR/gone.py" "$T_DIR" >"$T_DIR/gone" &
+gone=$!
+until_ok 10000 grep -q in "$T_DIR/gone"
+result $? "a client of that host"
+ok "  has a connection" from_gone
+far ip route del 10.9.8.1 dev far src 10.9.8.3
+far ip addr del 10.9.8.3/24 dev far
+gone_ms=$(now_ms)
+
 # An address that does not answer has its share of the time, not all of it.
 mount --bind "$T_DIR/hosts" /etc/hosts
 begin=$(now_ms)
@@ -63,6 +97,10 @@ out '"output":49'
 took=$(($(now_ms) - begin))
 [ "$took" -lt 12000 ]
 result $? "  in time" || echo "$took ms" | diag
+ok "the host that is gone is seen to be" all_gone 40
+echo "# $(($(now_ms) - gone_ms)) ms"
+kill "$gone"
+wait "$gone" 2>/dev/null
 export AMCTL_TLS_CERT="$T_DIR/alice.crt" AMCTL_TLS_KEY="$T_DIR/alice.key" AMCTL_TLS_CA="$T_DIR/good.crt"
 umount /etc/hosts
 finish

@@ -1,0 +1,77 @@
+/* conn_tcp.c - what is particular to TCP: its buffers, and hosts that vanish. */
+#include "lib/rpc/conn_int.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+void
+conn_tcp_up(struct conn *c)
+{
+	static const int on = 1, bytes = CONN_KERNEL, idle_s = CONN_IDLE_S,
+			 ask_s = CONN_ASK_S, times = CONN_ASK_TIMES;
+	int fd = c->fd;
+
+	c->is_tcp = true;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(int));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &ask_s, sizeof(int));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(int));
+}
+
+/* The kernel asks only where nothing is on the way; what is, it repeats for a
+ * quarter of an hour. TCP_USER_TIMEOUT would end those, too, who live and only
+ * read late. */
+void
+conn_tcp_wrote(struct conn *c)
+{
+	if (c->is_tcp && c->ask.deadline_ns == 0)
+		(void)am_timer_start(&c->ask, 1000 * CONN_ASK_S);
+}
+
+void
+conn_tcp_on_ask(void *arg)
+{
+	struct conn *c = conn_of(arg);
+	struct tcp_info info = { .tcpi_unacked = 0 };
+	socklen_t len = sizeof(info);
+
+	if (c->phase == CONN_DEAD ||
+	    getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return;
+	/* Each answer, be it that there is no room, makes both 0. */
+	if (info.tcpi_retransmits + info.tcpi_probes >= CONN_REPEATS)
+		conn_end_errno(c, ETIMEDOUT);
+	else if (info.tcpi_unacked > 0 || conn_backlog(c) > 0)
+		conn_tcp_wrote(c);
+}
+
+static bool
+same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	const struct sockaddr_in *a4 = (const struct sockaddr_in *)a;
+	const struct sockaddr_in *b4 = (const struct sockaddr_in *)b;
+	const struct sockaddr_in6 *a6 = (const struct sockaddr_in6 *)a;
+	const struct sockaddr_in6 *b6 = (const struct sockaddr_in6 *)b;
+
+	if (a->ss_family == AF_INET)
+		return a4->sin_addr.s_addr == b4->sin_addr.s_addr;
+	return a->ss_family != AF_INET6 ||
+	    IN6_ARE_ADDR_EQUAL(&a6->sin6_addr, &b6->sin6_addr);
+}
+
+bool
+conn_is_local(const struct conn *c)
+{
+	struct sockaddr_storage us, them;
+	socklen_t us_len = sizeof(us), them_len = sizeof(them);
+
+	return c->fd >= 0 &&
+	    getsockname(c->fd, (struct sockaddr *)&us, &us_len) == 0 &&
+	    getpeername(c->fd, (struct sockaddr *)&them, &them_len) == 0 &&
+	    us.ss_family == them.ss_family && same_host(&us, &them);
+}
