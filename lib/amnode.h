@@ -510,7 +510,8 @@ struct am_worker_conf {
 
 /* The whole life of a worker process that amnoded has started: returns its exit
  * status. Reads AM_PRIVATE_FD, AM_PUBLIC_FD, AM_TLS_CERT_FD, AM_TLS_KEY_FD,
- * AM_TLS_CA_FD and the limits from the environment; without them it explains on stderr how it is started. */
+ * AM_TLS_CA_FD and the limits from the environment; without them it explains on
+ * stderr how it is started. */
 AM_API int am_worker_main(const struct am_worker_conf *conf);
 /* The same in two halves, for a program that has things to do in between. */
 AM_API struct am_worker *am_worker_new(struct am_loop *l,
@@ -621,7 +622,8 @@ AM_API int am_client_lease(struct am_client *c, int64_t timeout_ms);
 /* Gives it back; on_lost says "released" when the worker has closed. */
 AM_API int am_client_release(struct am_client *c);
 /* Adds WorkRequested {args} to the worker; the answer comes to on_payload
- * exactly once. Returns the request's number; 0: no worker (see am_client_lease). */
+ * exactly once. Returns the request's number; 0: no worker (see
+ * am_client_lease). */
 AM_API uint64_t am_client_request(struct am_client *c, struct am_val args,
     int64_t timeout_ms);
 AM_API int am_client_cancel(struct am_client *c, uint64_t req);

@@ -160,8 +160,8 @@ void arpc_put_welcome(struct am_buf *b, const struct arpc_welcome *w);
 int arpc_welcome_get(struct am_val result, struct arpc_welcome *ret,
     const char **ret_why);
 
-/* Rows of a schema: [[name, flags (1 auto, 2 multi), require, add, remove, after], ...],
- * relations as arrays of ids. */
+/* Rows of a schema: [[name, flags (1 auto, 2 multi), require, add, remove,
+ * after], ...], relations as arrays of ids. */
 void arpc_put_schema(struct am_buf *b, const struct am_states *states);
 
 /* ---- mutations: add remove set toggle can_add can_remove ----

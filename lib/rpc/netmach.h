@@ -36,9 +36,10 @@ struct netmach_ops {
 	/* Not connected (any more): code is 0 for an end of the connection (why
 	 * is "eof" or the peer's bye reason), -errno for a failed connect (TLS:
 	 * -EPROTO, or -EACCES if the server refused our certificate; a name:
-	 * -EHOSTUNREACH), an enum arpc_error + 1 for a refused hello. Calls without an answer
-	 * have been called back with NETMACH_LOST before, but for mutations of
-	 * a resuming one, which wait for the next netmach_connect(). */
+	 * -EHOSTUNREACH), an enum arpc_error + 1 for a refused hello. Calls
+	 * without an answer have been called back with NETMACH_LOST before, but
+	 * for mutations of a resuming one, which wait for the next
+	 * netmach_connect(). */
 	void (*on_close)(struct netmach *nm, int code, const char *why,
 	    void *arg);
 };
@@ -106,9 +107,10 @@ struct netmach *netmach_free(struct netmach *nm);
 void netmach_flush(struct netmach *nm);
 /* 0, or -errno if it fails at once (then on_close is not called); -EALREADY if
  * it is not idle. A name is resolved without blocking the loop, and all of its
- * addresses are tried in order, within the time of the conf. While the server's queue of connections is full (EAGAIN of a
- * Unix socket) it tries again, until the time of the conf is over. May be called
- * again after on_close, also from within it. */
+ * addresses are tried in order, within the time of the conf. While the server's
+ * queue of connections is full (EAGAIN of a Unix socket) it tries again, until
+ * the time of the conf is over. May be called again after on_close, also from
+ * within it. */
 int netmach_connect(struct netmach *nm, const struct addr *a);
 void netmach_close(struct netmach *nm,
     const char *reason); /* with bye; on_close comes */
