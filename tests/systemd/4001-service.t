@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installed into a real systemd: start, lease, work, release, stop, nothing left.
 . "${0%/*}/../t/lib.sh"
+. "${0%/*}/../t/certs.sh"
 
 [ "$(id -u)" -eq 0 ] || {
 	echo "1..0 # SKIP a systemd box needs root"
@@ -11,12 +12,20 @@ box=amt$$
 stage=$T_DIR/stage
 ok "make install" make -C "$T_ROOT" --no-print-directory BUILD="$BUILD" prefix=/usr DESTDIR="$stage" install
 for f in sbin/amnoded bin/amctl libexec/amnode/amnode-exec include/amnode.h include/amnode/worker.tbl.h \
-	lib/amnode/square.py lib/systemd/system/amnoded.service lib/systemd/system/amnoded@.service share/man/man8/amnoded.8; do
+	lib/amnode/square.py lib/amnode/amnode-tls.so lib/systemd/system/amnoded.service lib/systemd/system/amnoded@.service share/man/man8/amnoded.8; do
 	[ -f "$stage/usr/$f" ]
 	result $? "  /usr/$f" || :
 done
 grep -q '^prefix=/usr$' "$stage/usr/lib/pkgconfig/amnode.pc"
 is "  amnode.pc knows its prefix" $? 0
+
+# What comes into the box is under /usr.
+certs=$stage/usr/share/amt
+ca good
+cert server good /CN=server 2 DNS:localhost
+cert alice good /CN=alice
+mkdir -p "$certs"
+cp "$T_DIR/good.crt" "$T_DIR/server.crt" "$T_DIR/server.key" "$T_DIR/alice.crt" "$T_DIR/alice.key" "$certs"
 
 box_down() {
 	"$SDBOX" down $box
@@ -34,6 +43,7 @@ ok "the pool gets ready" in_box amctl wait --for=pool-ready -t 30s
 in_box systemctl show -P StatusText amnoded >"$T_OUT"
 out "ready"
 in_box systemctl show -P MainPID amnoded >"$T_DIR/pid"
+ok "it may open all files that the unit gives it" in_box awk '/Max open files/ { exit $4 == $5 ? 0 : 1 }' "/proc/$(cat "$T_DIR/pid")/limits"
 ok "request-worker" in_box amctl request-worker
 ok "add WorkRequested" in_box amctl add WorkRequested input:=12
 out '"output":144'
@@ -61,6 +71,29 @@ result $? "nothing is left" || diag <"$T_DIR/left"
 ok "an instance of its own" in_box sh -c 'mkdir -p /etc/amnode && printf "[Pool]\nMin=1\nWarm=0\n" >/etc/amnode/two.conf && systemctl start amnoded@two && amctl -i two request input:=5 -t 20s'
 out '"output":25'
 ok "  stops" in_box systemctl stop amnoded@two
+
+# TLS: the module and the files are found by the unit's user, who may not write them.
+cat >"$certs/tls.conf" <<'END'
+[Supervisor]
+Listen=localhost:4710
+[Pool]
+Min=1
+Warm=0
+[Security]
+TLSCert=/etc/amnode/server.crt
+TLSKey=/etc/amnode/server.key
+TLSClientCA=/etc/amnode/good.crt
+END
+ok "an instance that speaks TLS" in_box sh -c 'cd /usr/share/amt && cp good.crt server.crt tls.conf /etc/amnode &&
+	install -g amnode -m 0640 server.key /etc/amnode && systemctl start amnoded@tls'
+tls="--tls-cert /usr/share/amt/alice.crt --tls-key /usr/share/amt/alice.key --tls-ca /usr/share/amt/good.crt"
+# shellcheck disable=SC2086
+unset AMNODE_TLS_MODULE
+ok "  serves" in_box amctl -s localhost:4710 $tls request input:=6 -t 20s
+out '"output":36'
+exits 69 "  nobody without a certificate" in_box amctl -s localhost:4710 ping
+err "--tls-cert is missing"
+ok "  stops" in_box systemctl stop amnoded@tls
 none_left
 echo "1..$T_N"
 exit "$((T_BAD > 0))"
