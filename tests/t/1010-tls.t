@@ -13,6 +13,25 @@ cert root good /CN=root
 cert boss good /O=Example/CN=boss
 cert expired good /CN=late -1
 cert stranger other /CN=stranger
+# Those who only look like root. No tool makes the last one: it is signed again
+# with a NUL in its name.
+cert first good /CN=root/CN=mallory
+cert last good /CN=mallory/CN=root
+cert comma good "/CN=root,O=Example"
+cert nul good /CN=root.mallory
+$PY - "$T_DIR" <<'END'
+import ssl, subprocess, sys
+
+d = sys.argv[1]
+der = ssl.PEM_cert_to_DER_cert(open(d + "/nul.crt").read())
+length = int.from_bytes(der[6:8], "big")
+assert der[4:6] == b"\x30\x82" and der.count(b"root.mallory") == 1
+tbs = der[4 : 8 + length].replace(b"root.mallory", b"root\0mallory")
+sig = subprocess.check_output(["openssl", "dgst", "-sha256", "-sign", d + "/good.key"], input=tbs)
+ecdsa_sha256 = bytes.fromhex("300a06082a8648ce3d040302")
+body = tbs + ecdsa_sha256 + bytes([3, len(sig) + 1, 0]) + sig
+open(d + "/nul.crt", "w").write(ssl.DER_cert_to_PEM_cert(b"\x30\x82" + len(body).to_bytes(2, "big") + body))
+END
 
 lines() { grep -c -- "$1" "$LOG"; }
 logged() { grep -q -- "$1" "$LOG"; }
@@ -98,7 +117,6 @@ is "no key is in the environment or arguments of a worker" \
 	"$(cat /proc/"$(as alice good amctl workers --json --field 0.pid)"/environ "/proc/$T_PID/cmdline" "$LOG" | tr '\0' '\n' | grep -c 'PRIVATE KEY')" 0
 ok "a worker got them by descriptor" sh -c "tr '\0' '\n' </proc/$(as alice good amctl workers --json --field 0.pid)/environ | grep -qx AM_TLS_KEY_FD=6"
 
-# For the end of the test: an administrator, who can list all leases.
 exits 7 "a lease without our certificate" sh -c '
 	t=$1; shift
 	export AMCTL_TLS_CERT=$t/alice.crt AMCTL_TLS_KEY=$t/alice.key AMCTL_TLS_CA=$t/good.crt
@@ -106,5 +124,14 @@ exits 7 "a lease without our certificate" sh -c '
 err "eof"
 ok "  is released with it" as alice good amctl release -l mine
 
+ok "a lease" as alice good amctl request-worker -l hers
+lease=$(as root good amctl leases --json --field 0.lease | tr -d '"')
+for who in first last comma nul; do
+	exits 6 "  is ended by none who looks like root ($who)" as $who good amctl leases kill "$lease"
+	err "not your lease"
+done
+ok "  but by root" as root good amctl leases kill "$lease"
+
+# For the end of the test: who can list all leases.
 export AMCTL_TLS_CERT="$T_DIR/root.crt" AMCTL_TLS_KEY="$T_DIR/root.key" AMCTL_TLS_CA="$T_DIR/good.crt"
 finish
