@@ -132,6 +132,9 @@ for who in first last comma nul; do
 done
 ok "  but by root" as root good amctl leases kill "$lease"
 
+ok "many who say nothing cost a bounded amount" as alice good $PY "$T_ROOT/tests/t/1010-tls.py" localhost "$PORT" "$T_PID"
+diag <"$T_OUT"
+
 # For the end of the test: who can list all leases.
 export AMCTL_TLS_CERT="$T_DIR/root.crt" AMCTL_TLS_KEY="$T_DIR/root.key" AMCTL_TLS_CA="$T_DIR/good.crt"
 finish
