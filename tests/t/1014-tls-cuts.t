@@ -54,6 +54,29 @@ proxy_end
 is "each was done once" "$(grep -c '^c ' "$T_DIR/effects")" 500
 cut_often 7
 
+# The same, and its worker is killed: what was in flight then is unknown, and no
+# request is done twice.
+count=1500
+proxy "$AMCTL_SOCKET" seed=13 cut=300-2200 cuts=4 split=1-700
+lossclient "$FRONT" k $count 8 >"$T_DIR/k" &
+client=$!
+done_over() { [ "$(grep -c '^k ' "$T_DIR/effects")" -gt "$1" ]; }
+for n in 100 500 900; do
+	until_ok 30000 done_over $n
+	kill -KILL "$(amctl workers --json --field 0.pid)"
+done
+wait $client
+result $? "$count with 3 workers killed: each ended once" || diag <"$T_DIR/k"
+proxy_end
+sed 's/,"unknowns.*//' "$T_DIR/k" | diag
+unknown=$(sed -n 's/.*"unknown":\([0-9]*\),.*/\1/p' "$T_DIR/k")
+[ "${unknown:-99}" -le 24 ]
+result $? "  no more is unknown than was in flight"
+is "  none was done twice" "$(grep '^k ' "$T_DIR/effects" | sort | uniq -d)" ""
+effects=$(grep -c '^k ' "$T_DIR/effects")
+[ "$effects" -le $count ] && [ "$effects" -ge $((count - unknown)) ]
+result $? "  what was not unknown was done" || echo "$effects" | diag
+
 # The worker: what the lease says of its address is changed. A cut costs a
 # handshake of some 3 KiB.
 ok "request-worker" amctl request-worker -l cut
