@@ -61,9 +61,10 @@ proxy "$AMCTL_SOCKET" seed=13 cut=300-2200 cuts=4 split=1-700
 lossclient "$FRONT" k $count 8 >"$T_DIR/k" &
 client=$!
 done_over() { [ "$(grep -c '^k ' "$T_DIR/effects")" -gt "$1" ]; }
+kill_worker() { kill -KILL "$(amctl workers --json --field 0.pid)"; }
 for n in 100 500 900; do
 	until_ok 30000 done_over $n
-	kill -KILL "$(amctl workers --json --field 0.pid)"
+	until_ok 10000 kill_worker
 done
 wait $client
 result $? "$count with 3 workers killed: each ended once" || diag <"$T_DIR/k"
