@@ -69,6 +69,7 @@ on_hello(struct rpc_session *ss, const struct arpc_hello *h,
 	c->id = rpc_session_id(ss);
 	c->uid = peer->uid;
 	c->pid = peer->pid;
+	c->is_far = !rpc_session_is_local(ss);
 	c->admin = peer->uid == 0 || peer->uid == geteuid() ||
 	    security_is_admin(w->config, peer);
 	if (!may_connect(w->config, ss, c)) {

@@ -28,6 +28,7 @@ struct client {
 	uid_t uid;   /* (uid_t)-1 over TCP */
 	pid_t pid;   /* 0 over TCP */
 	bool admin;
+	bool is_far; /* of another host */
 	bool has_token;
 	uint8_t token[ARPC_TOKEN_LEN];
 	char name[64];

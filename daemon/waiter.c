@@ -139,6 +139,11 @@ waiter_check(struct super *s, const struct client *c, struct am_val args,
 		return refuse_more(s, c, err);
 	if (wish.pid == 0)
 		return 0;
+	/* Nor is it told which processes there are here. */
+	if (c->is_far)
+		return refuse(err,
+		    "pid %" PRId64 " is of another host: leave it out",
+		    wish.pid);
 	r = owner_check((pid_t)wish.pid, (uint64_t)wish.pid_start, c->uid);
 	if (r == -EPERM) {
 		super_denied(s, c, "a lease for a process of another");

@@ -101,6 +101,8 @@ const struct conn_peer *rpc_session_peer(const struct rpc_session *s);
 /* As conn_peer_in(). */
 bool rpc_session_peer_in(const struct rpc_session *s, const gid_t *gids,
     size_t n);
+/* As conn_is_local(). */
+bool rpc_session_is_local(const struct rpc_session *s);
 /* A number and a pointer for the policy's owner. */
 void rpc_session_set_role(struct rpc_session *s, int role);
 int rpc_session_role(const struct rpc_session *s);

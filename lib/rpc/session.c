@@ -437,6 +437,12 @@ rpc_session_peer_in(const struct rpc_session *s, const gid_t *gids, size_t n)
 	return s->conn != NULL && conn_peer_in(s->conn, gids, n);
 }
 
+bool
+rpc_session_is_local(const struct rpc_session *s)
+{
+	return s->conn != NULL && conn_is_local(s->conn);
+}
+
 void
 rpc_session_set_role(struct rpc_session *s, int role)
 {

@@ -64,9 +64,21 @@ d = sys.argv[1]
 tls = ssl.create_default_context(cafile=d + "/good.crt")
 tls.load_cert_chain(d + "/alice.crt", d + "/alice.key")
 s = tls.wrap_socket(socket.create_connection(("10.9.8.1", 4710)), server_hostname="pool.test")
-s.sendall(msgpack.packb([0, 70000, "hello", [{"proto": 1, "id": 1, "name": "gone", "sync": {"schema": False}}]]))
-s.recv(1)
-print("in", flush=True)
+s.sendall(msgpack.packb([0, 70000, "hello", [{"proto": 1, "id": 1, "name": "gone"}]]))
+u = msgpack.Unpacker()
+
+
+def answer(n):
+    while True:
+        for f in u:
+            if f[:2] == [1, n]:
+                return f[3]
+        u.feed(s.recv(65536))
+
+
+asked = [row[0] for row in answer(70000)["schema"]].index("LeaseRequested")
+s.sendall(msgpack.packb([0, 70001, "add", [[asked], {"request": 1, "timeout_ms": 0, "pid": 1}]]))
+print("in", answer(70001)[2], flush=True)
 time.sleep(300)
 END
 from_gone() { ss -Htn state established src 10.9.8.1:4710 dst 10.9.8.3 | grep -q 10.9.8.3; }
@@ -84,6 +96,7 @@ nsenter -t "$other" -n $PY "$T_DIR/gone.py" "$T_DIR" >"$T_DIR/gone" &
 gone=$!
 until_ok 10000 grep -q in "$T_DIR/gone"
 result $? "a client of that host"
+is "  may not bind to a process of ours" "$(cat "$T_DIR/gone")" "in LeaseRequestedEnter: pid 1 is of another host: leave it out"
 ok "  has a connection" from_gone
 far ip route del 10.9.8.1 dev far src 10.9.8.3
 far ip addr del 10.9.8.3/24 dev far
