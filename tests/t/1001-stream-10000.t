@@ -27,7 +27,7 @@ import os, sys, subprocess, time
 ar, aw = os.pipe(); br, bw = os.pipe()
 def fds():
     os.dup2(ar, 30); os.dup2(bw, 31); os.dup2(30, 3); os.dup2(31, 4)
-p = subprocess.Popen(sys.argv[1:], pass_fds=(3, 4), preexec_fn=fds, close_fds=False)
+p = subprocess.Popen(sys.argv[1:], pass_fds=(3, 4), preexec_fn=fds)
 os.close(ar); os.close(bw)
 while not os.read(br, 65536).endswith(b"\n"): pass
 t0 = time.monotonic()
