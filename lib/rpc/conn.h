@@ -122,7 +122,8 @@ struct conn_peer {
 	const char *common_name; /* of it; NULL: none, or several */
 };
 const struct conn_peer *conn_peer(const struct conn *c);
-/* Is the other end on this host? By a Unix socket, or by the same address. */
+/* Is the other end on this host? By a Unix socket, by loopback, or by the same
+ * address. */
 bool conn_is_local(const struct conn *c);
 /* Is the peer of a Unix socket in one of these groups, by its own or one of its
  * supplementary ones (when it connected)? */

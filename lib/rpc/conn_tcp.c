@@ -6,6 +6,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include "lib/rpc/addr.h"
+
 void
 conn_tcp_up(struct conn *c)
 {
@@ -58,20 +60,25 @@ same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 	const struct sockaddr_in6 *a6 = (const struct sockaddr_in6 *)a;
 	const struct sockaddr_in6 *b6 = (const struct sockaddr_in6 *)b;
 
+	if (a->ss_family != b->ss_family)
+		return false;
 	if (a->ss_family == AF_INET)
 		return a4->sin_addr.s_addr == b4->sin_addr.s_addr;
-	return a->ss_family != AF_INET6 ||
+	return a->ss_family == AF_INET6 &&
 	    IN6_ARE_ADDR_EQUAL(&a6->sin6_addr, &b6->sin6_addr);
 }
 
 bool
 conn_is_local(const struct conn *c)
 {
-	struct sockaddr_storage us, them;
-	socklen_t us_len = sizeof(us), them_len = sizeof(them);
+	struct addr us = { .len = sizeof(us.sa) };
+	struct addr them = { .len = sizeof(them.sa) };
 
-	return c->fd >= 0 &&
-	    getsockname(c->fd, (struct sockaddr *)&us, &us_len) == 0 &&
-	    getpeername(c->fd, (struct sockaddr *)&them, &them_len) == 0 &&
-	    us.ss_family == them.ss_family && same_host(&us, &them);
+	if (c->fd < 0 ||
+	    getpeername(c->fd, (struct sockaddr *)&them.sa, &them.len) < 0 ||
+	    getsockname(c->fd, (struct sockaddr *)&us.sa, &us.len) < 0)
+		return false;
+	/* 127.0.1.1, which Debian calls a host's own name, is reached from
+	 * 127.0.0.1. */
+	return addr_is_local(&them) || same_host(&us.sa, &them.sa);
 }

@@ -22,4 +22,13 @@ ok "1,000 requests through a stream" sh -c 'i=0; while [ $i -lt 1000 ]; do echo 
 	amctl stream --raw --window 16 | grep -c "\"status\":\"ok\""'
 is "  all answered" "$(cat "$T_OUT")" 1000
 ok "garbage" amtest "connect 127.0.0.1:$port" "raw c1c1c1c1" "eof bad_frame"
+stop
+result $? "amnoded stops"
+
+# What Debian calls a host by its own name: its clients come from 127.0.0.1.
+start Pool.Min=1 Pool.Warm=0 Pool.Max=1 "Supervisor.Listen=127.0.1.1:$port"
+AMCTL_SOCKET="127.0.1.1:$port"
+pool_ready
+ok "another address of loopback is this host" amctl request-worker --bind-pid $$
+ok "  released" amctl release
 finish
