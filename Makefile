@@ -139,7 +139,7 @@ $(BUILD)/tests/unit/test_nomem: ldflags += -Wl,--wrap=malloc,--wrap=calloc \
 	-Wl,--wrap=realloc,--wrap=strdup
 $(BUILD)/tests/unit/test_large: ldflags += -Wl,--wrap=recv
 $(BUILD)/tests/unit/test_resolve: ldflags += -Wl,--wrap=getaddrinfo \
-	-Wl,--wrap=freeaddrinfo
+	-Wl,--wrap=freeaddrinfo,--wrap=addr_connect
 $(fuzz): $(obj)/tests/fuzz/replay.o
 $(unit) $(helper) $(fuzz): $(BUILD)/%: $(obj)/%.o $(lib)
 	@mkdir -p $(@D)

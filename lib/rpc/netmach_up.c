@@ -36,7 +36,7 @@ left_ms(const struct netmach *nm)
 	return (nm->give_up_ns - clock_ns() + NS_PER_MS - 1) / NS_PER_MS;
 }
 
-static int connect_some(struct netmach *nm);
+static int connect_rest(struct netmach *nm, int r);
 
 static void
 on_up(struct conn *c, void *arg)
@@ -67,8 +67,7 @@ on_close(struct conn *c, const char *why, void *arg)
 		code = code_of(why);
 	if (is_next_worth(nm, code)) {
 		nm->conn = NULL;
-		nm->at++;
-		code = connect_some(nm);
+		code = connect_rest(nm, code);
 		if (code == 0)
 			return;
 		why = strerror(-code);
@@ -124,17 +123,33 @@ try_connect(struct netmach *nm)
 	return 0;
 }
 
-/* Tries those that are left until one does not fail at once. */
-static int
-connect_some(struct netmach *nm)
+/* That we have no such addresses ourselves says nothing of the server. */
+static bool
+is_of_us(int r)
 {
-	int r = try_connect(nm);
+	return r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT || r == -ENETUNREACH;
+}
+
+/* r: why the one before it failed. Tries those that are left until one does not
+ * fail at once. */
+static int
+connect_rest(struct netmach *nm, int r)
+{
+	int last;
 
 	while (r < 0 && nm->at + 1 < nm->n_found) {
 		nm->at++;
-		r = try_connect(nm);
+		last = try_connect(nm);
+		if (!is_of_us(last))
+			r = last;
 	}
 	return r;
+}
+
+static int
+connect_some(struct netmach *nm)
+{
+	return connect_rest(nm, try_connect(nm));
 }
 
 /* Keeps those that may be tried at all; 0: none. */

@@ -1,5 +1,6 @@
 /* Names of hosts: what is asked for beside the loop, and what a connection makes
- * of it. getaddrinfo() is ours here (--wrap): it answers when it is told to. */
+ * of it. getaddrinfo() is ours here (--wrap): it answers when it is told to; so
+ * is addr_connect(), which may have no IPv6. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -14,6 +15,19 @@ int __wrap_getaddrinfo(const char *host, const char *service,
 void __wrap_freeaddrinfo(struct addrinfo *list);
 
 enum { ANSWER_MAX = 4 };
+
+int __wrap_addr_connect(const struct addr *to);
+int __real_addr_connect(const struct addr *to);
+
+static bool has_ipv6 = true;
+
+int
+__wrap_addr_connect(const struct addr *to)
+{
+	if (!has_ipv6 && to->sa.ss_family == AF_INET6)
+		return -EADDRNOTAVAIL;
+	return __real_addr_connect(to);
+}
 
 /* Set before a name is asked for. */
 static struct {
@@ -83,6 +97,7 @@ tcp_setup(const char *ip)
 	int fd;
 
 	setup();
+	has_ipv6 = true;
 	memset(&answer, 0, sizeof(answer));
 	ck_assert_int_eq(sem_init(&may_answer, 0, 0), 0);
 	ck_assert_int_eq(sem_init(&has_answered, 0, 0), 0);
@@ -156,6 +171,26 @@ START_TEST(all_addresses_are_tried_in_order)
 	a.n_ready = 0;
 	connect_to("localhost");
 	until(&a.n_ready, 1);
+	tcp_teardown();
+}
+END_TEST
+
+START_TEST(a_host_without_ipv6_hears_why_the_other_failed)
+{
+	static const char *const hosts[] = { "pool.example", "localhost" };
+
+	tcp_setup("[::1]");
+	has_ipv6 = false;
+	/* Nobody listens on the first, and of the second there is none. */
+	answer.ip[0] = "127.0.0.1";
+	answer.ip[1] = "::1";
+	(void)sem_post(&may_answer);
+	for (int i = 0; i < 2; i++) {
+		connect_to(hosts[i]);
+		until(&a.n_closed, i + 1);
+		ck_assert_int_eq(a.code, -ECONNREFUSED);
+		ck_assert_str_eq(a.why, strerror(ECONNREFUSED));
+	}
 	tcp_teardown();
 }
 END_TEST
@@ -241,6 +276,7 @@ START_TEST(who_gives_up_is_not_called)
 END_TEST
 
 UNIT_MAIN("resolve", the_loop_turns_while_a_name_is_asked_for,
-    all_addresses_are_tried_in_order, a_name_that_is_none_says_so,
+    all_addresses_are_tried_in_order,
+    a_host_without_ipv6_hears_why_the_other_failed, a_name_that_is_none_says_so,
     plain_stays_on_loopback_whatever_the_name, the_deadline_bounds_it,
     who_gives_up_is_not_called)
