@@ -112,8 +112,9 @@ bounds(const struct config_row *r, const char *origin, int64_t v,
     struct config_errors *e)
 {
 	const char *unit = r->type == CONFIG_T_duration ? "ms"
-	    : r->type == CONFIG_T_text                  ? " bytes"
-							: "";
+	    : r->type == CONFIG_T_text || r->type == CONFIG_T_words
+	    ? " bytes"
+	    : "";
 
 	if (v >= r->lo && v <= r->hi)
 		return 0;
@@ -122,6 +123,29 @@ bounds(const struct config_row *r, const char *origin, int64_t v,
 	    "%s to %" PRId64 "%s",
 	    origin, r->section, r->key, r->lo, unit, r->hi, unit);
 	return -EINVAL;
+}
+
+static int
+words_set(struct config *c, const struct config_row *r, const char *text,
+    const char *origin, struct config_errors *e)
+{
+	struct config_words words = { NULL, 0 };
+	const char *why = "";
+	int n = 0;
+
+	if (*text != '\0' && bounds(r, origin, (int64_t)strlen(text), e) < 0)
+		return -EINVAL;
+	if (*text != '\0' || r->lo > 0)
+		n = words_split(text, &words, &why);
+	if (n < 0) {
+		config_complain(e, "%s: %s.%s: cannot be split into words: %s",
+		    origin, r->section, r->key,
+		    n == -ENOMEM ? "no memory" : why);
+		return n;
+	}
+	field_done(c, r);
+	*(struct config_words *)(void *)((char *)c + r->offset) = words;
+	return 0;
 }
 
 static int
@@ -150,7 +174,6 @@ field_set(struct config *c, const struct config_row *r, const char *text,
     const char *origin, struct config_errors *e)
 {
 	void *field = (char *)c + r->offset;
-	struct config_words words = { NULL, 0 };
 	const char *why = "";
 	int64_t num = 0;
 	char *copy;
@@ -167,17 +190,7 @@ field_set(struct config *c, const struct config_row *r, const char *text,
 		*(char **)field = copy;
 		return 0;
 	case CONFIG_T_words:
-		n = words_split(text, &words, &why);
-		if (n < 0) {
-			config_complain(e,
-			    "%s: %s.%s: cannot be split into words: %s", origin,
-			    r->section, r->key,
-			    n == -ENOMEM ? "no memory" : why);
-			return n;
-		}
-		field_done(c, r);
-		*(struct config_words *)field = words;
-		return 0;
+		return words_set(c, r, text, origin, e);
 	case CONFIG_T_users:
 	case CONFIG_T_groups:
 		return ids_set(c, r, text, origin, e);

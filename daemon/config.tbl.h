@@ -1,7 +1,7 @@
 /* config.tbl.h - every key of amnoded.conf: section, key, type, field of
- * struct config, bounds (of a number in the type's unit, of a text in bytes),
- * choices of a choice (in the order of its enum), default, help. Rows of a
- * section stand together. */
+ * struct config, bounds (of a number in the type's unit, of a text or words in
+ * bytes), choices of a choice (in the order of its enum), default, help. Rows of
+ * a section stand together. */
 
 CONF(Supervisor, Kind, text, kind, 1, 64, NULL, "square",
 	"what the workers are called in logs and answers")
@@ -69,5 +69,5 @@ CONF(Security, TLSKey, text, tls_key, 0, 4000, NULL, "",
 	"its private key (PEM); only its owner and group may read the file")
 CONF(Security, TLSClientCA, text, tls_client_ca, 0, 4000, NULL, "",
 	"certificates (PEM) from which those of clients have to come")
-CONF(Security, TLSAdmin, text, tls_admin, 0, 65536, NULL, "",
+CONF(Security, TLSAdmin, words, tls_admin, 0, 65536, NULL, "",
 	"clients who are administrators: common names or whole subjects (CN=x,O=y) of certificates, split like a shell splits words")

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/words.h"
 #include "lib/base/cleanup.h"
 
 enum { FILE_MAX = 1024 * 1024 };
@@ -113,25 +112,6 @@ open_part(const struct config *c, enum tls_part part, struct config_errors *e)
 	return -EINVAL;
 }
 
-static int
-check_admins(const struct config *c, struct config_errors *e)
-{
-	struct config_words words = { NULL, 0 };
-	const char *why = "";
-	int r;
-
-	if (c->tls_admin[0] == '\0')
-		return 0;
-	r = words_split(c->tls_admin, &words, &why);
-	words_done(&words);
-	if (r < 0)
-		config_complain(e,
-		    "%s: Security.TLSAdmin: cannot be split into words: %s",
-		    c->value[CONFIG_Security_TLSAdmin].origin,
-		    r == -ENOMEM ? "no memory" : why);
-	return r;
-}
-
 /* All or none: 1, 0, or -EINVAL. */
 static int
 is_wanted(const struct config *c, struct config_errors *e)
@@ -164,8 +144,6 @@ security_open(struct security *ret, const struct config *config,
 	int r = is_wanted(config, errors);
 
 	*ret = SECURITY_INIT;
-	if (check_admins(config, errors) < 0)
-		r = -EINVAL;
 	if (r <= 0)
 		return r;
 	for (int i = 0; i < TLS_N_PARTS; i++) {
@@ -199,21 +177,18 @@ security_close(struct security *s)
 bool
 security_is_admin(const struct config *config, const struct conn_peer *peer)
 {
-	struct config_words words = { NULL, 0 };
-	const char *why;
-	bool is = false;
+	const struct config_words *admins = &config->tls_admin;
 
-	if (peer->subject == NULL ||
-	    words_split(config->tls_admin, &words, &why) < 0)
+	if (peer->subject == NULL)
 		return false;
-	for (size_t i = 0; i < words.n && !is; i++) {
+	for (size_t i = 0; i < admins->n; i++) {
 		/* A common name with a = in it takes the whole subject. */
-		if (strchr(words.word[i], '=') != NULL)
-			is = strcmp(words.word[i], peer->subject) == 0;
-		else
-			is = peer->common_name != NULL &&
-			    strcmp(words.word[i], peer->common_name) == 0;
+		const char *is = strchr(admins->word[i], '=') != NULL
+		    ? peer->subject
+		    : peer->common_name;
+
+		if (is != NULL && strcmp(admins->word[i], is) == 0)
+			return true;
 	}
-	words_done(&words);
-	return is;
+	return false;
 }

@@ -181,6 +181,29 @@ START_TEST(a_default_file_that_cannot_be_looked_for_is_not_missing)
 }
 END_TEST
 
+START_TEST(words_are_bounded_and_may_be_none_where_the_table_says_so)
+{
+	struct dir d;
+	char set[70000] = "Security.TLSAdmin=";
+	size_t len = strlen(set);
+
+	setup(&d);
+	put(&d, "a.conf", "[Security]\nTLSAdmin=x y\n");
+	ck_assert_int_eq(load(&d, set), 0);
+	ck_assert_uint_eq(d.config.tls_admin.n, 0);
+	teardown(&d);
+	setup(&d);
+	put(&d, "a.conf", "[Worker]\nExec=\n[Security]\nTLSAdmin=\"x\n");
+	memset(set + len, 'a', sizeof(set) - 1 - len);
+	set[sizeof(set) - 1] = '\0';
+	ck_assert_int_lt(load(&d, set), 0);
+	complains(&d, "a.conf:2:", "no word");
+	complains(&d, "a.conf:4:", "a quote is not closed");
+	complains(&d, "--set", "out of bounds");
+	teardown(&d);
+}
+END_TEST
+
 START_TEST(what_no_worker_takes_is_refused)
 {
 	struct dir d;
@@ -291,6 +314,7 @@ UNIT_MAIN("daemon config", defaults_are_those_of_the_design,
     later_ones_win_and_know_their_line, all_errors_are_told_at_once,
     a_named_file_must_exist,
     a_default_file_that_cannot_be_looked_for_is_not_missing,
+    words_are_bounded_and_may_be_none_where_the_table_says_so,
     what_no_worker_takes_is_refused, min_over_max_is_refused,
     what_is_printed_can_be_read_again, words_are_split_as_by_a_shell,
     names_of_instances_are_checked)
