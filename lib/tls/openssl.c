@@ -5,12 +5,12 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "lib/tls/cert.h"
 
 enum {
 	SUBJECT_MAX = 512,
@@ -38,27 +38,6 @@ struct tls_link {
 	char name[NAME_MAX_LEN];
 	char error[TLS_TEXT_MAX];
 };
-
-static void __attribute__((format(printf, 2, 3)))
-set_text(char buf[TLS_TEXT_MAX], const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(buf, TLS_TEXT_MAX, fmt, ap);
-	va_end(ap);
-}
-
-/* The last entry of OpenSSL's queue in words; empties it. */
-static const char *
-last_reason(void)
-{
-	unsigned long e = ERR_peek_last_error();
-	const char *text = ERR_reason_error_string(e);
-
-	ERR_clear_error();
-	return text != NULL ? text : "no reason given";
-}
 
 /* ---- the socket ---- */
 
@@ -132,154 +111,7 @@ method_new(void)
 	return m;
 }
 
-/* ---- certificates ---- */
-
-/* An encrypted key: there is nobody to ask. */
-static int
-no_password(char *buf, int size, int rw, void *arg)
-{
-	(void)buf;
-	(void)size;
-	(void)rw;
-	(void)arg;
-	return -1;
-}
-
-static BIO *
-pem_open(const struct tls_pem *pem)
-{
-	/* Bounded by whoever read it: it is no more than a megabyte. */
-	return BIO_new_mem_buf(pem->data, (int)pem->len);
-}
-
-/* The end of the file, or something that is no certificate? */
-static bool
-is_pem_end(void)
-{
-	unsigned long e = ERR_peek_last_error();
-	bool end = ERR_GET_LIB(e) == ERR_LIB_PEM &&
-	    ERR_GET_REASON(e) == PEM_R_NO_START_LINE;
-
-	if (end)
-		ERR_clear_error();
-	return end;
-}
-
-/* The first is ours, those behind it lead to the CA. */
-static bool
-use_cert(SSL_CTX *ssl, const struct tls_pem *pem, char err[TLS_TEXT_MAX])
-{
-	BIO *b = pem_open(pem);
-	int n = 0;
-	bool ok = b != NULL;
-	X509 *x;
-
-	while (ok && (x = PEM_read_bio_X509(b, NULL, NULL, NULL)) != NULL) {
-		if (n++ == 0) {
-			ok = SSL_CTX_use_certificate(ssl, x) == 1;
-			X509_free(x);
-		} else if (SSL_CTX_add0_chain_cert(ssl, x) != 1) {
-			X509_free(x);
-			ok = false;
-		}
-	}
-	BIO_free(b);
-	if (ok && is_pem_end() && n > 0)
-		return true;
-	set_text(err, "%s: holds no good PEM certificate: %s", pem->name,
-	    n == 0 && ok ? "none is in it" : last_reason());
-	ERR_clear_error();
-	return false;
-}
-
-static bool
-use_key(SSL_CTX *ssl, const struct tls_pem *pem, char err[TLS_TEXT_MAX])
-{
-	BIO *b = pem_open(pem);
-	EVP_PKEY *key = b != NULL
-	    ? PEM_read_bio_PrivateKey(b, NULL, no_password, NULL)
-	    : NULL;
-	bool ok = key != NULL;
-
-	BIO_free(b);
-	if (!ok)
-		set_text(err,
-		    "%s: holds no PEM private key without a password: %s",
-		    pem->name, last_reason());
-	else if (SSL_CTX_use_PrivateKey(ssl, key) != 1 ||
-	    SSL_CTX_check_private_key(ssl) != 1) {
-		set_text(err, "%s: is not the key of the certificate: %s",
-		    pem->name, last_reason());
-		ok = false;
-	}
-	EVP_PKEY_free(key);
-	return ok;
-}
-
-static bool
-use_ca(SSL_CTX *ssl, const struct tls_pem *pem, char err[TLS_TEXT_MAX])
-{
-	X509_STORE *store = X509_STORE_new();
-	BIO *b = pem_open(pem);
-	bool ok = b != NULL && store != NULL;
-	int n = 0;
-	X509 *x;
-
-	while (ok && (x = PEM_read_bio_X509(b, NULL, NULL, NULL)) != NULL) {
-		ok = X509_STORE_add_cert(store, x) == 1 &&
-		    SSL_CTX_add_client_CA(ssl, x) == 1;
-		X509_free(x);
-		n++;
-	}
-	BIO_free(b);
-	/* Nobody else's: the system's are never asked. */
-	if (store != NULL)
-		SSL_CTX_set_cert_store(ssl, store);
-	if (ok && is_pem_end() && n > 0)
-		return true;
-	set_text(err, "%s: holds no good PEM certificates of a CA: %s",
-	    pem->name, n == 0 && ok ? "none is in it" : last_reason());
-	ERR_clear_error();
-	return false;
-}
-
-static void
-subject_text(X509 *x, char *buf, size_t size)
-{
-	BIO *b = BIO_new(BIO_s_mem());
-	char *text;
-	long len;
-
-	if (b == NULL)
-		return;
-	if (X509_NAME_print_ex(b, X509_get_subject_name(x), 0,
-		XN_FLAG_RFC2253) >= 0) {
-		len = BIO_get_mem_data(b, &text);
-		(void)snprintf(buf, size, "%.*s", (int)len, text);
-	}
-	BIO_free(b);
-}
-
-/* Of several none is the one that was meant. */
-static void
-common_name(X509 *x, char *buf, size_t size)
-{
-	const X509_NAME *subject = X509_get_subject_name(x);
-	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-	unsigned char *text = NULL;
-	int len;
-
-	if (at < 0 ||
-	    X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0)
-		return;
-	len = ASN1_STRING_to_UTF8(&text,
-	    X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
-	/* One with a NUL in it is a trick. */
-	if (len > 0 && (size_t)len < size &&
-	    memchr(text, '\0', (size_t)len) == NULL)
-		(void)snprintf(buf, size, "%.*s", len, text);
-	OPENSSL_free(text);
-}
+/* ---- contexts ---- */
 
 /* Only notes whose certificate it is: the verdict stays. */
 static int
@@ -291,11 +123,9 @@ on_verify(int ok, X509_STORE_CTX *store)
 	X509 *leaf = X509_STORE_CTX_get0_cert(store);
 
 	if (!ok && leaf != NULL)
-		subject_text(leaf, link->subject, sizeof(link->subject));
+		cert_subject(leaf, link->subject, sizeof(link->subject));
 	return ok;
 }
-
-/* ---- contexts ---- */
 
 static void
 ctx_free(struct tls_ctx *ctx)
@@ -336,7 +166,7 @@ ctx_new(const struct tls_pem *cert, const struct tls_pem *key,
 
 	ERR_clear_error();
 	if (ctx == NULL) {
-		set_text(err, "no memory");
+		tls_set_text(err, "no memory");
 		return NULL;
 	}
 	ctx->refs = 1;
@@ -344,9 +174,10 @@ ctx_new(const struct tls_pem *cert, const struct tls_pem *key,
 	ctx->method = method_new();
 	ok = ctx->ssl != NULL && ctx->method != NULL && set_policy(ctx->ssl);
 	if (!ok)
-		set_text(err, "OpenSSL cannot be set up: %s", last_reason());
-	if (ok && use_cert(ctx->ssl, cert, err) &&
-	    use_key(ctx->ssl, key, err) && use_ca(ctx->ssl, ca, err))
+		tls_set_text(err, "OpenSSL cannot be set up: %s",
+		    tls_last_reason());
+	if (ok && cert_use(ctx->ssl, cert, err) &&
+	    cert_use_key(ctx->ssl, key, err) && cert_use_ca(ctx->ssl, ca, err))
 		return ctx;
 	ctx_free(ctx);
 	return NULL;
@@ -455,28 +286,28 @@ explain(struct tls_link *link)
 	long verdict = SSL_get_verify_result(link->ssl);
 
 	if (alert > 0) {
-		set_text(link->error, "TLS: the %s refused %s: %s", peer,
+		tls_set_text(link->error, "TLS: the %s refused %s: %s", peer,
 		    is_refusal(alert) ? "our certificate" : "us",
 		    SSL_alert_desc_string_long(alert));
 		ERR_clear_error();
 		return is_refusal(alert) ? -EACCES : -EPROTO;
 	}
 	if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
-		set_text(link->error, "TLS: the certificate of the %s: %s",
+		tls_set_text(link->error, "TLS: the certificate of the %s: %s",
 		    peer, X509_verify_cert_error_string(verdict));
 	else if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
-		set_text(link->error, "TLS: the %s has shown no certificate",
-		    peer);
+		tls_set_text(link->error,
+		    "TLS: the %s has shown no certificate", peer);
 	else if (reason == SSL_R_WRONG_VERSION_NUMBER ||
 	    reason == SSL_R_HTTP_REQUEST ||
 	    reason == SSL_R_UNSUPPORTED_PROTOCOL ||
 	    reason == SSL_R_PACKET_LENGTH_TOO_LONG ||
 	    reason == SSL_R_BAD_RECORD_TYPE)
-		set_text(link->error,
+		tls_set_text(link->error,
 		    "TLS: the %s does not speak TLS 1.3 here: %s", peer,
-		    last_reason());
+		    tls_last_reason());
 	else
-		set_text(link->error, "TLS: %s", last_reason());
+		tls_set_text(link->error, "TLS: %s", tls_last_reason());
 	ERR_clear_error();
 	return -EPROTO;
 }
@@ -517,14 +348,14 @@ know_peer(struct tls_link *link)
 
 	/* It was asked for, so this is an error of ours; let nobody in. */
 	if (x == NULL || SSL_get_verify_result(link->ssl) != X509_V_OK) {
-		set_text(link->error, "TLS: no verified certificate");
+		tls_set_text(link->error, "TLS: no verified certificate");
 		return -EPROTO;
 	}
-	subject_text(x, link->subject, sizeof(link->subject));
-	common_name(x, link->name, sizeof(link->name));
+	cert_subject(x, link->subject, sizeof(link->subject));
+	cert_common_name(x, link->name, sizeof(link->name));
 	/* A cut one could pass for another. */
 	if (strlen(link->subject) == sizeof(link->subject) - 1) {
-		set_text(link->error,
+		tls_set_text(link->error,
 		    "TLS: the certificate's subject is longer than %d bytes",
 		    SUBJECT_MAX - 2);
 		return -EPROTO;
