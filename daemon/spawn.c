@@ -97,20 +97,20 @@ spawn_limited(const struct spawn *sp, const int *fd, pid_t *ret_pid)
 int
 spawn_process(const struct spawn *sp, pid_t *ret_pid)
 {
-	int fd[2 + SPAWN_EXTRA_MAX] = { -1 };
+	int fd[2 + SPAWN_EXTRA_MAX] = { sp->private_fd, sp->public_fd };
 	int n = 0;
 	int r = 0;
 
 	assert(sp->n_extra <= SPAWN_EXTRA_MAX);
+	for (int i = 0; i < sp->n_extra; i++)
+		fd[2 + i] = sp->extra[i];
 	/* Out of the way of 3 and on, so that no dup2() hits another. */
-	for (int i = 0; i < 2 + sp->n_extra && r == 0; i++) {
-		int from = i == 0 ? sp->private_fd
-		    : i == 1      ? sp->public_fd
-				  : sp->extra[i - 2];
-
-		fd[n] = fcntl(from, F_DUPFD_CLOEXEC, 10);
-		r = fd[n] < 0 ? -errno : 0;
-		n += r == 0;
+	while (r == 0 && n < 2 + sp->n_extra) {
+		fd[n] = fcntl(fd[n], F_DUPFD_CLOEXEC, 10);
+		if (fd[n] < 0)
+			r = -errno;
+		else
+			n++;
 	}
 	if (r == 0)
 		r = spawn_limited(sp, fd, ret_pid);
