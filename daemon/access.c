@@ -111,9 +111,9 @@ on_rejected(struct rpc_session *ss, const char *why, void *arg)
 	const struct conn_peer *peer = rpc_session_peer(ss);
 	const char *subject = peer->subject != NULL ? peer->subject : "";
 	const struct world *w = arg;
-	char who[200], text[400], more[48];
+	char who[200], text[400], more[RATE_TEXT_MAX];
 
-	if (!super_may_log(&w->super->denied, more, sizeof(more)))
+	if (!rate_line(&w->super->denied, more))
 		return;
 	log_warn("client: refused client=c%" PRIu64
 		 " peer=%s uid=%d pid=%d subject=%s why=%s%s",

@@ -240,26 +240,12 @@ super_err_worker(struct super *s, const char *id, const char *text, bool stuck)
 
 /* ---- clients ---- */
 
-bool
-super_may_log(struct rate *r, char *buf, size_t size)
-{
-	uint64_t n_lost = 0;
-
-	buf[0] = '\0';
-	if (!rate_take(r, clock_ns(), &n_lost))
-		return false;
-	if (n_lost > 0)
-		(void)snprintf(buf, size, " (and %" PRIu64 " more before)",
-		    n_lost);
-	return true;
-}
-
 void
 super_denied(struct super *s, const struct client *c, const char *what)
 {
-	char who[200], more[48];
+	char who[200], more[RATE_TEXT_MAX];
 
-	if (super_may_log(&s->denied, more, sizeof(more)))
+	if (rate_line(&s->denied, more))
 		log_warn("client: denied client=c%" PRIu64
 			 " uid=%d pid=%d subject=%s: %s%s",
 		    c->id, (int)c->uid, (int)c->pid,

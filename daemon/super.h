@@ -126,9 +126,6 @@ void super_err_worker(struct super *s, const char *id, const char *err,
 
 /* The pool in words, for STATUS= and info. */
 void super_status(const struct super *s, char *buf, size_t size);
-/* May another line of this kind be written? What is to be said at its end goes
- * into buf: how many were not. */
-bool super_may_log(struct rate *r, char *buf, size_t size);
 /* He may not do what he asked for: a line in the log. */
 void super_denied(struct super *s, const struct client *c, const char *what);
 

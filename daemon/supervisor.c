@@ -190,10 +190,10 @@ list_workers_state(struct am_event *ev)
 {
 	struct super *s = ev->arg;
 	const struct worker *w;
-	char more[48];
+	char more[RATE_TEXT_MAX];
 
 	handler_end_pulse(ev);
-	if (!super_may_log(&s->listed, more, sizeof(more)))
+	if (!rate_line(&s->listed, more))
 		return;
 	TAILQ_FOREACH(w, &s->pool.workers, link)
 		log_info("worker: listed id=%s pid=%d state=%s%s", w->id,

@@ -317,9 +317,9 @@ waiter_refuse(struct waiter *w, const char *code, const char *message)
 {
 	struct super *s = w->super;
 	struct am_buf b = AM_BUF_INIT;
-	char more[48];
+	char more[RATE_TEXT_MAX];
 
-	if (super_may_log(&s->refused, more, sizeof(more)))
+	if (rate_line(&s->refused, more))
 		log_info("lease: refused client=c%" PRIu64 " request=%" PRIu64
 			 " code=%s%s",
 		    w->client_id, w->request, code, more);

@@ -3,12 +3,17 @@
 #ifndef LIB_BASE_RATE_H
 #define LIB_BASE_RATE_H
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "lib/base/clock.h"
 
-enum { RATE_MAX = 10 /* a minute */ };
+enum {
+	RATE_MAX = 10, /* a minute */
+	RATE_TEXT_MAX = 48,
+};
 
 struct rate {
 	int64_t since_ns; /* 0: nothing came yet */
@@ -31,6 +36,22 @@ rate_take(struct rate *r, int64_t now_ns, uint64_t *ret_lost)
 	r->n++;
 	*ret_lost = r->n_lost;
 	r->n_lost = 0;
+	return true;
+}
+
+/* May a line be written now? Its last words then, of those that were not, are
+ * in text; they may be empty. */
+static inline bool
+rate_line(struct rate *r, char text[RATE_TEXT_MAX])
+{
+	uint64_t n_lost = 0;
+
+	text[0] = '\0';
+	if (!rate_take(r, clock_ns(), &n_lost))
+		return false;
+	if (n_lost > 0)
+		(void)snprintf(text, RATE_TEXT_MAX,
+		    " (and %" PRIu64 " more before)", n_lost);
 	return true;
 }
 

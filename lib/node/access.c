@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "lib/base/clock.h"
 #include "lib/node/worker_int.h"
 
 static const struct allow_row rows[] = {
@@ -26,15 +25,10 @@ tell(struct am_worker *w, const struct rpc_session *s, const char *what)
 {
 	const struct conn_peer *peer = rpc_session_peer(s);
 	char line[AM_ERROR_MAX + 256];
-	char more[48] = "";
-	uint64_t n_lost = 0;
+	char more[RATE_TEXT_MAX];
 
-	if (w->conf.on_denied == NULL ||
-	    !rate_take(&w->denied, clock_ns(), &n_lost))
+	if (w->conf.on_denied == NULL || !rate_line(&w->denied, more))
 		return;
-	if (n_lost > 0)
-		(void)snprintf(more, sizeof(more),
-		    " (and %" PRIu64 " more before)", n_lost);
 	(void)snprintf(line, sizeof(line),
 	    "denied client=%" PRIu64
 	    " peer=%s uid=%d pid=%d subject=\"%.128s\": %.500s%s",

@@ -2,6 +2,7 @@
  * role, against flows.md rule 22 as it is read here. */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "daemon/ids.h"
@@ -175,7 +176,29 @@ START_TEST(so_many_lines_a_minute_and_the_rest_counted)
 }
 END_TEST
 
+START_TEST(the_next_line_says_how_many_were_left_out)
+{
+	struct rate r = { .n = 0 };
+	char more[RATE_TEXT_MAX];
+
+	for (int i = 0; i < RATE_MAX; i++) {
+		ck_assert(rate_line(&r, more));
+		ck_assert_str_eq(more, "");
+	}
+	ck_assert(!rate_line(&r, more));
+	ck_assert_str_eq(more, "");
+	r.since_ns -= 60 * NS_PER_S;
+	ck_assert(rate_line(&r, more));
+	ck_assert_str_eq(more, " (and 1 more before)");
+	/* The longest. */
+	r.n_lost = UINT64_MAX;
+	ck_assert(rate_line(&r, more));
+	ck_assert_ptr_nonnull(strstr(more, " more before)"));
+}
+END_TEST
+
 UNIT_MAIN("access", each_state_and_role_of_a_supervisor,
     each_state_and_role_of_a_worker, nothing_at_all_is_no_way_in,
     users_and_groups_by_name_and_number,
-    so_many_lines_a_minute_and_the_rest_counted)
+    so_many_lines_a_minute_and_the_rest_counted,
+    the_next_line_says_how_many_were_left_out)
