@@ -231,17 +231,15 @@ bind_all(struct am_worker *w)
 static int
 set_up_tls(struct am_worker *w, struct am_error *err)
 {
-	static const char *const names[TLS_N_PARTS] = {
-		[TLS_CERT] = "AM_TLS_CERT_FD",
-		[TLS_KEY] = "AM_TLS_KEY_FD",
-		[TLS_CA] = "AM_TLS_CA_FD",
-	};
 	struct tls_source source[TLS_N_PARTS];
 
 	if (w->env.tls_fd[TLS_CERT] < 0)
 		return 0;
 	for (int i = 0; i < TLS_N_PARTS; i++)
-		source[i] = (struct tls_source){ names[i], w->env.tls_fd[i] };
+		source[i] = (struct tls_source){
+			.name = worker_env_tls[i],
+			.fd = w->env.tls_fd[i],
+		};
 	w->tls = tls_new(source, err);
 	for (int i = 0; i < TLS_N_PARTS; i++)
 		am_closep(&w->env.tls_fd[i]);

@@ -32,6 +32,8 @@ struct worker_env {
 	size_t outbox_len;
 };
 
+/* The names of the three, as messages have them, too. */
+extern const char *const worker_env_tls[TLS_N_PARTS];
 void worker_env_init(struct worker_env *e); /* the defaults, no sockets */
 /* Reads the process's environment. -ENOENT: not started by amnoded; -EINVAL: a
  * bad value; with a message in err. */

@@ -84,29 +84,31 @@ env_limits(struct worker_env *e, struct am_error *err)
 	return r;
 }
 
+const char *const worker_env_tls[TLS_N_PARTS] = {
+	[TLS_CERT] = "AM_TLS_CERT_FD",
+	[TLS_KEY] = "AM_TLS_KEY_FD",
+	[TLS_CA] = "AM_TLS_CA_FD",
+};
+
 /* All of them or none. */
 static int
 env_tls(struct worker_env *e, struct am_error *err)
 {
-	static const char *const names[TLS_N_PARTS] = {
-		[TLS_CERT] = "AM_TLS_CERT_FD",
-		[TLS_KEY] = "AM_TLS_KEY_FD",
-		[TLS_CA] = "AM_TLS_CA_FD",
-	};
 	int n = 0;
 	int r = 0;
 
 	for (int i = 0; i < TLS_N_PARTS && r == 0; i++) {
 		long long fd = -1;
 
-		r = env_number(names[i], 3, INT_MAX, &fd, err);
+		r = env_number(worker_env_tls[i], 3, INT_MAX, &fd, err);
 		e->tls_fd[i] = (int)fd;
 		n += fd >= 0;
 	}
 	if (r == 0 && n > 0 && n < TLS_N_PARTS)
 		return node_error(err, -EINVAL,
 		    "%s, %s and %s: some are set and some are not",
-		    names[TLS_CERT], names[TLS_KEY], names[TLS_CA]);
+		    worker_env_tls[TLS_CERT], worker_env_tls[TLS_KEY],
+		    worker_env_tls[TLS_CA]);
 	return r;
 }
 
