@@ -97,7 +97,7 @@ attach_reason(struct cli *c, const struct leasefile *f, char *buf, size_t size)
 {
 	am_cleanup(session_done) struct session sup = SESSION_INIT;
 	struct lease_info info;
-	int rc = super_open_quiet(c, &sup, f->supervisor, NULL);
+	int rc = session_open_text(&sup, c, f->supervisor, NULL);
 
 	if (rc < 0)
 		return rc;

@@ -86,7 +86,6 @@ int cli_parse(struct cli *c, int argc, char **argv);
 /* The loop, made at the first call; NULL without memory or fds. */
 struct am_loop *cli_loop(struct cli *c);
 
-struct tls;
 /* What --tls-cert, --tls-key and --tls-ca name is in c->tls then; NULL: they are
  * not given. -EINVAL with a message in err. */
 int cli_tls(struct cli *c, struct am_error *err);

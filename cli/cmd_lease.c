@@ -35,7 +35,7 @@ lock_name(struct cli *c, struct leasefile *f, const char *name)
 	if (rc != LEASEFILE_LIVE)
 		return EX_OK;
 	/* Does it? */
-	rc = super_open_quiet(c, &sup, f->supervisor, NULL);
+	rc = session_open_text(&sup, c, f->supervisor, NULL);
 	if (rc == 0)
 		rc = lease_ask(c, &sup, f->lease.lease, &info);
 	if (rc == -ENOENT || rc == -ECONNREFUSED ||
@@ -232,7 +232,7 @@ cmd_release(struct cli *c)
 	if (rc != EX_OK)
 		return rc;
 	/* The token says that it is ours, also as another user. */
-	rc = super_open_quiet(c, &sup, f.supervisor, f.lease.token);
+	rc = session_open_text(&sup, c, f.supervisor, f.lease.token);
 	if (rc == -EPERM)
 		rc = super_open_at(c, &sup, f.supervisor, NULL);
 	else if (rc < 0)

@@ -453,17 +453,10 @@ super_open(struct cli *c, struct session *s)
 }
 
 int
-super_open_quiet(struct cli *c, struct session *s, const char *address,
-    const uint8_t *token)
-{
-	return session_open_text(s, c, address, token);
-}
-
-int
 super_open_at(struct cli *c, struct session *s, const char *address,
     const uint8_t *token)
 {
-	int rc = super_open_quiet(c, s, address, token);
+	int rc = session_open_text(s, c, address, token);
 
 	return rc < 0 ? super_unreachable(c, s, rc) : EX_OK;
 }

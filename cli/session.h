@@ -96,9 +96,6 @@ int super_open(struct cli *c, struct session *s);
 /* To an address from a lease file. */
 int super_open_at(struct cli *c, struct session *s, const char *address,
     const uint8_t *token);
-/* Without messages: as session_open(). */
-int super_open_quiet(struct cli *c, struct session *s, const char *address,
-    const uint8_t *token);
 /* info with its failures told; the value is in s->call.value. */
 int super_info(struct cli *c, struct session *s, const char *topic,
     struct am_val param);
