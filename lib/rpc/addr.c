@@ -297,7 +297,6 @@ int
 addr_of_fd(int fd, struct addr *ret)
 {
 	struct addr a = { .len = sizeof(a.sa) };
-
 	const struct sockaddr_in *in4 = (const struct sockaddr_in *)&a.sa;
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a.sa;
 

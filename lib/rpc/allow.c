@@ -21,9 +21,11 @@ op_name(enum am_op op)
 }
 
 static bool
-may_add(const struct allow_list *list, unsigned role, am_id state)
+may_change(const struct allow_list *list, unsigned role, bool adds, am_id state)
 {
-	for (size_t i = 0; i < list->n_rows; i++) {
+	if (state >= list->n_base)
+		return (list->own_roles & role) != 0;
+	for (size_t i = 0; adds && i < list->n_rows; i++) {
 		if (list->row[i].state == state)
 			return (list->row[i].roles & role) != 0;
 	}
@@ -64,19 +66,16 @@ allow_check(const struct allow_list *list, unsigned role,
     struct am_error *err)
 {
 	bool adds = op == AM_ADD || op == AM_CAN_ADD;
-	bool owns = (list->own_roles & role) != 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (states[i] >= list->n_base
-			? owns
-			: adds && may_add(list, role, states[i]))
+		if (may_change(list, role, adds, states[i]))
 			continue;
 		(void)error_set(err, "%s of \"%s\" is not allowed here",
 		    op_name(op),
 		    am_schema_name(am_machine_schema(m), states[i]));
 		return false;
 	}
-	if (!adds && !owns) {
+	if (!adds && (list->own_roles & role) == 0) {
 		(void)error_set(err, "%s is not allowed here, only add",
 		    op_name(op));
 		return false;

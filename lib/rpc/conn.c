@@ -13,19 +13,23 @@
 
 /* ---- end ---- */
 
+/* A token may lie in it; what is large is a payload. */
+static void
+wipe(void *p, size_t cap)
+{
+	if (p != NULL && cap <= KEEP_MAX)
+		explicit_bzero(p, cap);
+}
+
 static void
 conn_free(struct conn *c)
 {
 	am_timer_done(&c->timer);
 	am_timer_done(&c->ask);
 	conn_tls_free(c->tls);
-	/* A token may lie in them; what is large is a payload. */
-	if (c->out.cap <= KEEP_MAX && c->out.data != NULL)
-		explicit_bzero(c->out.data, c->out.cap);
-	if (c->in_cap <= KEEP_MAX && c->in != NULL)
-		explicit_bzero(c->in, c->in_cap);
-	if (c->junk.cap <= KEEP_MAX && c->junk.data != NULL)
-		explicit_bzero(c->junk.data, c->junk.cap);
+	wipe(c->out.data, c->out.cap);
+	wipe(c->in, c->in_cap);
+	wipe(c->junk.data, c->junk.cap);
 	am_buf_done(&c->out);
 	am_buf_done(&c->junk);
 	free(c->in);
