@@ -100,8 +100,8 @@ set_up_tls(struct am_client *c, struct am_error *err)
 	if (conf->tls_cert == NULL || conf->tls_key == NULL ||
 	    conf->tls_ca == NULL)
 		return node_error(err, -EINVAL,
-		    "TLS takes a certificate, a key and a CA: some are "
-		    "missing");
+		    "TLS takes tls_cert, tls_key and tls_ca, and not all "
+		    "of them are set");
 	c->tls = tls_new(source, err);
 	return c->tls == NULL ? -EINVAL : 0;
 }

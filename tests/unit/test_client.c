@@ -170,13 +170,15 @@ END_TEST
 START_TEST(bad_address_is_refused_by_name)
 {
 	const char *const bad[] = { "nowhere" };
-	const struct am_client_conf conf = { .supervisors = bad,
-		.n_supervisors = 1 };
+	struct am_client_conf conf = { .supervisors = bad, .n_supervisors = 1 };
 	struct am_loop *l = am_loop_new();
 	struct am_error err;
 
 	ck_assert_ptr_null(am_client_new(l, &conf, &err));
 	ck_assert_ptr_nonnull(strstr(err.text, "nowhere"));
+	conf.tls_cert = "/cert";
+	ck_assert_ptr_null(am_client_new(l, &conf, &err));
+	ck_assert_ptr_nonnull(strstr(err.text, "tls_key"));
 	am_loop_free(l);
 }
 END_TEST
