@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/clock.h"
 #include "tests/unit/unit.h"
 
 struct rig {
@@ -139,6 +140,17 @@ rig_active(struct rig *r)
 			buf_printf(&r->text, "%s%s", r->text.len > 0 ? " " : "",
 			    am_schema_name(r->s, i));
 	return buf_text(&r->text);
+}
+
+/* A handler for which two milliseconds are not enough; the clock is coarse. */
+static inline void
+rig_take_long(struct am_event *ev)
+{
+	int64_t end = clock_ns() + 30 * NS_PER_MS;
+
+	(void)ev;
+	while (clock_ns() < end)
+		;
 }
 
 #define RIG_IDS(...) ((const am_id[]){ __VA_ARGS__ })

@@ -3,12 +3,7 @@
 
 #include "lib/amnode_help.h"
 #include "lib/base/clock.h"
-#include "tests/unit/rig.h"
-
-enum { A, B, C, D };
-
-static const char four[] = "{\"name\":\"A\"},{\"name\":\"B\"},"
-			   "{\"name\":\"C\"},{\"name\":\"D\"}";
+#include "tests/unit/four.h"
 
 struct bed {
 	struct rig *r;

@@ -5,9 +5,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/machine/machine.h"
-#include "tests/unit/rig.h"
-
-enum { A, B, C, D };
+#include "tests/unit/four.h"
 
 static bool
 refuse_any(struct am_event *ev)
@@ -210,9 +208,6 @@ say_error(struct am_event *ev)
 	(void)am_get_text(ev->args, "handler", handler, sizeof(handler));
 	rig_say(ev->arg, "%s in %s", err, handler);
 }
-
-static const char four[] = "{\"name\":\"A\"},{\"name\":\"B\"},"
-			   "{\"name\":\"C\"},{\"name\":\"D\"}";
 
 START_TEST(a_failed_handler_rolls_back_and_adds_exception)
 {

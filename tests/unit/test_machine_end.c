@@ -1,31 +1,10 @@
 /* Args that are told inside of a transition, and the end of a machine. */
-#include "tests/unit/rig.h"
-
-enum { A, B, C, D };
-
-static const char four[] = "{\"name\":\"A\"},{\"name\":\"B\",\"multi\":true},"
-			   "{\"name\":\"C\"},{\"name\":\"D\"}";
-
-struct note {
-	struct rig *r;
-	const char *text;
-	am_sub own;
-};
-
-static void
-say(struct am_machine *m, void *arg)
-{
-	struct note *n = arg;
-
-	(void)m;
-	rig_say(n->r, "%s", n->text);
-}
+#include "tests/unit/four.h"
 
 static void
 say_end(struct am_machine *m, void *arg)
 {
 	struct note *n = arg;
-
 	struct am_buf b = AM_BUF_INIT;
 
 	ck_assert(am_disposing(m));
@@ -38,7 +17,7 @@ say_end(struct am_machine *m, void *arg)
 	ck_assert_uint_eq(am_when_ticks(m, A, 1, say_end, n), AM_SUB_FAILED);
 	ck_assert_uint_eq(am_when_args(m, A, AM_NONE, say_end, n),
 	    AM_SUB_FAILED);
-	am_sub_cancel(m, n->own);
+	am_sub_cancel(m, n->cancel);
 	rig_say(n->r, "%s", n->text);
 }
 
@@ -53,7 +32,7 @@ no_query(const struct am_machine *m, void *arg)
 /* Each kind, in order of subscription; the third cancels the fourth. */
 START_TEST(what_still_waits_is_told_of_the_end)
 {
-	struct rig *r = rig_json(four);
+	struct rig *r = rig_json(four_b_multi);
 	struct note n[7] = { { r, "end", 0 }, { r, "1", 0 }, { r, "2", 0 },
 		{ r, "3", 0 }, { r, "4", 0 }, { r, "5", 0 }, { r, "6", 0 } };
 	struct am_buf b = AM_BUF_INIT;
@@ -62,7 +41,7 @@ START_TEST(what_still_waits_is_told_of_the_end)
 	(void)am_when_queue(r->m, 100, say_end, &n[1]);
 	(void)am_when(r->m, RIG_LIST(B, A), say_end, &n[2]);
 	(void)am_when_query(r->m, no_query, say_end, &n[3]);
-	n[3].own = am_when_args(r->m, A, AM_NONE, say_end, &n[4]);
+	n[3].cancel = am_when_args(r->m, A, AM_NONE, say_end, &n[4]);
 	(void)am_when_time(r->m, RIG_IDS(A, C), (const uint64_t[]){ 3, 4 }, 2,
 	    say_end, &n[5]);
 	(void)am_when_err(r->m, say_end, &n[6]);
@@ -84,9 +63,10 @@ mutate_for_args(struct am_machine *m, void *arg)
 
 	ck_assert(am_draining(m) && am_is1(m, A));
 	rig_say(n->r, "%s", n->text);
-	am_sub_cancel(m, n->own);
+	am_sub_cancel(m, n->cancel);
 	ck_assert_uint_ge(am_add1(m, D, AM_NONE), AM_QUEUED);
-	ck_assert_uint_ne(am_when_args(m, A, AM_NONE, say, n), AM_SUB_FAILED);
+	ck_assert_uint_ne(am_when_args(m, A, AM_NONE, note_say, n),
+	    AM_SUB_FAILED);
 }
 
 static void
@@ -101,15 +81,15 @@ START_TEST(args_are_told_between_final_handlers)
 	static const struct am_handler of
 	    [] = { [A] = { .state = say_state }, [B] = { .state = say_state } };
 	static const struct am_handlers h = { .of = of, .len = 2 };
-	struct rig *r = rig_json(four);
+	struct rig *r = rig_json(four_b_multi);
 	struct note first = { r, "args A", 0 }, other = { r, "other", 0 },
 		    b = { r, "args B", 0 };
 
 	ck_assert_int_eq(am_bind(r->m, &h, r), 0);
 	ck_assert_int_eq(am_bind(r->m, &h, r), 0);
 	(void)am_when_args(r->m, A, AM_NONE, mutate_for_args, &first);
-	first.own = am_when_args(r->m, A, AM_NONE, say, &other);
-	(void)am_when_args(r->m, B, AM_NONE, say, &b);
+	first.cancel = am_when_args(r->m, A, AM_NONE, note_say, &other);
+	(void)am_when_args(r->m, B, AM_NONE, note_say, &b);
 	(void)am_add(r->m, RIG_LIST(A, B), AM_NONE);
 	ck_assert_str_eq(rig_log(r),
 	    "AState, AState, args A, BState, BState, args B, +A B, +D");
@@ -133,7 +113,7 @@ START_TEST(a_machine_is_freed_where_args_are_told)
 	static const struct am_handlers h = { .of = of, .len = 2 };
 
 	for (int bound = 0; bound < 2; bound++) {
-		struct rig *r = rig_json(four);
+		struct rig *r = rig_json(four_b_multi);
 		struct note n = { r, "end", 0 };
 
 		if (bound)
@@ -170,7 +150,7 @@ START_TEST(what_a_tracer_ends_before_negotiation_ticks_nothing)
 	static const struct am_tracer t = { .transition_start = free_at_start };
 
 	for (size_t n = 1; n <= 2; n++) {
-		struct rig *r = rig_json(four);
+		struct rig *r = rig_json(four_b_multi);
 
 		(void)am_when_disposed(r->m, say_ticks, r);
 		ck_assert_int_eq(am_trace(r->m, &t, r), 0);
@@ -261,7 +241,7 @@ START_TEST(nothing_keeps_a_machine_from_its_end)
 	ck_assert_str_eq(rig_log(r),
 	    "+Start, -Start canceled (StartExit: no), end");
 	rig_free(r);
-	r = n.r = rig_json(four);
+	r = n.r = rig_json(four_b_multi);
 	ck_assert_int_eq(am_bind(r->m, &h, r), 0);
 	(void)am_when_disposed(r->m, say_end, &n);
 	(void)am_add1(r->m, A, AM_NONE);

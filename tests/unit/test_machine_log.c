@@ -2,14 +2,8 @@
 #include <errno.h>
 
 #include "lib/amnode_help.h"
-#include "lib/base/clock.h"
 #include "lib/machine/machine.h"
-#include "tests/unit/rig.h"
-
-enum { A, B, C, D };
-
-static const char four[] = "{\"name\":\"A\"},{\"name\":\"B\"},"
-			   "{\"name\":\"C\"},{\"name\":\"D\"}";
+#include "tests/unit/four.h"
 
 /* One line of the log a line of the machine's. */
 struct logged {
@@ -33,13 +27,9 @@ static struct logged *
 logged_of(const char *states, enum am_log_level level)
 {
 	struct logged *l = calloc(1, sizeof(*l));
-	struct am_error err;
-	char json[1024];
 
 	ck_assert_ptr_nonnull(l);
-	(void)snprintf(json, sizeof(json), "{\"states\":[%s]}", states);
-	l->r.s = am_schema_from_json(json, strlen(json), NULL, &err);
-	ck_assert_msg(l->r.s != NULL, "%s", err.text);
+	l->r.s = rig_schema(states);
 	l->r.m = am_machine_new(l->r.s, "machine1");
 	ck_assert_ptr_nonnull(l->r.m);
 	l->logger = (struct am_logger){ .level = level,
@@ -368,20 +358,10 @@ START_TEST(tracers_and_imports_are_told)
 }
 END_TEST
 
-/* Two milliseconds are allowed, and the clock is coarse. */
-static void
-take_long(struct am_event *ev)
-{
-	int64_t end = clock_ns() + 30 * NS_PER_MS;
-
-	(void)ev;
-	while (clock_ns() < end)
-		;
-}
-
 START_TEST(errors_of_all_kinds_are_told)
 {
-	static const struct am_handler of[] = { [A] = { .state = take_long } };
+	static const struct am_handler of[] = { [A] = {
+						    .state = rig_take_long } };
 	static const struct am_handlers h = { .of = of, .len = 1 };
 	struct logged *l = logged_of("{\"name\":\"A\"},{\"name\":\"B\","
 				     "\"require\":[\"Exception\"]},"

@@ -3,13 +3,7 @@
 #include <errno.h>
 
 #include "lib/amnode_help.h"
-#include "lib/base/clock.h"
-#include "tests/unit/rig.h"
-
-enum { A, B, C, D };
-
-static const char four[] = "{\"name\":\"A\"},{\"name\":\"B\"},"
-			   "{\"name\":\"C\"},{\"name\":\"D\"}";
+#include "tests/unit/four.h"
 
 static void
 on_line(const struct am_machine *m, enum am_log_level level, const char *line,
@@ -30,15 +24,9 @@ machine_of(const char *states, const char *id, enum am_log_level level,
 		.line = on_line,
 		.arg = lines,
 	};
-	struct am_error err;
-	char json[1024];
-	struct am_schema *s;
-	struct am_machine *m;
+	struct am_schema *s = rig_schema(states);
+	struct am_machine *m = am_machine_new(s, id);
 
-	(void)snprintf(json, sizeof(json), "{\"states\":[%s]}", states);
-	s = am_schema_from_json(json, strlen(json), NULL, &err);
-	ck_assert_msg(s != NULL, "%s", err.text);
-	m = am_machine_new(s, id);
 	am_schema_unref(s);
 	ck_assert_ptr_nonnull(m);
 	ck_assert_int_eq(am_set_logger(m, &l), 0);
@@ -201,17 +189,6 @@ END_TEST
 
 /* ---- handlers at levels 4 and 5 ---- */
 
-/* Two milliseconds are allowed, and the clock is coarse. */
-static void
-take_long(struct am_event *ev)
-{
-	int64_t end = clock_ns() + 30 * NS_PER_MS;
-
-	(void)ev;
-	while (clock_ns() < end)
-		;
-}
-
 static bool
 fail_ask(struct am_event *ev)
 {
@@ -228,8 +205,9 @@ never(struct am_event *ev)
 
 START_TEST(handlers_that_are_late_or_not_called_are_told)
 {
-	static const struct am_handler slow[] = { [A] = {
-						      .state = take_long } };
+	static const struct am_handler slow[] = {
+		[A] = { .state = rig_take_long }
+	};
 	static const struct am_handlers h = { .name = "slow",
 		.of = slow,
 		.len = 1 };
@@ -452,7 +430,8 @@ END_TEST
 
 START_TEST(debugging_gives_handlers_more_time)
 {
-	static const struct am_handler of[] = { [A] = { .state = take_long } };
+	static const struct am_handler of[] = { [A] = {
+						    .state = rig_take_long } };
 	static const struct am_handlers h = { .of = of, .len = 1 };
 	const struct am_logger l = { .line = on_line };
 
@@ -487,7 +466,7 @@ log_in_drain(struct am_event *ev)
 START_TEST(debugging_gives_time_once)
 {
 	static const struct am_handler of[] = { [A] = { .state = log_in_drain },
-		[B] = { .state = take_long } };
+		[B] = { .state = rig_take_long } };
 	static const struct am_handlers h = { .of = of, .len = 2 };
 	const struct am_logger l = { .line = on_line };
 	struct am_buf lines = AM_BUF_INIT;

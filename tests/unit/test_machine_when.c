@@ -2,42 +2,31 @@
  * functions that run between transitions. */
 #include <errno.h>
 
-#include "tests/unit/rig.h"
+#include "tests/unit/four.h"
 
-enum { A, B, C, D };
-
-static const char four[] = "{\"name\":\"A\"},{\"name\":\"B\",\"multi\":true},"
-			   "{\"name\":\"C\"},{\"name\":\"D\"}";
-
-struct note {
-	struct rig *r;
-	const char *text;
-	am_sub own;
-};
-
+/* Of whichever machine: also another one, or one that is freed. */
 static void
-say(struct am_machine *m, void *arg)
+say_of_any(struct am_machine *m, void *arg)
 {
 	struct note *n = arg;
 
+	(void)m;
 	rig_say(n->r, "%s", n->text);
-	/* It has fired already, so this does nothing. */
-	am_sub_cancel(m, n->own);
 }
 
 START_TEST(the_next_activation_is_waited_for)
 {
-	struct rig *r = rig_json(four);
+	struct rig *r = rig_json(four_b_multi);
 	struct note a = { r, "A", 0 }, b = { r, "B", 0 };
 
 	(void)am_add(r->m, RIG_LIST(A, B), AM_NONE);
-	a.own = am_when_next_active(r->m, A, say, &a);
-	b.own = am_when_next_active(r->m, B, say, &b);
+	a.cancel = am_when_next_active(r->m, A, note_say, &a);
+	b.cancel = am_when_next_active(r->m, B, note_say, &b);
 	(void)am_remove1(r->m, A, AM_NONE);
 	(void)am_add1(r->m, B, AM_NONE);
 	(void)am_add1(r->m, A, AM_NONE);
 	ck_assert_str_eq(rig_log(r), "+A B, -A, +B, B, +A, A");
-	a.own = am_when_next_active(r->m, C, say, &a);
+	a.cancel = am_when_next_active(r->m, C, note_say, &a);
 	(void)am_add1(r->m, C, AM_NONE);
 	ck_assert_str_eq(rig_log(r), "+C, A");
 	rig_free(r);
@@ -61,14 +50,16 @@ args_of(struct am_buf *b, int64_t id, const char *name)
 
 START_TEST(args_are_waited_for_by_key_and_value)
 {
-	struct rig *r = rig_json(four);
+	struct rig *r = rig_json(four_b_multi);
 	struct am_buf b = AM_BUF_INIT;
 	struct note one = { r, "id 1", 0 }, both = { r, "1 x", 0 };
 	struct note any = { r, "any", 0 };
 
-	one.own = am_when_args(r->m, B, args_of(&b, 1, NULL), say, &one);
-	both.own = am_when_args(r->m, B, args_of(&b, 1, "x"), say, &both);
-	ck_assert_uint_ne(one.own, AM_SUB_FAILED);
+	one.cancel = am_when_args(r->m, B, args_of(&b, 1, NULL), note_say,
+	    &one);
+	both.cancel = am_when_args(r->m, B, args_of(&b, 1, "x"), note_say,
+	    &both);
+	ck_assert_uint_ne(one.cancel, AM_SUB_FAILED);
 	(void)am_add1(r->m, B, args_of(&b, 2, "x"));
 	(void)am_add1(r->m, A, args_of(&b, 1, "x"));
 	(void)am_add1(r->m, B, AM_NONE);
@@ -77,14 +68,14 @@ START_TEST(args_are_waited_for_by_key_and_value)
 	(void)am_add1(r->m, B, args_of(&b, 1, "x"));
 	ck_assert_str_eq(rig_log(r), "id 1, +B, 1 x, +B");
 	/* Added again without being entered again: A is not multi. */
-	any.own = am_when_args(r->m, A, AM_NONE, say, &any);
+	any.cancel = am_when_args(r->m, A, AM_NONE, note_say, &any);
 	(void)am_add1(r->m, A, AM_NONE);
 	(void)am_remove1(r->m, A, AM_NONE);
 	(void)am_add1(r->m, A, args_of(&b, 9, NULL));
 	ck_assert_str_eq(rig_log(r), "+A, -A, any, +A");
 	am_buf_reset(&b);
 	am_put_int(&b, 1);
-	ck_assert_uint_eq(am_when_args(r->m, A, am_buf_val(&b), say, &any),
+	ck_assert_uint_eq(am_when_args(r->m, A, am_buf_val(&b), note_say, &any),
 	    AM_SUB_FAILED);
 	am_buf_done(&b);
 	rig_free(r);
@@ -94,13 +85,13 @@ END_TEST
 /* Without a tracer a mutation of one state makes no transition. */
 START_TEST(args_are_seen_without_a_transition)
 {
-	struct rig *r = rig_json(four);
+	struct rig *r = rig_json(four_b_multi);
 	struct am_machine *m = am_machine_new(r->s, "untraced");
 	struct am_buf b = AM_BUF_INIT;
 	struct note n = { r, "B", 0 }, c = { r, "C", 0 };
 
-	(void)am_when_args(m, B, args_of(&b, 1, NULL), say, &n);
-	(void)am_when_args(m, C, args_of(&b, 1, NULL), say, &c);
+	(void)am_when_args(m, B, args_of(&b, 1, NULL), say_of_any, &n);
+	(void)am_when_args(m, C, args_of(&b, 1, NULL), say_of_any, &c);
 	(void)am_add1(m, C, AM_NONE);
 	(void)am_remove1(m, C, args_of(&b, 1, NULL));
 	(void)am_add1(m, B, args_of(&b, 2, NULL));
@@ -115,13 +106,13 @@ END_TEST
 
 START_TEST(several_turns_of_the_queue_are_waited_for)
 {
-	struct rig *r = rig_json(four);
+	struct rig *r = rig_json(four_b_multi);
 	struct note n[] = { { r, "4", 0 }, { r, "3", 0 }, { r, "5", 0 } };
 	am_sub sub;
 
-	(void)am_when_queue(r->m, 4, say, &n[0]);
-	(void)am_when_queue(r->m, 3, say, &n[1]);
-	sub = am_when_queue(r->m, 5, say, &n[2]);
+	(void)am_when_queue(r->m, 4, note_say, &n[0]);
+	(void)am_when_queue(r->m, 3, note_say, &n[1]);
+	sub = am_when_queue(r->m, 5, note_say, &n[2]);
 	(void)am_add1(r->m, A, AM_NONE);
 	(void)am_can_remove(r->m, RIG_LIST(A), AM_NONE);
 	ck_assert_str_eq(rig_log(r), "+A, ?A");
@@ -145,13 +136,13 @@ START_TEST(args_are_seen_as_far_as_handlers_are_told)
 {
 	static const struct am_handler of[] = { [B] = { .state = fail_it } };
 	static const struct am_handlers h = { .of = of, .len = 2 };
-	struct rig *r = rig_json(four);
+	struct rig *r = rig_json(four_b_multi);
 	struct note a = { r, "A", 0 }, b = { r, "B", 0 }, c = { r, "C", 0 };
 
 	ck_assert_int_eq(am_bind(r->m, &h, r), 0);
-	(void)am_when_args(r->m, C, AM_NONE, say, &c);
-	(void)am_when_args(r->m, B, AM_NONE, say, &b);
-	(void)am_when_args(r->m, A, AM_NONE, say, &a);
+	(void)am_when_args(r->m, C, AM_NONE, note_say, &c);
+	(void)am_when_args(r->m, B, AM_NONE, note_say, &b);
+	(void)am_when_args(r->m, A, AM_NONE, note_say, &a);
 	(void)am_add(r->m, RIG_LIST(A, B, C), AM_NONE);
 	ck_assert_str_eq(rig_log(r),
 	    "A, B, +A B C canceled (BState failed, rolled back: no), "
@@ -176,16 +167,16 @@ two_active(const struct am_machine *m, void *arg)
 
 START_TEST(a_query_is_asked_after_each_transition)
 {
-	struct rig *r = rig_json(four);
+	struct rig *r = rig_json(four_b_multi);
 	struct note n = { r, "two", 0 };
 
-	ck_assert_uint_ne(am_when_query(r->m, two_active, say, &n), 0);
+	ck_assert_uint_ne(am_when_query(r->m, two_active, note_say, &n), 0);
 	(void)am_add1(r->m, A, AM_NONE);
 	(void)am_can_add(r->m, RIG_LIST(B), AM_NONE);
 	(void)am_add1(r->m, C, AM_NONE);
 	ck_assert_str_eq(rig_log(r), "+A, ?B, +C, two");
 	/* Not at once, though it holds; and without a tick as well. */
-	ck_assert_uint_ne(am_when_query(r->m, two_active, say, &n), 0);
+	ck_assert_uint_ne(am_when_query(r->m, two_active, note_say, &n), 0);
 	ck_assert_str_eq(rig_log(r), "");
 	(void)am_add1(r->m, A, AM_NONE);
 	ck_assert_str_eq(rig_log(r), "+A, two");
@@ -195,14 +186,14 @@ END_TEST
 
 START_TEST(errors_are_waited_for)
 {
-	struct rig *r = rig_json(four);
+	struct rig *r = rig_json(four_b_multi);
 	struct note n = { r, "err", 0 };
 
-	n.own = am_when_err(r->m, say, &n);
+	n.cancel = am_when_err(r->m, note_say, &n);
 	(void)am_add1(r->m, A, AM_NONE);
 	(void)am_add1(r->m, 4, AM_NONE);
 	ck_assert_str_eq(rig_log(r), "+A, +Exception, err");
-	ck_assert_uint_eq(am_when_err(r->m, say, &n), 0);
+	ck_assert_uint_eq(am_when_err(r->m, note_say, &n), 0);
 	rig_free(r);
 }
 END_TEST
@@ -216,8 +207,8 @@ queue_some(struct am_event *ev)
 
 	(void)am_add1(m, C, AM_NONE);
 	second = am_add1(m, D, AM_NONE);
-	ck_assert_uint_ne(am_when_queue(m, second, say, n), 0);
-	ck_assert_uint_ne(am_when_queue_ends(m, say, n + 1), 0);
+	ck_assert_uint_ne(am_when_queue(m, second, note_say, n), 0);
+	ck_assert_uint_ne(am_when_queue_ends(m, note_say, n + 1), 0);
 }
 
 static bool
@@ -231,17 +222,18 @@ START_TEST(the_queue_is_waited_for_whatever_becomes_of_a_mutation)
 	static const struct am_handler
 	    of[] = { [A] = { .state = queue_some }, [D] = { .enter = refuse } };
 	static const struct am_handlers h = { .of = of, .len = 4 };
-	struct rig *r = rig_json(four);
+	struct rig *r = rig_json(four_b_multi);
 	struct note n[] = { { r, "queue", 0 }, { r, "ends", 0 } };
 
 	ck_assert_int_eq(am_bind(r->m, &h, n), 0);
 	(void)am_add1(r->m, A, AM_NONE);
 	ck_assert_str_eq(rig_log(r),
 	    "+A, +C, +D canceled (DEnter: no), queue, ends");
-	ck_assert_uint_eq(am_when_queue(r->m, 3, say, n), 0);
-	ck_assert_uint_eq(am_when_queue_ends(r->m, say, n), 0);
+	ck_assert_uint_eq(am_when_queue(r->m, 3, note_say, n), 0);
+	ck_assert_uint_eq(am_when_queue_ends(r->m, note_say, n), 0);
 	ck_assert_str_eq(rig_log(r), "queue, queue");
-	ck_assert_uint_ne(am_when_queue(r->m, am_queue_tick(r->m) + 2, say, n),
+	ck_assert_uint_ne(am_when_queue(r->m, am_queue_tick(r->m) + 2, note_say,
+			      n),
 	    0);
 	(void)am_add1(r->m, B, AM_NONE);
 	(void)am_add1(r->m, B, AM_NONE);
@@ -263,12 +255,12 @@ static void
 wait_end_in_sub(struct am_machine *m, void *arg)
 {
 	(void)am_when_queue_ends(m, add_d_once, arg);
-	(void)am_when_queue_ends(m, say, arg);
+	(void)am_when_queue_ends(m, note_say, arg);
 }
 
 START_TEST(the_end_of_a_queue_may_start_another)
 {
-	struct rig *r = rig_json(four);
+	struct rig *r = rig_json(four_b_multi);
 	struct note n = { r, "end", 0 };
 
 	(void)am_when(r->m, RIG_LIST(A), wait_end_in_sub, &n);
@@ -285,7 +277,7 @@ say_last(struct am_machine *m, void *arg)
 
 	ck_assert(am_disposing(m) && !am_is1(m, A) && am_tick(m, A) == 1);
 	ck_assert_uint_eq(am_add1(m, B, AM_NONE), AM_CANCELED);
-	ck_assert_uint_eq(am_when_disposed(m, say, n), 0);
+	ck_assert_uint_eq(am_when_disposed(m, say_of_any, n), 0);
 	ck_assert_ptr_null(am_machine_free(m));
 }
 
@@ -300,7 +292,7 @@ free_it(struct am_machine *m, void *arg)
 
 START_TEST(the_end_of_a_machine_is_told_once)
 {
-	struct rig *r = rig_json(four);
+	struct rig *r = rig_json(four_b_multi);
 	struct note n = { r, "gone", 0 };
 	am_sub cancelled;
 
@@ -312,9 +304,9 @@ START_TEST(the_end_of_a_machine_is_told_once)
 	ck_assert_str_eq(rig_log(r), "+A, gone");
 	rig_free(r);
 	/* In a drain: when it ends. */
-	r = rig_json(four);
+	r = rig_json(four_b_multi);
 	n.r = r;
-	(void)am_when_disposed(r->m, say, &n);
+	(void)am_when_disposed(r->m, say_of_any, &n);
 	(void)am_when(r->m, RIG_LIST(A), free_it, &n);
 	(void)am_add1(r->m, A, AM_NONE);
 	ck_assert_str_eq(rig_log(r), "+A, freed, gone");
@@ -324,17 +316,17 @@ END_TEST
 
 START_TEST(all_kinds_fire_in_order_of_subscription)
 {
-	struct rig *r = rig_json(four);
+	struct rig *r = rig_json(four_b_multi);
 	struct note n[5] = { { r, "1", 0 }, { r, "2", 0 }, { r, "3", 0 },
 		{ r, "4", 0 }, { r, "5", 0 } };
 
 	(void)am_add1(r->m, C, AM_NONE);
 	(void)rig_log(r);
-	(void)am_when_queue(r->m, am_queue_tick(r->m) + 1, say, &n[0]);
-	(void)am_when_args(r->m, A, AM_NONE, say, &n[1]);
-	(void)am_when_query(r->m, two_active, say, &n[2]);
-	(void)am_when_ticks(r->m, A, 1, say, &n[3]);
-	(void)am_when(r->m, RIG_LIST(A, C), say, &n[4]);
+	(void)am_when_queue(r->m, am_queue_tick(r->m) + 1, note_say, &n[0]);
+	(void)am_when_args(r->m, A, AM_NONE, note_say, &n[1]);
+	(void)am_when_query(r->m, two_active, note_say, &n[2]);
+	(void)am_when_ticks(r->m, A, 1, note_say, &n[3]);
+	(void)am_when(r->m, RIG_LIST(A, C), note_say, &n[4]);
 	(void)am_add1(r->m, A, AM_NONE);
 	ck_assert_str_eq(rig_log(r), "2, +A, 1, 3, 4, 5");
 	rig_free(r);
@@ -346,19 +338,19 @@ cancel_own(struct am_machine *m, void *arg)
 {
 	struct note *n = arg;
 
-	am_sub_cancel(m, n->own);
-	am_sub_cancel(m, n->own);
+	am_sub_cancel(m, n->cancel);
+	am_sub_cancel(m, n->cancel);
 	/* The slot is free, and its next owner is another one. */
-	n->own = am_when_next_active(m, A, say, n);
+	n->cancel = am_when_next_active(m, A, note_say, n);
 	rig_say(n->r, "first");
 }
 
 START_TEST(one_may_cancel_itself_while_it_fires)
 {
-	struct rig *r = rig_json(four);
+	struct rig *r = rig_json(four_b_multi);
 	struct note n = { r, "again", 0 };
 
-	n.own = am_when(r->m, RIG_LIST(A), cancel_own, &n);
+	n.cancel = am_when(r->m, RIG_LIST(A), cancel_own, &n);
 	(void)am_add1(r->m, A, AM_NONE);
 	(void)am_remove1(r->m, A, AM_NONE);
 	(void)am_add1(r->m, A, AM_NONE);
@@ -394,7 +386,7 @@ START_TEST(functions_run_between_transitions)
 						    .state = eval_in_handler,
 						} };
 	static const struct am_handlers h = { .of = of, .len = 1 };
-	struct rig *r = rig_json(four);
+	struct rig *r = rig_json(four_b_multi);
 	struct note n = { r, "", 0 };
 
 	ck_assert_int_eq(am_bind(r->m, &h, &n), 0);
@@ -426,7 +418,7 @@ START_TEST(a_function_that_waits_is_dropped_with_the_machine)
 						    .state = eval_and_free,
 						} };
 	static const struct am_handlers h = { .of = of, .len = 1 };
-	struct rig *r = rig_json(four);
+	struct rig *r = rig_json(four_b_multi);
 	struct note n = { r, "", 0 };
 
 	ck_assert_int_eq(am_bind(r->m, &h, &n), 0);
@@ -439,7 +431,7 @@ END_TEST
 
 START_TEST(the_first_active_state_of_groups_is_told)
 {
-	struct rig *r = rig_json(four);
+	struct rig *r = rig_json(four_b_multi);
 	const struct am_list groups[] = {
 		{ RIG_LIST(C, A) },
 		{ RIG_LIST(D, B) },
