@@ -12,22 +12,16 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, ROOT + "/tests/helper")
 from execrig import Rig  # noqa: E402
+from tap import check, finish  # noqa: E402
 
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 os.environ["EXEC"] = BUILD + "/amnode-exec"
 os.environ["AMTEST_MARK"] = f"exec-{os.getpid()}"
 PY = "/usr/bin/python3"
-done, failed = 0, 0
 
 
 def is_(what, got, want=True):
-    global done, failed
-    done += 1
-    good = got == want
-    failed += not good
-    print("ok" if good else "not ok", done, "-", what, flush=True)
-    if not good:
-        print(f"# got {str(got)[:2000]}\n# wanted {want}", flush=True)
+    check(what, got == want, f"got {str(got)[:2000]}\nwanted {want}")
 
 
 def has(what, text, part):
@@ -318,5 +312,4 @@ for test in (examples, what_it_gets, order, own_states, cancels, protocol_errors
         test()
     except Exception as e:
         is_(f"{test.__name__}: {type(e).__name__}: {e}", False)
-print(f"1..{done}")
-sys.exit(failed > 0)
+finish()

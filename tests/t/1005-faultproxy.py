@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 
+from tap import check, finish
+
 DATA = bytes(range(256)) * 1200
 WAIT_S = 10
 
@@ -78,13 +80,6 @@ def exchange(address, data=DATA):
     return got, pieces
 
 
-def check(n, what, is_ok, seen):
-    print(f"{'ok' if is_ok else 'not ok'} {n} - {what}")
-    if not is_ok:
-        print("#", seen)
-    return is_ok
-
-
 def cuts(address, target, *more):
     p = Proxy(address, target, "down:cut=5000-9000", *more)
     got = [len(exchange(p.address)[0]) for _ in range(8)]
@@ -94,13 +89,6 @@ def cuts(address, target, *more):
 def main():
     d = sys.argv[1]
     servers = [f"{d}/echo", "127.0.0.1:0", "[::1]:0"]
-    n, bad = 0, 0
-
-    def test(what, is_ok, seen):
-        nonlocal n, bad
-        n += 1
-        bad += not check(n, what, is_ok, seen)
-
     for name in servers:
         family = socket.AF_UNIX if "/" in name else socket.AF_INET6 if name[0] == "[" else socket.AF_INET
         listener = socket.socket(family)
@@ -113,30 +101,30 @@ def main():
         p = Proxy(where, target)
         got, _ = exchange(p.address)
         end = p.end()
-        test(f"{os.path.basename(name)}: without faults all comes back", got == DATA and end["up"] == end["down"] == len(DATA), (len(got), end))
+        check(f"{os.path.basename(name)}: without faults all comes back", got == DATA and end["up"] == end["down"] == len(DATA), (len(got), end))
         got, end = cuts(where, target)
-        test("  cut: between the two, every time", all(5000 <= x <= 9000 for x in got) and len(set(got)) > 1, got)
-        test("  and counted", end["cuts"] == 8 and end["down"] == sum(got), end)
-        test("  the same seed, the same places", cuts(where, target)[0] == got, got)
-        test("  another one, others", cuts(where, target, "seed=2")[0] != got, got)
+        check("  cut: between the two, every time", all(5000 <= x <= 9000 for x in got) and len(set(got)) > 1, got)
+        check("  and counted", end["cuts"] == 8 and end["down"] == sum(got), end)
+        check("  the same seed, the same places", cuts(where, target)[0] == got, got)
+        check("  another one, others", cuts(where, target, "seed=2")[0] != got, got)
         got, end = cuts(where, target, "cuts=3")
-        test("  three cuts and no more", [x == len(DATA) for x in got] == [False] * 3 + [True] * 5 and end["cuts"] == 3, got)
+        check("  three cuts and no more", [x == len(DATA) for x in got] == [False] * 3 + [True] * 5 and end["cuts"] == 3, got)
         p = Proxy(where, target, "down:split=1-7", "down:delay=1", "down:cut=200")
         got, pieces = exchange(p.address)
-        test("  split: byte by byte", got == DATA[:200] and 200 / 7 <= len(pieces) and max(pieces) < 50, pieces)
+        check("  split: byte by byte", got == DATA[:200] and 200 / 7 <= len(pieces) and max(pieces) < 50, pieces)
         p.end()
         p = Proxy(where, target, "up:delay=60")
         t = time.monotonic()
         got, _ = exchange(p.address, b"x")
         t = time.monotonic() - t
         p.end()
-        test("  delay: one way, once", got == b"x" and 0.06 <= t < 2, t)
+        check("  delay: one way, once", got == b"x" and 0.06 <= t < 2, t)
         p = Proxy(where, target, "down:stall=1000/80", "down:cut=2500")
         t = time.monotonic()
         got, _ = exchange(p.address)
         t = time.monotonic() - t
         end = p.end()
-        test("  stall: two of them on the way", got == DATA[:2500] and 0.16 <= t < 2 and end["stalls"] == 2, (len(got), t, end))
+        check("  stall: two of them on the way", got == DATA[:2500] and 0.16 <= t < 2 and end["stalls"] == 2, (len(got), t, end))
         p = Proxy(where, target, "down:stall=1000/0")
         s = connect(p.address)
         s.sendall(DATA[:5000])
@@ -145,7 +133,7 @@ def main():
             got += s.recv(65536)
         quiet = not select.select([s], [], [], 0.2)[0]
         end = p.end()
-        test("  a link that is half open", got == DATA[:1000] and quiet and s.recv(1) == b"", (len(got), quiet, end))
+        check("  a link that is half open", got == DATA[:1000] and quiet and s.recv(1) == b"", (len(got), quiet, end))
         listener.close()
 
     path = f"{d}/front"
@@ -156,14 +144,14 @@ def main():
     before = os.stat(path).st_ino
     p = Proxy("--front", path, "down:cut=1000")
     got, _ = exchange(path)
-    test("in front of a socket in use", got == DATA[:1000] and os.stat(path).st_ino != before, len(got))
+    check("in front of a socket in use", got == DATA[:1000] and os.stat(path).st_ino != before, len(got))
     end = p.end()
-    test("  its name is given back", os.stat(path).st_ino == before and not os.path.exists(path + ".behind"), end)
-    test("  and it answers as before", exchange(path)[0] == DATA, end)
+    check("  its name is given back", os.stat(path).st_ino == before and not os.path.exists(path + ".behind"), end)
+    check("  and it answers as before", exchange(path)[0] == DATA, end)
     p = Proxy("--front", path)
     os.unlink(path)
     p.end()
-    test("  a name that was removed stays so", not os.path.exists(path) and not os.path.exists(path + ".behind"), os.listdir(d))
+    check("  a name that was removed stays so", not os.path.exists(path) and not os.path.exists(path + ".behind"), os.listdir(d))
     for name in (f"{d}/dead", "127.0.0.1:0"):
         listener = socket.socket(socket.AF_UNIX if "/" in name else socket.AF_INET)
         listener.bind(name if "/" in name else ("127.0.0.1", 0))
@@ -179,13 +167,12 @@ def main():
             is_refused = False
         except ConnectionRefusedError:
             is_refused = True
-        test(f"mortal: ends with {'a Unix socket' if '/' in name else 'a port'}", is_refused and end == 0, end)
+        check(f"mortal: ends with {'a Unix socket' if '/' in name else 'a port'}", is_refused and end == 0, end)
         p.end()
     for args in (("--front", f"{d}/none"), (path, path, "cut=0"), (path, path, "cut=9-5"), (path, path, "stall=5"), (path, path, "x=1"), ("x", "y"), ()):
         r = subprocess.run(["faultproxy", *args], capture_output=True, stdin=subprocess.DEVNULL, timeout=WAIT_S)
-        test(f"refused: {' '.join(args).replace(d, '')}", r.returncode == (1 if "none" in str(args) else 2) and r.stderr, r)
-    print(f"1..{n}")
-    sys.exit(bad > 0)
+        check(f"refused: {' '.join(args).replace(d, '')}", r.returncode == (1 if "none" in str(args) else 2) and r.stderr, r)
+    finish()
 
 
 main()

@@ -17,20 +17,12 @@ import threading
 
 import msgpack
 
+from tap import check, finish
+
 LINES = 400
 ROUNDS = 12
 DIR, TARGET = sys.argv[1], os.environ["AMCTL_SOCKET"]
 IS_UNIX = "/" in TARGET
-n_tests, n_bad = 0, 0
-
-
-def check(what, is_ok, seen=""):
-    global n_tests, n_bad
-    n_tests += 1
-    n_bad += not is_ok
-    print(f"{'ok' if is_ok else 'not ok'} {n_tests} - {what}")
-    if not is_ok:
-        print("#", str(seen)[:1500].replace("\n", "\n# "))
 
 
 def amctl(*args, at=None, data=None, timeout=60):
@@ -238,8 +230,7 @@ def main():
     count = p.end()
     print("#", dict(count))
     check("and that was cut off often enough", count["cuts"] >= (20 if IS_UNIX else 5), count)
-    print(f"1..{n_tests}")
-    sys.exit(n_bad > 0)
+    finish()
 
 
 main()

@@ -15,10 +15,11 @@ import time
 
 import msgpack
 
+from tap import check, finish
+
 QUICK_S = 2.0  # a whole amctl with all that it does, on a busy machine
 IDLE = 10000
 SANITIZED = "address" in os.environ.get("BUILD", "")
-n_tests, n_bad = 0, 0
 
 
 def worker():
@@ -31,15 +32,6 @@ def worker():
                 print(json.dumps({"req": m["req"], "payload": said}), file=out, flush=True)
             elif "stop" in m:
                 return
-
-
-def check(what, is_ok, seen=""):
-    global n_tests, n_bad
-    n_tests += 1
-    n_bad += not is_ok
-    print(f"{'ok' if is_ok else 'not ok'} {n_tests} - {what}")
-    if not is_ok:
-        print("#", str(seen)[:1500].replace("\n", "\n# "))
 
 
 def amctl(*args):
@@ -350,12 +342,11 @@ def main():
     amctl("-l", "deaf", "release")
     few_files()
     many_idle()
-    print(f"1..{n_tests}")
-    return n_bad > 0
+    finish()
 
 
 if sys.argv[1:] == ["worker"]:
     worker()
 else:
     PID, SOCK, LOG = int(sys.argv[1]), f"{sys.argv[2]}/sock", sys.argv[3]
-    sys.exit(main())
+    main()
