@@ -173,13 +173,15 @@ def commands(at):
 
 
 def at_one_place():
-    r, relay = amctl("request-worker", at=(x := Relay("add", True)).path), x
+    relay = Relay("add", True)
+    r = amctl("request-worker", at=relay.path)
     check("a lease that is asked for in the cut is asked for again", r.returncode == 0 and relay.cuts == 1 and relay.seen == 2, (r, relay.seen))
     relay = Relay("add", False)
-    with open(f"{os.environ['XDG_RUNTIME_DIR']}/amctl/default.json", encoding="utf-8") as f:
+    name = f"{os.environ['XDG_RUNTIME_DIR']}/amctl/default.json"
+    with open(name, encoding="utf-8") as f:
         lease = json.load(f)
     lease["supervisor"] = relay.path
-    with open(f"{os.environ['XDG_RUNTIME_DIR']}/amctl/default.json", "w", encoding="utf-8") as f:
+    with open(name, "w", encoding="utf-8") as f:
         json.dump(lease, f)
     r = amctl("release")
     check("a release whose answer is cut off is answered from memory", r.returncode == 0 and relay.cuts == 1 and relay.seen == 2, (r, relay.seen))
