@@ -10,7 +10,7 @@ chmod +x "$T_DIR/bin/amnoded"
 PATH=$T_DIR/bin:$PATH
 
 denied() { grep -cE "denied|refused client" "$LOG"; }
-kill_it='send [0,7,"add",[[%s]]]'
+add_of() { echo "send [0,7,\"add\",[[$1]]]"; }
 
 start Pool.Min=1 Pool.Warm=0 Pool.Max=2
 pool_ready
@@ -18,9 +18,7 @@ pub=$(find "$RUN" -name '*.pub')
 start_id=$($PY -c 'import sys; sys.path[:0] = [sys.argv[1]]; from client import Connection; print(Connection(sys.argv[2]).ids["Start"])' "$EX" "$RUN/sock")
 
 # What nobody may.
-# shellcheck disable=SC2059
-do_kill=$(printf "$kill_it" "$start_id")
-ok "nobody adds Start" amtest "connect $RUN/sock" hello "$do_kill" "expect not_permitted" close
+ok "nobody adds Start" amtest "connect $RUN/sock" hello "$(add_of "$start_id")" "expect not_permitted" close
 is "  one line in the log" "$(denied)" 1
 ok "  with who and what" grep -qE "warning: client: denied client=c[0-9]+ uid=$(id -u) pid=[0-9]+ .*: add of .*Start" "$LOG"
 ok "a worker: no token, no entry" amtest "connect $pub" "hello token 000102030405060708090a0b0c0d0e0f" "expect bad_token" "eof bad_token"
@@ -49,8 +47,7 @@ token=$($PY -c 'import json, os; print(json.load(open(os.environ["XDG_RUNTIME_DI
 is "  its token is 128 bits" "${#token}" 32
 ok "  works" amctl -l mine add WorkRequested input:=3
 start_w=$($PY -c 'import sys; sys.path[:0] = [sys.argv[1]]; from client import Connection; print(Connection(sys.argv[2], token=bytes.fromhex(sys.argv[3])).ids["Start"])' "$EX" "$pub" "$token")
-# shellcheck disable=SC2059
-ok "its client adds no Start" amtest "connect $pub" "hello token $token" "$(printf "$kill_it" "$start_w")" "expect not_permitted" close
+ok "its client adds no Start" amtest "connect $pub" "hello token $token" "$(add_of "$start_w")" "expect not_permitted" close
 ok "  one line in the worker's log" until_ok 5000 grep -qE "denied client=[0-9]+ peer=unix uid=$(id -u) pid=[0-9]+ .*: add of .*Start" "$LOG"
 exits 6 "  amctl says 6" amctl -l mine add Start
 all=$T_DIR/all
