@@ -2,7 +2,7 @@
 # TCP on loopback: the supervisor's and the workers' public sockets.
 . "${0%/*}/lib.sh"
 
-port=$($PY -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_port)
 start Pool.Min=1 Pool.Warm=0 Pool.Max=1 "Supervisor.Listen=127.0.0.1:$port"
 export AMCTL_SOCKET="127.0.0.1:$port"
 pool_ready

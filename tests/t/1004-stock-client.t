@@ -55,7 +55,7 @@ catch
 endtry
 EOT
 
-port=$($PY -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_port)
 for mode in pipe tcp; do
 	case $mode in pipe) address=$RUN/sock ;; tcp) address=127.0.0.1:$port ;; esac
 	start Pool.Min=1 Pool.Warm=0 "Supervisor.Listen=$address"

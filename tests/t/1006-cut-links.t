@@ -16,5 +16,5 @@ cut_links() { # cut_links ADDRESS NAME
 }
 
 cut_links "$RUN/sock" Unix
-cut_links "127.0.0.1:$($PY -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')" TCP
+cut_links "127.0.0.1:$(free_port)" TCP
 finish

@@ -69,12 +69,8 @@ next() {
 	result $? "amnoded stops"
 	: >"$LOG"
 }
-one_line() { # one_line WHAT PATTERN: the log has exactly one, soon
-	until_ok 15000 grep -q -- "$2" "$LOG"
-	is "one log line: $1" "$(grep -c -- "$2" "$LOG")" 1
-}
 
-PORT=$(port)
+PORT=$(free_port)
 # shellcheck disable=SC2046
 start Pool.Min=1 Pool.Warm=0 Pool.Max=1 "Supervisor.Listen=[::1]:$PORT" $(tls server good) \
 	"Worker.Exec=$BUILD/examples/square"
@@ -109,7 +105,7 @@ next
 
 # ---- the wrong host ----
 
-PORT=$(port)
+PORT=$(free_port)
 AMCTL_SOCKET="localhost:$PORT"
 # shellcheck disable=SC2046
 start Pool.Min=1 Pool.Warm=0 Pool.Max=1 "Supervisor.Listen=localhost:$PORT" $(tls elsewhere good)
@@ -120,7 +116,7 @@ next
 
 # ---- TLS to a plain port ----
 
-PORT=$(port)
+PORT=$(free_port)
 AMCTL_SOCKET="127.0.0.1:$PORT"
 start Pool.Min=1 Pool.Warm=0 Pool.Max=1 "Supervisor.Listen=127.0.0.1:$PORT"
 exits 69 "a server that does not speak TLS" as alice good amctl ping

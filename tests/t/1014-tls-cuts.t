@@ -9,7 +9,7 @@ cert server good /CN=server 2 DNS:localhost,IP:127.0.0.1
 cert alice good /CN=alice
 export AMCTL_TLS_CERT="$T_DIR/alice.crt" AMCTL_TLS_KEY="$T_DIR/alice.key" AMCTL_TLS_CA="$T_DIR/good.crt"
 
-PORT=$(port)
+PORT=$(free_port)
 AMCTL_SOCKET="localhost:$PORT"
 # shellcheck disable=SC2046
 start Pool.Min=1 Pool.Warm=0 Pool.Max=1 "Supervisor.Listen=localhost:$PORT" $(tls server good) \

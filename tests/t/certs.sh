@@ -5,7 +5,6 @@
 #   cert NAME CA SUBJECT [DAYS] [SAN]    NAME.crt and NAME.key (0600) of that CA
 #   as NAME CA CMD...                    with that certificate, trusting that CA
 #   tls NAME CA                          --set arguments for a server with these
-#   port                                 one that is free
 
 t_ssl() { # says nothing unless it fails
 	openssl "$@" >"$T_DIR/openssl.log" 2>&1 || {
@@ -38,5 +37,3 @@ as() {
 tls() {
 	echo "Security.TLSCert=$T_DIR/$1.crt Security.TLSKey=$T_DIR/$1.key Security.TLSClientCA=$T_DIR/$2.crt"
 }
-
-port() { $PY -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }

@@ -8,6 +8,8 @@
 #   ok WHAT CMD...                   passes iff CMD exits with 0
 #   exits N WHAT CMD...              passes iff CMD exits with N
 #   out TEXT / err TEXT              of the last CMD: has TEXT in it
+#   one_line WHAT PATTERN            the log has exactly one such line, soon
+#   free_port                        prints a TCP port of loopback
 #   finish                           stops the daemon, checks, prints the plan
 #
 # No test sleeps: what has to be waited for is waited for by amctl or amtest,
@@ -95,6 +97,13 @@ until_ok() {
 		[ "$(now_ms)" -lt "$t_end" ] || return 1
 	done
 }
+
+one_line() {
+	until_ok 5000 grep -q -- "$2" "$LOG"
+	is "one log line: $1" "$(grep -c -- "$2" "$LOG")" 1
+}
+
+free_port() { $PY -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
 

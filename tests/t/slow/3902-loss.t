@@ -14,7 +14,6 @@ loss() { # loss KILLS ADDRESS [NAME]
 	ok "4 clients of $count requests, $1 kills, by ${3:-Unix}" $PY "$T_ROOT/tests/t/slow/3902-loss.py" "$T_DIR" $count "$1"
 	diag <"$T_OUT"
 }
-free_port() { $PY -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 next() {
 	until_ok 5000 no_leases
 	stop
