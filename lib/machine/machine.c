@@ -46,7 +46,7 @@ mach_pin(struct am_machine *m)
 }
 
 static void
-dispose(struct am_machine *m)
+destroy(struct am_machine *m)
 {
 	m->pins++;
 	if (m->logger != NULL)
@@ -71,7 +71,7 @@ void
 mach_unpin(struct am_machine *m)
 {
 	if (--m->pins == 0 && m->dying)
-		dispose(m);
+		destroy(m);
 }
 
 struct am_machine *
@@ -83,7 +83,7 @@ am_machine_free(struct am_machine *m)
 		mlog_line(m, AM_LOG_DECISIONS, "[Dispose] already disposed");
 	m->dying = true;
 	if (m->pins == 0)
-		dispose(m);
+		destroy(m);
 	return NULL;
 }
 

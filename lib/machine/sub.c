@@ -292,6 +292,14 @@ am_sub_cancel(struct am_machine *m, am_sub sub)
 
 /* ---- firing ---- */
 
+/* After wait_end(): it is called in its turn. */
+static void
+make_due(struct subs *s, uint32_t i)
+{
+	s->slot[i].phase = FIRING;
+	chain_insert(s, &s->fire, i);
+}
+
 static void
 collect(struct am_machine *m, size_t chain)
 {
@@ -309,8 +317,7 @@ collect(struct am_machine *m, size_t chain)
 			wait_begin(m, i, (size_t)missing);
 			continue;
 		}
-		s->slot[i].phase = FIRING;
-		chain_insert(s, &s->fire, i);
+		make_due(s, i);
 	}
 }
 
@@ -417,8 +424,7 @@ fire_args(struct am_machine *m, am_id id, struct am_val args)
 			continue;
 		}
 		wait_end(m, i);
-		b->phase = FIRING;
-		chain_insert(s, &s->fire, i);
+		make_due(s, i);
 	}
 	fire_collected(m);
 	m->handler_ns = 0;
@@ -475,8 +481,7 @@ subs_disposed(struct am_machine *m)
 		if (b->phase != WAITING || b->kind == WHEN_DISPOSED)
 			continue;
 		wait_end(m, i);
-		b->phase = FIRING;
-		chain_insert(s, &s->fire, i);
+		make_due(s, i);
 	}
 	while (s->fire.head != NONE)
 		fire_first(m, &s->fire);
