@@ -509,9 +509,9 @@ struct am_worker_conf {
 };
 
 /* The whole life of a worker process that amnoded has started: returns its exit
- * status. Reads AM_PRIVATE_FD, AM_PUBLIC_FD, AM_TLS_CERT_FD, AM_TLS_KEY_FD,
- * AM_TLS_CA_FD and the limits from the environment; without them it explains on
- * stderr how it is started. */
+ * status. Reads AM_PRIVATE_FD and AM_PUBLIC_FD from the environment, without
+ * which it explains on stderr how it is started, the limits, and AM_TLS_CERT_FD,
+ * AM_TLS_KEY_FD and AM_TLS_CA_FD, if it is to speak TLS. */
 AM_API int am_worker_main(const struct am_worker_conf *conf);
 /* The same in two halves, for a program that has things to do in between. */
 AM_API struct am_worker *am_worker_new(struct am_loop *l,
