@@ -18,6 +18,7 @@
 #include "daemon/worker.h"
 #include "lib/amnode.h"
 #include "lib/base/rate.h"
+#include "lib/tls/module.h"
 #include "proto/arpc.h"
 #include "proto/supervisor.h"
 
@@ -32,8 +33,8 @@ struct client {
 	bool has_token;
 	uint8_t token[ARPC_TOKEN_LEN];
 	char name[64];
-	/* Of its certificate, cut; empty: none. */
-	char subject[WAITER_SUBJECT_MAX];
+	/* Of its certificate; empty: none. */
+	char subject[TLS_SUBJECT_MAX];
 	void *session; /* borrowed; of the one who made it */
 };
 TAILQ_HEAD(client_list, client);

@@ -103,7 +103,7 @@ refuse_more(const struct super *s, const struct client *c, struct am_error *err)
 
 	(void)snprintf(uid, sizeof(uid), "uid %d", (int)c->uid);
 	return refuse(err,
-	    "limit of %s reached: %" PRId64 " leases (Lease.PerUser)",
+	    "limit of %.128s reached: %" PRId64 " leases (Lease.PerUser)",
 	    c->uid != (uid_t)-1         ? uid
 		: c->subject[0] != '\0' ? c->subject
 					: "TCP",

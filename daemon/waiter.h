@@ -10,14 +10,12 @@
 
 #include "daemon/owner.h"
 #include "lib/amnode.h"
+#include "lib/tls/module.h"
 
 struct super;
 struct client;
 
-enum {
-	WAITER_PRIORITY_MAX = 100,
-	WAITER_SUBJECT_MAX = 128,
-};
+enum { WAITER_PRIORITY_MAX = 100 };
 
 /* What was asked for. It becomes part of the lease. */
 struct waiter {
@@ -26,7 +24,7 @@ struct waiter {
 	struct client *client; /* borrowed; NULL when it has gone */
 	uint64_t client_id;
 	uid_t uid;
-	char subject[WAITER_SUBJECT_MAX]; /* as that of the client */
+	char subject[TLS_SUBJECT_MAX]; /* as that of the client */
 	char name[64];
 	uint64_t request; /* the client's number */
 	uint32_t req;     /* id of its mutation */

@@ -13,6 +13,8 @@
 enum {
 	TLS_MODULE_ABI = 1,
 	TLS_TEXT_MAX = 320,
+	/* Of a subject, with its end: a longer one is not let in. */
+	TLS_SUBJECT_MAX = 511,
 };
 
 /* A file in memory; name is for messages. Borrowed. */

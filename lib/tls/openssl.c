@@ -13,7 +13,7 @@
 #include "lib/tls/cert.h"
 
 enum {
-	SUBJECT_MAX = 512,
+	SUBJECT_MAX = TLS_SUBJECT_MAX + 1, /* so that a cut one is seen */
 	NAME_MAX_LEN = 128,
 	CHAIN_DEPTH_MAX = 8,
 };
@@ -357,7 +357,7 @@ know_peer(struct tls_link *link)
 	if (strlen(link->subject) == sizeof(link->subject) - 1) {
 		tls_set_text(link->error,
 		    "TLS: the certificate's subject is longer than %d bytes",
-		    SUBJECT_MAX - 2);
+		    TLS_SUBJECT_MAX - 1);
 		return -EPROTO;
 	}
 	link->up = true;

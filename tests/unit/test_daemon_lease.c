@@ -201,6 +201,32 @@ START_TEST(over_tls_a_user_is_a_certificate)
 }
 END_TEST
 
+START_TEST(certificates_that_differ_at_their_end_are_two_users)
+{
+	static const char *const set[] = { "Lease.PerUser=1" };
+	struct rig *r = rig_new(2, 0, 2, set, 1);
+	size_t last = TLS_SUBJECT_MAX - 2;
+
+	super_start(&r->super);
+	r->c1.uid = r->c2.uid = (uid_t)-1;
+	memset(r->c1.subject, 'x', last);
+	memset(r->c2.subject, 'x', last);
+	r->c1.subject[last] = '1';
+	r->c2.subject[last] = '2';
+	super_client_add(&r->super, &r->c1);
+	super_client_add(&r->super, &r->c2);
+	ck_assert_uint_eq(rig_add(r, &r->c1, Sup_LeaseRequested, ASK),
+	    AM_EXECUTED);
+	ck_assert_uint_eq(rig_add(r, &r->c1, Sup_LeaseRequested,
+			      "{\"request\":2}"),
+	    AM_CANCELED);
+	ck_assert_ptr_nonnull(strstr(am_why(r->super.machine), "PerUser"));
+	ck_assert_uint_eq(rig_add(r, &r->c2, Sup_LeaseRequested, ASK),
+	    AM_EXECUTED);
+	rig_free(r);
+}
+END_TEST
+
 START_TEST(a_client_gone_before_the_hello_gives_the_worker_back)
 {
 	struct rig *r = rig_up(1, 0, 1);
@@ -545,6 +571,7 @@ UNIT_MAIN("daemon leases", without_waiting_none_free_is_told_at_once,
     a_waiter_is_told_when_its_time_is_over, priority_goes_first_then_arrival,
     the_queue_is_bounded, bad_wishes_are_refused_with_a_reason,
     a_user_gets_no_more_than_his_share, over_tls_a_user_is_a_certificate,
+    certificates_that_differ_at_their_end_are_two_users,
     a_client_gone_before_the_hello_gives_the_worker_back,
     a_client_gone_at_its_hello_keeps_the_lease,
     a_client_gone_while_the_worker_is_asked_gets_no_grant,
