@@ -1,8 +1,8 @@
 #!/bin/sh
 # TLS over links that are cut, stalled and split, in handshakes, too: each
 # request is answered once and done once.
-. "${0%/*}/lib.sh"
-. "${0%/*}/certs.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../certs.sh"
 
 ca good
 cert server good /CN=server 2 DNS:localhost,IP:127.0.0.1

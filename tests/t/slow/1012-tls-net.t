@@ -8,8 +8,8 @@ if [ -z "${T_NETNS:-}" ]; then
 	fi
 	exec env T_NETNS=1 unshare -rnm "$0"
 fi
-. "${0%/*}/lib.sh"
-. "${0%/*}/certs.sh"
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../certs.sh"
 
 ca good
 cert server good /CN=server 2 DNS:pool.test,IP:10.9.8.1

@@ -15,6 +15,7 @@ import time
 
 import msgpack
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from tap import check, finish
 
 QUICK_S = 2.0  # a whole amctl with all that it does, on a busy machine
