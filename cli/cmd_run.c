@@ -16,7 +16,7 @@
 #include "cli/lease.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
-#include "lib/rpc/loop.h"
+#include "lib/loop/loop.h"
 
 extern char **environ;
 

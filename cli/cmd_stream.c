@@ -12,7 +12,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
-#include "lib/rpc/loop.h"
+#include "lib/loop/loop.h"
 #include "proto/worker.h"
 
 enum {

@@ -13,7 +13,7 @@
 #include "lib/base/log.h"
 #include "lib/rpc/addr.h"
 #include "lib/rpc/allow.h"
-#include "lib/rpc/resolve.h"
+#include "lib/rpc/addr_resolve.h"
 #include "lib/rpc/server.h"
 
 enum {

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
-#include "lib/rpc/loop.h"
+#include "lib/loop/loop.h"
 
 static void
 put_line(struct worker_log *log, const char *line, size_t len)

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "daemon/super.h"
-#include "lib/rpc/loop.h"
+#include "lib/loop/loop.h"
 
 struct notify {
 	struct super *super; /* borrowed; NULL: not started */

@@ -9,7 +9,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/node/client.h"
-#include "lib/rpc/loop.h"
+#include "lib/loop/loop.h"
 
 int
 owner_check(pid_t pid, uint64_t start, uid_t uid)

@@ -15,7 +15,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
 #include "lib/rpc/addr.h"
-#include "lib/rpc/loop.h"
+#include "lib/loop/loop.h"
 #include "lib/rpc/netmach.h"
 
 enum { ENV_N = 15, ENV_LEN = 400 };

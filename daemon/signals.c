@@ -5,7 +5,7 @@
 #include <signal.h>
 
 #include "lib/base/log.h"
-#include "lib/rpc/loop.h"
+#include "lib/loop/loop.h"
 
 /* TERM drains; a second one, or INT, stops at once. */
 static void

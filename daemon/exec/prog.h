@@ -6,7 +6,7 @@
 #include <sys/types.h>
 
 #include "daemon/exec/lines.h"
-#include "lib/rpc/loop.h"
+#include "lib/loop/loop.h"
 
 enum {
 	PROG_FD_IN = 3,  /* the program reads from it */

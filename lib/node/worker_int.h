@@ -5,9 +5,9 @@
 #include <event2/event.h>
 
 #include "lib/base/rate.h"
-#include "lib/node/access.h"
+#include "lib/node/worker_access.h"
 #include "lib/node/common.h"
-#include "lib/node/outbox.h"
+#include "lib/node/worker_outbox.h"
 #include "lib/node/worker.h"
 #include "lib/rpc/server.h"
 #include "proto/worker.h"
@@ -99,7 +99,7 @@ struct am_worker {
 /* worker.c */
 void worker_stop(struct am_worker *w, const char *reason);
 
-/* request.c */
+/* worker_request.c */
 int requests_init(struct requests *r, unsigned window);
 void requests_done(struct requests *r);
 void requests_cancel_all(struct am_worker *w, const char *reason);
@@ -111,13 +111,13 @@ bool cancel_work_enter(struct am_event *ev);
 void cancel_work_state(struct am_event *ev);
 void exception_state(struct am_event *ev);
 
-/* access.c */
+/* worker_access.c */
 bool worker_may(struct rpc_session *s, enum am_op op, const am_id *states,
     size_t n, struct am_error *err, void *arg);
 /* Who was not let in. */
 void worker_rejected(struct rpc_session *s, const char *why, void *arg);
 
-/* public.c */
+/* worker_public.c */
 extern const struct rpc_policy worker_public_policy;
 bool client_send_payload_enter(struct am_event *ev);
 bool client_send_payload_self(struct am_event *ev);
@@ -128,14 +128,14 @@ void outbox_has_shrunk(struct am_worker *w);
 int worker_info(struct rpc_session *s, const char *topic, struct am_val params,
     struct am_buf *out, struct am_error *err, void *arg);
 
-/* private.c */
+/* worker_private.c */
 extern const struct rpc_policy worker_private_policy;
 void worker_report(struct am_worker *w, const char *code, const char *message,
     bool stuck);
 bool super_send_payload_self(struct am_event *ev);
 void super_send_payload_state(struct am_event *ev);
 
-/* lease.c */
+/* worker_lease.c */
 am_result lease_begin(struct rpc_session *s, const struct arpc_lease *l,
     void *arg);
 bool serve_client_enter(struct am_event *ev);

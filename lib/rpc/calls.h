@@ -2,7 +2,7 @@
 #ifndef LIB_RPC_CALLS_H
 #define LIB_RPC_CALLS_H
 
-#include "lib/rpc/kept.h"
+#include "lib/rpc/resend.h"
 #include "lib/rpc/netmach.h"
 
 struct call {
@@ -10,7 +10,7 @@ struct call {
 	enum arpc_method method;
 	netmach_reply_fn fn; /* NULL: the response is not looked at */
 	void *arg;
-	struct kept *kept; /* NULL: it ends with the connection */
+	struct resend *resend; /* NULL: it ends with the connection */
 };
 
 /* Ids count up and wrap at 16 bits, so a table of slots by their low bits is

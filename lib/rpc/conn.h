@@ -7,7 +7,7 @@
 
 #include <sys/types.h>
 
-#include "lib/rpc/loop.h"
+#include "lib/loop/loop.h"
 #include "proto/arpc.h"
 
 enum conn_phase {

@@ -9,7 +9,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/random.h"
 #include "lib/machine/machine.h"
-#include "lib/rpc/resolve.h"
+#include "lib/rpc/addr_resolve.h"
 
 enum {
 	CONNECT_MS = 5000,
@@ -101,7 +101,7 @@ netmach_end(struct netmach *nm, int code, const char *why)
 		if (was_ready)
 			(void)snprintf(nm->lost_why, sizeof(nm->lost_why), "%s",
 			    why);
-		kept_wait(nm);
+		resend_wait(nm);
 		wait_and_retry(nm);
 		if (was_ready && nm->ops->on_down != NULL)
 			nm->ops->on_down(nm, why, nm->arg);
@@ -115,9 +115,9 @@ netmach_end(struct netmach *nm, int code, const char *why)
 	}
 	nm->lost_why[0] = '\0';
 	if (nm->closing || nm->retry_ms > 0 || code > 0)
-		kept_give_up(nm, why);
+		resend_give_up(nm, why);
 	else
-		kept_wait(nm);
+		resend_wait(nm);
 	if (nm->freed)
 		return;
 	nm->closing = false;
@@ -135,7 +135,7 @@ on_reap(void *arg)
 
 	am_timer_done(&nm->retry);
 	free(nm->found);
-	kept_done(nm);
+	resend_done(nm);
 	calls_done(&nm->calls);
 	calls_done(&nm->others);
 	free(nm->clock.tick);
@@ -184,8 +184,8 @@ netmach_new(struct am_loop *l, const struct netmach_conf *conf,
 	nm->retry_ms = conf->retry_ms;
 	nm->retry_gone = conf->retry_gone;
 	nm->remote = (struct mach_remote){ on_mirror_mutate, nm, NULL, NULL };
-	TAILQ_INIT(&nm->kept);
-	am_timer_init(&nm->keep_timer, l, kept_on_timer, nm);
+	TAILQ_INIT(&nm->resend);
+	am_timer_init(&nm->keep_timer, l, resend_on_timer, nm);
 	nm->reap = (struct turn_item){ .fn = on_reap, .arg = nm };
 	am_timer_init(&nm->retry, l, netmach_on_retry, nm);
 	return nm;
@@ -263,7 +263,7 @@ netmach_mirror(const struct netmach *nm)
 void
 netmach_give_up(struct netmach *nm, const char *why)
 {
-	kept_give_up(nm, why);
+	resend_give_up(nm, why);
 }
 
 uint64_t
@@ -369,15 +369,15 @@ mutate_kept(struct netmach *nm, struct call *call, const am_id *states,
 	call->id = calls_next_id(&nm->calls);
 	if (call->id == 0)
 		return 0;
-	call->kept = kept_put(nm, call->id, call->method, states, n, args,
+	call->resend = resend_put(nm, call->id, call->method, states, n, args,
 	    deadline_ms);
-	if (call->kept == NULL)
+	if (call->resend == NULL)
 		return 0;
 	if (calls_put(&nm->calls, call) < 0) {
-		kept_drop(nm, call->kept);
+		resend_drop(nm, call->resend);
 		return 0;
 	}
-	kept_send(nm);
+	resend_flush(nm);
 	return call->id;
 }
 

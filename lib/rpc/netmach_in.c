@@ -9,7 +9,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/machine/machine.h"
-#include "lib/rpc/rows.h"
+#include "lib/rpc/schema_wire.h"
 #include "proto/mp.h"
 
 /* What the server did is against the protocol. */
@@ -94,7 +94,7 @@ take_schema(struct netmach *nm, const struct arpc_welcome *w,
 		    "no schema for an unknown hash");
 		return -EBADMSG;
 	}
-	schema = rows_schema(w->schema, err);
+	schema = schema_wire_decode(w->schema, err);
 	if (schema == NULL)
 		return -EBADMSG;
 	if (nm->mirror != NULL && mach_mirror_grow(nm->mirror, schema) < 0) {
@@ -141,7 +141,7 @@ on_schema(struct netmach *nm, struct am_val params)
 		return;
 	}
 	c = mp_of(hash);
-	schema = rows_schema(rows, &err);
+	schema = schema_wire_decode(rows, &err);
 	if (schema == NULL || mp_get_uint(&c, UINT64_MAX, &number) < 0 ||
 	    mach_mirror_grow(nm->mirror, schema) < 0) {
 		protocol_error(nm,
@@ -219,7 +219,7 @@ on_welcome(struct netmach *nm, const struct arpc_frame *f)
 	nm->lost_why[0] = '\0';
 	conn_deadline(nm->conn, 0, "");
 	(void)am_machine_free(old);
-	if (nm->phase != NETMACH_READY || !kept_resume(nm, resumed) ||
+	if (nm->phase != NETMACH_READY || !resend_resume(nm, resumed) ||
 	    nm->phase != NETMACH_READY)
 		return;
 	mach_mirror_set(nm->mirror, nm->clock.tick, nm->clock.queue_tick,
@@ -352,7 +352,7 @@ on_response(struct netmach *nm, const struct arpc_frame *f)
 
 	if (!call_of(nm, f->id, &call))
 		return; /* nothing was asked: nobody to tell */
-	kept_drop(nm, call.kept);
+	resend_drop(nm, call.resend);
 	if (f->error.data != NULL) {
 		r.status = NETMACH_ERROR;
 		r.error = arpc_error_get(f->error, &p, &len);

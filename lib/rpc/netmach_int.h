@@ -66,9 +66,9 @@ struct netmach {
 	bool resume;
 	int64_t keep_ms;
 	int64_t lost_ns; /* since when there is no connection; 0: there is */
-	struct kept_list kept;
-	struct kept *unsent; /* borrowed; the first that is not sent */
-	size_t kept_bytes;
+	struct resend_list resend;
+	struct resend *unsent; /* borrowed; the first that is not sent */
+	size_t resend_bytes;
 	struct am_timer keep_timer;
 	struct parts parts;
 	struct turn_item reap;

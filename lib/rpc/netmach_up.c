@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
-#include "lib/rpc/resolve.h"
+#include "lib/rpc/addr_resolve.h"
 
 enum {
 	RETRY_MS = 20, /* while the server's queue of connections is full */

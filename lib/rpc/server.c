@@ -227,7 +227,7 @@ rpc_server_new(struct am_loop *l, struct am_machine *m)
 	srv->rows = AM_BUF_INIT;
 	srv->turn = (struct turn_item){ .fn = on_flush, .arg = srv };
 	TAILQ_INIT(&srv->sessions);
-	TAILQ_INIT(&srv->memories);
+	TAILQ_INIT(&srv->replays);
 	if (am_trace(m, &tracer, srv) < 0) {
 		free(srv);
 		return NULL;
@@ -281,17 +281,17 @@ rpc_server_close(struct rpc_server *srv, int listener, const char *reason)
 void
 rpc_server_forget(struct rpc_server *srv, int listener)
 {
-	struct memory *m = TAILQ_FIRST(&srv->memories);
-	struct memory *next;
+	struct replay *m = TAILQ_FIRST(&srv->replays);
+	struct replay *next;
 
 	for (; m != NULL; m = next) {
 		next = TAILQ_NEXT(m, link);
 		if (listener >= 0 && m->listener != listener)
 			continue;
 		if (m->session != NULL)
-			m->session->memory = NULL;
+			m->session->replay = NULL;
 		m->session = NULL;
-		memory_free(&srv->memories, m);
+		replay_free(&srv->replays, m);
 	}
 }
 

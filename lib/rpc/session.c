@@ -60,7 +60,7 @@ refuse(struct rpc_session *s, const struct arpc_frame *f, enum arpc_error e,
  * on this one. It is over now, not when it is written, as what it held must be
  * free for the new one. */
 static void
-take_over(struct memory *m)
+take_over(struct replay *m)
 {
 	static const char why[] = "resumed by another connection";
 	struct rpc_session *old = m->session;
@@ -79,8 +79,8 @@ resume(struct rpc_session *s, const struct arpc_hello *h)
 	struct rpc_server *srv = s->srv;
 	size_t max = s->li->policy->max_remembered > 0
 	    ? s->li->policy->max_remembered
-	    : MEMORY_CLIENTS;
-	struct memory *m = memory_find(&srv->memories, s->li->number,
+	    : REPLAY_CLIENTS;
+	struct replay *m = replay_find(&srv->replays, s->li->number,
 	    s->client_id, &s->peer);
 
 	if (m != NULL) {
@@ -88,16 +88,16 @@ resume(struct rpc_session *s, const struct arpc_hello *h)
 		s->resumed = h->resume_epoch == srv->epoch;
 		/* It has forgotten what it did. */
 		if (!s->resumed) {
-			memory_free(&srv->memories, m);
+			replay_free(&srv->replays, m);
 			m = NULL;
 		}
 	}
 	if (m == NULL)
-		m = memory_new(&srv->memories, s->li->number, max, s->client_id,
+		m = replay_new(&srv->replays, s->li->number, max, s->client_id,
 		    &s->peer);
 	if (m != NULL)
 		m->session = s;
-	s->memory = m;
+	s->replay = m;
 }
 
 static void
@@ -254,9 +254,9 @@ session_drop(struct rpc_session *s)
 	if (s->conn != NULL)
 		conn_drop(s->conn);
 	s->conn = NULL;
-	if (s->memory != NULL)
-		s->memory->session = NULL;
-	s->memory = NULL;
+	if (s->replay != NULL)
+		s->replay->session = NULL;
+	s->replay = NULL;
 	loop_forget(s->srv->loop, &s->large.next);
 	am_timer_done(&s->late);
 	if (s->watching)
@@ -296,15 +296,15 @@ static void
 on_close(struct conn *c, const char *why, void *arg)
 {
 	struct rpc_session *s = arg;
-	struct memory *m = s->memory;
+	struct replay *m = s->replay;
 
 	s->peer = *conn_peer(c);
 	s->conn = NULL; /* it frees itself */
 	/* Who takes leave does not come back for an answer. */
 	if (m != NULL && conn_said_bye(c)) {
-		s->memory = NULL;
+		s->replay = NULL;
 		m->session = NULL;
-		memory_free(&s->srv->memories, m);
+		replay_free(&s->srv->replays, m);
 	}
 	session_end(s, why);
 }

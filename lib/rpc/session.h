@@ -5,7 +5,7 @@
 
 #include <event2/event_struct.h>
 
-#include "lib/rpc/memory.h"
+#include "lib/rpc/replay.h"
 #include "lib/rpc/server.h"
 #include "lib/rpc/watch.h"
 
@@ -49,7 +49,7 @@ struct rpc_session {
 	struct am_timer late;   /* what is told late is due */
 	bool is_due;            /* it was */
 	uint32_t late_id;       /* of rpc_session_is_late(); 0: none */
-	struct memory *memory;  /* borrowed; NULL: it did not say resume */
+	struct replay *replay;  /* borrowed; NULL: it did not say resume */
 	bool watching;          /* it counts in server_watch() */
 	bool resumed;           /* it found its memory */
 	uint64_t version;       /* of the server when sent was made */
@@ -65,7 +65,7 @@ struct rpc_server {
 	uint64_t last_id;
 	uint64_t version; /* counts drains */
 	struct session_list sessions;
-	struct memory_list memories;
+	struct replay_list replays;
 	struct listener **listener;
 	size_t n_listeners;
 	struct turn_item turn; /* clocks to push; when freed: the memory */

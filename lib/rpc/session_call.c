@@ -14,25 +14,25 @@ enum { ACK_BATCH = 256 };
 static bool
 is_repeated(struct rpc_session *s, const struct arpc_frame *f)
 {
-	const struct remembered *r = NULL;
+	const struct replay_entry *r = NULL;
 
-	if (s->memory == NULL || f->kind != ARPC_REQUEST || f->id == 0 ||
+	if (s->replay == NULL || f->kind != ARPC_REQUEST || f->id == 0 ||
 	    f->id > UINT16_MAX)
 		return false;
-	switch (memory_see(s->memory, f->id, &r)) {
-	case MEMORY_NEW:
+	switch (replay_see(s->replay, f->id, &r)) {
+	case REPLAY_NEW:
 		return false;
-	case MEMORY_KNOWN:
+	case REPLAY_KNOWN:
 		session_answer_result(s, f->id, r->result,
 		    r->why == NULL ? "" : r->why);
 		return true;
-	case MEMORY_FULL:
+	case REPLAY_FULL:
 		session_answer_error(s, f, ARPC_E_internal, "no memory");
 		return true;
-	case MEMORY_FORGOTTEN:
+	case REPLAY_FORGOTTEN:
 		session_answer_error(s, f, ARPC_E_forgotten,
 		    "%u is more than %d mutations ago", (unsigned)f->id,
-		    MEMORY_WINDOW);
+		    REPLAY_WINDOW);
 		return true;
 	}
 	return false;
@@ -49,8 +49,8 @@ answer_mutation(struct rpc_session *s, const struct arpc_frame *f,
 		return;
 	if (result == AM_CANCELED)
 		why = am_why(s->srv->machine);
-	if (s->memory != NULL && !is_check && f->id != 0 && f->id <= UINT16_MAX)
-		memory_put(s->memory, f->id, result, why);
+	if (s->replay != NULL && !is_check && f->id != 0 && f->id <= UINT16_MAX)
+		replay_put(s->replay, f->id, result, why);
 	session_answer_result(s, f->id, result, why);
 }
 

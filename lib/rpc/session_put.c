@@ -169,7 +169,7 @@ session_answer_welcome(struct rpc_session *s, uint32_t id, struct am_val rows)
 	w.time = am_buf_val(&time);
 	w.queue_tick = s->sent.queue_tick;
 	w.machine_tick = s->sent.machine_tick;
-	w.has_resumed = s->memory != NULL;
+	w.has_resumed = s->replay != NULL;
 	w.resumed = s->resumed;
 	if (policy->last_seq != NULL)
 		w.last_seq = policy->last_seq(s, s->li->arg);

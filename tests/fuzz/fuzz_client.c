@@ -280,7 +280,7 @@ say_buf(struct world *w, struct am_buf *b)
 static void
 welcome(struct world *w, unsigned arg, uint32_t id)
 {
-	struct am_buf rows_buf = AM_BUF_INIT, time = AM_BUF_INIT;
+	struct am_buf schema_wire_encode = AM_BUF_INIT, time = AM_BUF_INIT;
 	struct am_buf b = AM_BUF_INIT;
 	struct arpc_welcome msg = {
 		.proto = ARPC_VERSION,
@@ -301,14 +301,14 @@ welcome(struct world *w, unsigned arg, uint32_t id)
 	w->clock = (struct arpc_clock){ w->tick, N_STATES, 7, 0, 0 };
 	w->clock.sum = arpc_clock_sum(&w->clock);
 	if (arg & 4) {
-		arpc_put_schema(&rows_buf, &states);
-		msg.schema = am_buf_val(&rows_buf);
+		arpc_put_schema(&schema_wire_encode, &states);
+		msg.schema = am_buf_val(&schema_wire_encode);
 	}
 	msg.time = am_buf_val(&time);
 	arpc_put_response(&b, id);
 	arpc_put_welcome(&b, &msg);
 	say_buf(w, &b);
-	am_buf_done(&rows_buf);
+	am_buf_done(&schema_wire_encode);
 	am_buf_done(&time);
 }
 
@@ -479,7 +479,7 @@ settle(struct world *w)
 	netmach_give_up(w->nm, "the end");
 	for (size_t i = 0; i < w->n_called; i++)
 		assert(w->called[i].answered);
-	assert(w->nm->kept_bytes == 0 && w->nm->parts.data == NULL);
+	assert(w->nm->resend_bytes == 0 && w->nm->parts.data == NULL);
 }
 
 int

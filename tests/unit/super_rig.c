@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/rpc/loop.h"
+#include "lib/loop/loop.h"
 
 /* ---- the made-up world ---- */
 

@@ -10,7 +10,7 @@
 
 #include "cli/lines.h"
 #include "lib/base/buf.h"
-#include "lib/rpc/loop.h"
+#include "lib/loop/loop.h"
 #include "tests/unit/unit.h"
 
 struct rig {

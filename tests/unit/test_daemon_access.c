@@ -8,7 +8,7 @@
 #include "daemon/ids.h"
 #include "daemon/world.h"
 #include "lib/base/rate.h"
-#include "lib/node/access.h"
+#include "lib/node/worker_access.h"
 #include "lib/rpc/allow.h"
 #include "proto/worker.h"
 #include "tests/unit/unit.h"

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
-#include "lib/rpc/loop.h"
+#include "lib/loop/loop.h"
 #include "tests/unit/unit.h"
 
 enum { LARGE = 16 * 1024 * 1024 };

@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 
-#include "lib/rpc/resolve.h"
+#include "lib/rpc/addr_resolve.h"
 #include "tests/unit/rpc_pair.h"
 
 int __wrap_getaddrinfo(const char *host, const char *service,

@@ -2,7 +2,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "lib/rpc/loop.h"
+#include "lib/loop/loop.h"
 #include "lib/rpc/session.h"
 #include "tests/unit/rpc_pair.h"
 
@@ -371,10 +371,10 @@ END_TEST
 static int
 count_memories(void)
 {
-	const struct memory *mem;
+	const struct replay *mem;
 	int n = 0;
 
-	TAILQ_FOREACH(mem, &srv->memories, link)
+	TAILQ_FOREACH(mem, &srv->replays, link)
 		n++;
 	return n;
 }

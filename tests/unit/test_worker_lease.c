@@ -5,7 +5,7 @@
 #include "tests/unit/worker_rig.h"
 
 #include "lib/node/common.h"
-#include "lib/node/outbox.h"
+#include "lib/node/worker_outbox.h"
 
 /* ---- payloads ---- */
 

@@ -1,23 +1,23 @@
-#include "lib/rpc/memory.h"
+#include "lib/rpc/replay.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 static void
-forget(struct remembered *r)
+forget(struct replay_entry *r)
 {
 	free(r->why);
-	*r = (struct remembered){ .id = 0 };
+	*r = (struct replay_entry){ .id = 0 };
 }
 
 void
-memory_free(struct memory_list *l, struct memory *m)
+replay_free(struct replay_list *l, struct replay *m)
 {
 	assert(m->session == NULL);
 	TAILQ_REMOVE(l, m, link);
-	for (size_t i = 0; i < MEMORY_WINDOW / MEMORY_CHUNK; i++) {
-		for (size_t j = 0; m->chunk[i] != NULL && j < MEMORY_CHUNK; j++)
+	for (size_t i = 0; i < REPLAY_WINDOW / REPLAY_CHUNK; i++) {
+		for (size_t j = 0; m->chunk[i] != NULL && j < REPLAY_CHUNK; j++)
 			free(m->chunk[i][j].why);
 		free(m->chunk[i]);
 	}
@@ -27,10 +27,10 @@ memory_free(struct memory_list *l, struct memory *m)
 
 /* false: all are in use. */
 static bool
-make_room(struct memory_list *l, int listener, size_t max)
+make_room(struct replay_list *l, int listener, size_t max)
 {
-	struct memory *unused = NULL;
-	struct memory *m;
+	struct replay *unused = NULL;
+	struct replay *m;
 	size_t n = 0;
 
 	TAILQ_FOREACH(m, l, link) {
@@ -44,15 +44,15 @@ make_room(struct memory_list *l, int listener, size_t max)
 		return true;
 	if (unused == NULL)
 		return false;
-	memory_free(l, unused);
+	replay_free(l, unused);
 	return true;
 }
 
-struct memory *
-memory_new(struct memory_list *l, int listener, size_t max, uint64_t client_id,
+struct replay *
+replay_new(struct replay_list *l, int listener, size_t max, uint64_t client_id,
     const struct conn_peer *peer)
 {
-	struct memory *m;
+	struct replay *m;
 
 	if (!make_room(l, listener, max))
 		return NULL;
@@ -74,7 +74,7 @@ memory_new(struct memory_list *l, int listener, size_t max, uint64_t client_id,
 }
 
 static bool
-is_of(const struct memory *m, const struct conn_peer *peer)
+is_of(const struct replay *m, const struct conn_peer *peer)
 {
 	if (m->uid != peer->uid)
 		return false;
@@ -83,11 +83,11 @@ is_of(const struct memory *m, const struct conn_peer *peer)
 	return strcmp(m->subject, peer->subject) == 0;
 }
 
-struct memory *
-memory_find(struct memory_list *l, int listener, uint64_t client_id,
+struct replay *
+replay_find(struct replay_list *l, int listener, uint64_t client_id,
     const struct conn_peer *peer)
 {
-	struct memory *m;
+	struct replay *m;
 
 	TAILQ_FOREACH(m, l, link) {
 		if (m->listener != listener || m->client_id != client_id ||
@@ -101,55 +101,55 @@ memory_find(struct memory_list *l, int listener, uint64_t client_id,
 }
 
 /* NULL: nothing was executed near this id. */
-static struct remembered *
-slot_of(const struct memory *m, uint32_t id)
+static struct replay_entry *
+slot_of(const struct replay *m, uint32_t id)
 {
-	uint32_t i = id % MEMORY_WINDOW;
-	struct remembered *chunk = m->chunk[i / MEMORY_CHUNK];
+	uint32_t i = id % REPLAY_WINDOW;
+	struct replay_entry *chunk = m->chunk[i / REPLAY_CHUNK];
 
-	return chunk == NULL ? NULL : &chunk[i % MEMORY_CHUNK];
+	return chunk == NULL ? NULL : &chunk[i % REPLAY_CHUNK];
 }
 
 static bool
-make_slot(struct memory *m, uint32_t id)
+make_slot(struct replay *m, uint32_t id)
 {
-	struct remembered **chunk =
-	    &m->chunk[id % MEMORY_WINDOW / MEMORY_CHUNK];
+	struct replay_entry **chunk =
+	    &m->chunk[id % REPLAY_WINDOW / REPLAY_CHUNK];
 
 	if (*chunk == NULL)
-		*chunk = calloc(MEMORY_CHUNK, sizeof(**chunk));
+		*chunk = calloc(REPLAY_CHUNK, sizeof(**chunk));
 	return *chunk != NULL;
 }
 
-enum memory_is
-memory_see(struct memory *m, uint32_t id, const struct remembered **ret)
+enum replay_is
+replay_see(struct replay *m, uint32_t id, const struct replay_entry **ret)
 {
-	const struct remembered *r = slot_of(m, id);
-	uint32_t ahead = memory_distance(m->newest, id);
+	const struct replay_entry *r = slot_of(m, id);
+	uint32_t ahead = replay_distance(m->newest, id);
 	bool is_new = m->newest == 0 || (ahead > 0 && ahead <= UINT16_MAX / 2);
 
-	if (!is_new && memory_distance(id, m->newest) >= MEMORY_WINDOW)
-		return MEMORY_FORGOTTEN;
+	if (!is_new && replay_distance(id, m->newest) >= REPLAY_WINDOW)
+		return REPLAY_FORGOTTEN;
 	/* The others came and were refused before they reached the machine. */
 	if (is_new || r == NULL || r->id != id) {
 		if (!make_slot(m, id))
-			return MEMORY_FULL;
+			return REPLAY_FULL;
 		if (is_new)
 			m->newest = id;
-		return MEMORY_NEW;
+		return REPLAY_NEW;
 	}
 	*ret = r;
-	return MEMORY_KNOWN;
+	return REPLAY_KNOWN;
 }
 
 void
-memory_put(struct memory *m, uint32_t id, am_result result, const char *why)
+replay_put(struct replay *m, uint32_t id, am_result result, const char *why)
 {
-	struct remembered *r = slot_of(m, id);
+	struct replay_entry *r = slot_of(m, id);
 
 	forget(r);
 	r->id = id;
 	r->result = result;
 	if (*why != '\0')
-		r->why = strndup(why, MEMORY_WHY_MAX);
+		r->why = strndup(why, REPLAY_WHY_MAX);
 }

@@ -1,35 +1,35 @@
-#include "lib/rpc/kept.h"
+#include "lib/rpc/resend.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/clock.h"
-#include "lib/rpc/memory.h"
+#include "lib/rpc/replay.h"
 #include "lib/rpc/netmach_int.h"
 
 static void
-kept_free(struct netmach *nm, struct kept *k)
+resend_free(struct netmach *nm, struct resend *k)
 {
 	if (nm->unsent == k)
 		nm->unsent = TAILQ_NEXT(k, link);
-	TAILQ_REMOVE(&nm->kept, k, link);
-	nm->kept_bytes -= sizeof(*k) + k->len;
+	TAILQ_REMOVE(&nm->resend, k, link);
+	nm->resend_bytes -= sizeof(*k) + k->len;
 	free(k);
 }
 
 void
-kept_done(struct netmach *nm)
+resend_done(struct netmach *nm)
 {
-	struct kept *k;
+	struct resend *k;
 
-	while ((k = TAILQ_FIRST(&nm->kept)) != NULL)
-		kept_free(nm, k);
+	while ((k = TAILQ_FIRST(&nm->resend)) != NULL)
+		resend_free(nm, k);
 	am_timer_done(&nm->keep_timer);
 }
 
 /* It ends without an answer. */
 static void
-kept_end(struct netmach *nm, struct kept *k, const char *why)
+resend_end(struct netmach *nm, struct resend *k, const char *why)
 {
 	const struct netmach_reply r = {
 		.status = k->sent ? NETMACH_LOST : NETMACH_NOT_SENT,
@@ -39,25 +39,25 @@ kept_end(struct netmach *nm, struct kept *k, const char *why)
 	struct call call;
 	bool is_open = calls_take(&nm->calls, k->id, &call);
 
-	kept_free(nm, k);
+	resend_free(nm, k);
 	if (is_open && call.fn != NULL)
 		call.fn(nm, call.id, &r, call.arg);
 }
 
 void
-kept_give_up(struct netmach *nm, const char *why)
+resend_give_up(struct netmach *nm, const char *why)
 {
-	struct kept *k;
+	struct resend *k;
 
 	am_timer_stop(&nm->keep_timer);
-	while (!nm->freed && (k = TAILQ_FIRST(&nm->kept)) != NULL)
-		kept_end(nm, k, why);
+	while (!nm->freed && (k = TAILQ_FIRST(&nm->resend)) != NULL)
+		resend_end(nm, k, why);
 }
 
 /* ---- sending ---- */
 
 static void
-send_one(struct netmach *nm, struct kept *k)
+send_one(struct netmach *nm, struct resend *k)
 {
 	struct am_buf *out = conn_out(nm->conn);
 	int64_t left_ms = -1;
@@ -75,40 +75,40 @@ send_one(struct netmach *nm, struct kept *k)
 }
 
 void
-kept_send(struct netmach *nm)
+resend_flush(struct netmach *nm)
 {
-	const struct kept *first = TAILQ_FIRST(&nm->kept);
-	struct kept *k = nm->unsent;
+	const struct resend *first = TAILQ_FIRST(&nm->resend);
+	struct resend *k = nm->unsent;
 
 	if (k == NULL)
 		return;
 	if (!netmach_is_ready(nm)) {
-		kept_wait(nm);
+		resend_wait(nm);
 		return;
 	}
-	while (k != NULL && memory_distance(first->id, k->id) < KEPT_WINDOW) {
+	while (k != NULL && replay_distance(first->id, k->id) < RESEND_WINDOW) {
 		send_one(nm, k);
 		k = TAILQ_NEXT(k, link);
 	}
 	nm->unsent = k;
 }
 
-struct kept *
-kept_put(struct netmach *nm, uint32_t id, enum arpc_method method,
+struct resend *
+resend_put(struct netmach *nm, uint32_t id, enum arpc_method method,
     const am_id *states, size_t n, struct am_val args, int64_t deadline_ms)
 {
 	struct am_buf b = AM_BUF_INIT;
-	struct kept *k = NULL;
+	struct resend *k = NULL;
 
 	am_put_array(&b, n);
 	for (size_t i = 0; i < n; i++)
 		am_put_uint(&b, states[i]);
 	am_put_val(&b, args);
 	if (am_buf_error(&b) == 0 &&
-	    nm->kept_bytes + sizeof(*k) + b.len <= KEPT_BYTES_MAX)
+	    nm->resend_bytes + sizeof(*k) + b.len <= RESEND_BYTES_MAX)
 		k = malloc(sizeof(*k) + b.len);
 	if (k != NULL) {
-		*k = (struct kept){
+		*k = (struct resend){
 			.id = id,
 			.method = method,
 			.deadline_ns = -1,
@@ -119,8 +119,8 @@ kept_put(struct netmach *nm, uint32_t id, enum arpc_method method,
 			deadline_ms = ARPC_DURATION_MAX_MS;
 		if (deadline_ms >= 0)
 			k->deadline_ns = clock_ns() + deadline_ms * NS_PER_MS;
-		TAILQ_INSERT_TAIL(&nm->kept, k, link);
-		nm->kept_bytes += sizeof(*k) + k->len;
+		TAILQ_INSERT_TAIL(&nm->resend, k, link);
+		nm->resend_bytes += sizeof(*k) + k->len;
 		if (nm->unsent == NULL)
 			nm->unsent = k;
 	}
@@ -129,36 +129,37 @@ kept_put(struct netmach *nm, uint32_t id, enum arpc_method method,
 }
 
 void
-kept_drop(struct netmach *nm, struct kept *k)
+resend_drop(struct netmach *nm, struct resend *k)
 {
 	if (k != NULL) {
-		kept_free(nm, k);
-		kept_send(nm);
+		resend_free(nm, k);
+		resend_flush(nm);
 	}
 }
 
 bool
-kept_resume(struct netmach *nm, bool resumed)
+resend_resume(struct netmach *nm, bool resumed)
 {
-	struct kept *k;
+	struct resend *k;
 
 	nm->lost_ns = 0;
 	am_timer_stop(&nm->keep_timer);
-	while (!resumed && (k = TAILQ_FIRST(&nm->kept)) != NULL && k->sent) {
-		kept_end(nm, k, "the server remembers nothing of this client");
+	while (!resumed && (k = TAILQ_FIRST(&nm->resend)) != NULL && k->sent) {
+		resend_end(nm, k,
+		    "the server remembers nothing of this client");
 		if (nm->freed)
 			return false;
 	}
 	/* All of them, in their order: the server skips what it knows. */
-	nm->unsent = TAILQ_FIRST(&nm->kept);
-	kept_send(nm);
+	nm->unsent = TAILQ_FIRST(&nm->resend);
+	resend_flush(nm);
 	return true;
 }
 
 /* ---- without a connection ---- */
 
 static int64_t
-end_of(const struct netmach *nm, const struct kept *k)
+end_of(const struct netmach *nm, const struct resend *k)
 {
 	int64_t end_ns = nm->lost_ns + nm->keep_ms * NS_PER_MS;
 
@@ -167,16 +168,16 @@ end_of(const struct netmach *nm, const struct kept *k)
 }
 
 void
-kept_wait(struct netmach *nm)
+resend_wait(struct netmach *nm)
 {
-	const struct kept *k;
+	const struct resend *k;
 	int64_t now = clock_ns();
 	int64_t first_ns = INT64_MAX;
 	int64_t left_ms;
 
 	if (nm->lost_ns == 0)
 		nm->lost_ns = now;
-	TAILQ_FOREACH(k, &nm->kept, link) {
+	TAILQ_FOREACH(k, &nm->resend, link) {
 		if (end_of(nm, k) < first_ns)
 			first_ns = end_of(nm, k);
 	}
@@ -187,24 +188,24 @@ kept_wait(struct netmach *nm)
 }
 
 void
-kept_on_timer(void *arg)
+resend_on_timer(void *arg)
 {
 	struct netmach *nm = netmach_of(arg);
 	int64_t now = clock_ns();
-	struct kept *k;
-	struct kept *next;
+	struct resend *k;
+	struct resend *next;
 
 	if (netmach_is_ready(nm))
 		return;
-	for (k = TAILQ_FIRST(&nm->kept); k != NULL; k = next) {
+	for (k = TAILQ_FIRST(&nm->resend); k != NULL; k = next) {
 		next = TAILQ_NEXT(k, link);
 		if (end_of(nm, k) > now)
 			continue;
-		kept_end(nm, k, "no connection within the time");
+		resend_end(nm, k, "no connection within the time");
 		if (nm->freed)
 			return;
 		/* The user may have made others meanwhile. */
-		next = TAILQ_FIRST(&nm->kept);
+		next = TAILQ_FIRST(&nm->resend);
 	}
-	kept_wait(nm);
+	resend_wait(nm);
 }

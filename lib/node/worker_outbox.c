@@ -1,9 +1,9 @@
-#include "lib/node/outbox.h"
+#include "lib/node/worker_outbox.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/rpc/loop.h"
+#include "lib/loop/loop.h"
 
 void
 outbox_init(struct outbox *o, struct am_loop *l, size_t max_bytes,

@@ -1,6 +1,6 @@
-/* access.h - who may do what to a worker (flow rule 22). */
-#ifndef LIB_NODE_ACCESS_H
-#define LIB_NODE_ACCESS_H
+/* worker_access.h - who may do what to a worker (flow rule 22). */
+#ifndef LIB_NODE_WORKER_ACCESS_H
+#define LIB_NODE_WORKER_ACCESS_H
 
 #include "lib/rpc/allow.h"
 

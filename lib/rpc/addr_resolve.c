@@ -1,4 +1,4 @@
-#include "lib/rpc/resolve.h"
+#include "lib/rpc/addr_resolve.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -11,7 +11,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
-#include "lib/rpc/loop.h"
+#include "lib/loop/loop.h"
 
 /* What thread and loop share; the last one frees it. */
 struct query {

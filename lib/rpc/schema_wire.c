@@ -1,4 +1,4 @@
-#include "lib/rpc/rows.h"
+#include "lib/rpc/schema_wire.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -76,7 +76,7 @@ get_row(struct mp *c, struct arena *a, struct am_state *ret)
 }
 
 struct am_schema *
-rows_schema(struct am_val rows, struct am_error *err)
+schema_wire_decode(struct am_val rows, struct am_error *err)
 {
 	am_cleanup(am_freep) struct am_state *row = NULL;
 	am_cleanup(am_freep) char *names = NULL;

@@ -1,4 +1,4 @@
-#include "lib/rpc/loop.h"
+#include "lib/loop/loop.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,9 +1,9 @@
-/* outbox.h - payloads that were sent and not yet acknowledged.
+/* worker_outbox.h - payloads that were sent and not yet acknowledged.
  *
- * Pure data: who gets what, and when, is public.c's matter. Entries are in the
+ * Pure data: who gets what, and when, is the matter of worker_public.c. Entries are in the
  * order of their numbers, which are never used twice. */
-#ifndef LIB_NODE_OUTBOX_H
-#define LIB_NODE_OUTBOX_H
+#ifndef LIB_NODE_WORKER_OUTBOX_H
+#define LIB_NODE_WORKER_OUTBOX_H
 
 #include <sys/queue.h>
 

@@ -1,6 +1,6 @@
 /* loop.h - the event loop: the only place that runs libevent's. */
-#ifndef LIB_RPC_LOOP_H
-#define LIB_RPC_LOOP_H
+#ifndef LIB_LOOP_LOOP_H
+#define LIB_LOOP_LOOP_H
 
 #include <event2/event.h>
 #include <sys/queue.h>

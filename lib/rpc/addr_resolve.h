@@ -1,7 +1,7 @@
-/* resolve.h - names of hosts to addresses, without blocking the loop: a thread
+/* addr_resolve.h - names of hosts to addresses, without blocking the loop: a thread
  * asks, the loop is told by a descriptor. */
-#ifndef LIB_RPC_RESOLVE_H
-#define LIB_RPC_RESOLVE_H
+#ifndef LIB_RPC_ADDR_RESOLVE_H
+#define LIB_RPC_ADDR_RESOLVE_H
 
 #include "lib/rpc/addr.h"
 
