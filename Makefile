@@ -222,6 +222,9 @@ lint:
 	clang-format --dry-run -Werror $(sources)
 	$(if $(wildcard man/*),mandoc -T lint -W warning $(wildcard man/*))
 	shellcheck -x -P SCRIPTDIR -S warning $(scripts)
+	@# A debugger shows a struct by its name: no two of one name.
+	! grep -hoE '^struct [a-z_]+ \{' $(filter-out tests/%,$(sources)) | \
+		sort | uniq -d | grep .
 format:
 	clang-format -i $(sources)
 

@@ -48,7 +48,7 @@ static int
 fetch(struct cli *c, struct attach *a, uint64_t *since, struct am_buf *docs)
 {
 	am_cleanup(buf_donep) struct am_buf p = AM_BUF_INIT;
-	struct call *call = &a->s.call;
+	struct session_call *call = &a->s.call;
 	struct mp cur;
 	uint32_t n = 0;
 	int rc;

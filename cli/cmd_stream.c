@@ -537,13 +537,13 @@ check_options(struct cli *c, struct stream *s)
 	return EX_OK;
 }
 
-struct watch {
+struct stream_signals {
 	struct event *sigint;
 	struct event *sigterm;
 };
 
 static void
-watch_done(struct watch *w)
+signals_done(struct stream_signals *w)
 {
 	if (w->sigint != NULL)
 		event_free(w->sigint);
@@ -568,7 +568,7 @@ cmd_stream(struct cli *c)
 		.next = 1,
 		.head = 1,
 	};
-	am_cleanup(watch_done) struct watch w = { NULL, NULL };
+	am_cleanup(signals_done) struct stream_signals w = { NULL, NULL };
 	int rc = check_options(c, &s);
 
 	/* -t bounds a line, not the whole. */

@@ -239,7 +239,7 @@ static bool
 is_decided(void *arg)
 {
 	const struct grant *g = (const struct grant *)arg;
-	const struct call *call = &g->sup->call;
+	const struct session_call *call = &g->sup->call;
 
 	return g->done || g->sup->down || g->sup->cuts != g->cuts ||
 	    (call->done &&
@@ -286,7 +286,7 @@ grant_canceled(struct lease_refusal *no, const char *why)
 static void
 grant_failed(struct grant *g, int rc, int64_t wait_ms)
 {
-	const struct call *call = &g->sup->call;
+	const struct session_call *call = &g->sup->call;
 	char text[AM_ERROR_MAX];
 	char ms[32];
 

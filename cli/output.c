@@ -133,7 +133,7 @@ path_step(struct am_val v, const char *key, size_t len, struct am_val *ret)
 }
 
 /* What a path names. */
-struct found {
+struct path_values {
 	struct am_buf values;
 	size_t n;
 	bool each; /* of the elements of an array */
@@ -141,7 +141,7 @@ struct found {
 
 /* A step that is no index of an array is taken in each of its elements. */
 static int
-find_path(struct am_val v, const char *path, struct found *f)
+find_path(struct am_val v, const char *path, struct path_values *f)
 {
 	size_t len = strcspn(path, ".");
 	struct mp c = mp_of(v);
@@ -173,7 +173,7 @@ put_field(struct out *o, struct am_val v)
 
 /* One document with --json, else a line each. */
 static void
-put_found(struct out *o, const struct found *f)
+put_found(struct out *o, const struct path_values *f)
 {
 	am_cleanup(buf_donep) struct am_buf all = AM_BUF_INIT;
 	struct mp c = mp_of(am_buf_val(&f->values));
@@ -192,7 +192,7 @@ put_found(struct out *o, const struct found *f)
 static int
 print_field(struct out *o, struct am_val plain)
 {
-	struct found f = { .values = AM_BUF_INIT };
+	struct path_values f = { .values = AM_BUF_INIT };
 	int rc = find_path(plain, o->field, &f) < 0 ? EX_MISSING : 0;
 
 	if (rc == 0 && !o->quiet)

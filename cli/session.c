@@ -84,7 +84,7 @@ on_reply(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
     void *arg)
 {
 	struct session *s = (struct session *)arg;
-	struct call *call = &s->call;
+	struct session_call *call = &s->call;
 
 	(void)nm;
 	if (id != call->id)
@@ -464,7 +464,7 @@ super_open_at(struct cli *c, struct session *s, const char *address,
 int
 session_fail(struct cli *c, struct session *s, int rc)
 {
-	const struct call *call = &s->call;
+	const struct session_call *call = &s->call;
 	enum exit_code code;
 
 	if (rc == -ETIMEDOUT)

@@ -7,7 +7,7 @@
 #include "lib/rpc/netmach.h"
 
 /* The answer to the one call that is under way. */
-struct call {
+struct session_call {
 	uint32_t id; /* 0: none was made */
 	bool done;
 	enum netmach_status status;
@@ -28,7 +28,7 @@ struct session {
 	int code;      /* of netmach_ops.on_close */
 	char why[AM_ERROR_MAX];
 	char address[256];
-	struct call call;
+	struct session_call call;
 	unsigned updates; /* how often the mirror changed */
 	/* Set by whoever wants them; may be NULL. */
 	void (*on_payload)(struct session *s, const struct arpc_payload *p,

@@ -19,7 +19,7 @@ struct places {
 };
 
 /* What was found there. */
-struct found {
+struct instances {
 	char path[FOUND_MAX][256];
 	char name[FOUND_MAX][64];
 	size_t n;
@@ -73,7 +73,7 @@ is_socket(const char *path)
 }
 
 static void
-found_in(struct found *f, const char *dir)
+found_in(struct instances *f, const char *dir)
 {
 	am_cleanup(am_closedirp) DIR *d = opendir(dir);
 	const struct dirent *e;
@@ -94,10 +94,10 @@ found_in(struct found *f, const char *dir)
 	}
 }
 
-static struct found
+static struct instances
 found_all(const struct places *p)
 {
-	struct found f = { .n = 0 };
+	struct instances f = { .n = 0 };
 
 	for (size_t i = 0; i < p->n; i++)
 		found_in(&f, p->dir[i]);
@@ -106,7 +106,7 @@ found_all(const struct places *p)
 
 /* "a (/run/amnode/a/sock), b (...)" */
 static void
-put_list(struct am_buf *b, const struct found *f)
+put_list(struct am_buf *b, const struct instances *f)
 {
 	for (size_t i = 0; i < f->n; i++)
 		buf_printf(b, "%s%s (%s)", i > 0 ? ", " : "", f->name[i],
@@ -136,7 +136,7 @@ find_named(struct cli *c, const struct places *p, const char *name,
     struct target *ret)
 {
 	am_cleanup(buf_donep) struct am_buf b = AM_BUF_INIT;
-	struct found f;
+	struct instances f;
 
 	if (strchr(name, '/') != NULL || *name == '.' || strlen(name) > 32)
 		return cli_fail(c, EX_USAGE, "usage",
@@ -167,7 +167,7 @@ static int
 find_only(struct cli *c, const struct places *p, struct target *ret)
 {
 	am_cleanup(buf_donep) struct am_buf b = AM_BUF_INIT;
-	struct found f = found_all(p);
+	struct instances f = found_all(p);
 
 	if (f.n == 1)
 		return target_parse(c, f.path[0], ret);

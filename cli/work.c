@@ -89,7 +89,7 @@ verdict_of_reply(const struct netmach_reply *r, struct verdict *ret)
 
 /* ---- one mutation ---- */
 
-struct work {
+struct work_state {
 	struct cli *cli;
 	struct session *s;
 	const struct work_conf *conf;
@@ -108,7 +108,7 @@ struct work {
 };
 
 static void
-work_done(struct work *w)
+work_done(struct work_state *w)
 {
 	free(w->before);
 	am_buf_done(&w->name);
@@ -117,7 +117,7 @@ work_done(struct work *w)
 }
 
 static int
-take_ticks(struct work *w)
+take_ticks(struct work_state *w)
 {
 	const struct am_machine *m = session_mirror(w->s);
 	size_t n = am_schema_len(am_machine_schema(m));
@@ -131,7 +131,7 @@ take_ticks(struct work *w)
 
 /* What comes before the result is printed where lines are a stream. */
 static void
-print_part(struct work *w, const struct arpc_payload *p)
+print_part(struct work_state *w, const struct arpc_payload *p)
 {
 	struct out *o = &w->cli->out;
 	am_cleanup(buf_donep) struct am_buf b = AM_BUF_INIT;
@@ -150,7 +150,7 @@ print_part(struct work *w, const struct arpc_payload *p)
 static void
 on_payload(struct session *s, const struct arpc_payload *p, void *arg)
 {
-	struct work *w = (struct work *)arg;
+	struct work_state *w = (struct work_state *)arg;
 
 	if (p->req == 0 || p->req != s->call.id || w->is_final)
 		return;
@@ -172,8 +172,8 @@ on_payload(struct session *s, const struct arpc_payload *p, void *arg)
 static bool
 is_over(void *arg)
 {
-	const struct work *w = (const struct work *)arg;
-	const struct call *call = &w->s->call;
+	const struct work_state *w = (const struct work_state *)arg;
+	const struct session_call *call = &w->s->call;
 
 	/* A result proves that the mutation was made, but its reply has the
 	 * clocks: both, if both come. */
@@ -187,7 +187,7 @@ is_over(void *arg)
 }
 
 static void
-put_ticks(struct work *w, struct am_buf *b)
+put_ticks(struct work_state *w, struct am_buf *b)
 {
 	const struct am_machine *m = session_mirror(w->s);
 	const struct am_schema *schema = am_machine_schema(m);
@@ -207,7 +207,7 @@ put_ticks(struct work *w, struct am_buf *b)
 }
 
 static void
-put_payload(struct work *w, struct am_buf *b)
+put_payload(struct work_state *w, struct am_buf *b)
 {
 	am_put_str(b, "payload");
 	am_put_map(b, 4);
@@ -233,7 +233,7 @@ put_error(const struct verdict *v, struct am_buf *b)
 }
 
 static const char *
-result_word(const struct call *call)
+result_word(const struct session_call *call)
 {
 	if (!call->done || call->status != NETMACH_OK)
 		return NULL;
@@ -244,7 +244,7 @@ result_word(const struct call *call)
 
 /* {"status","result","payload"|"error","ticks","ms"} */
 static void
-put_doc(struct work *w, struct am_buf *b)
+put_doc(struct work_state *w, struct am_buf *b)
 {
 	const struct verdict *v = &w->verdict;
 	bool ok = v->exit == EX_OK;
@@ -265,7 +265,7 @@ put_doc(struct work *w, struct am_buf *b)
 }
 
 static void
-say_verdict(struct work *w)
+say_verdict(struct work_state *w)
 {
 	const struct verdict *v = &w->verdict;
 	const char *state = am_schema_name(am_machine_schema(
@@ -283,7 +283,7 @@ say_verdict(struct work *w)
 }
 
 static int
-print(struct work *w)
+print(struct work_state *w)
 {
 	am_cleanup(buf_donep) struct am_buf b = AM_BUF_INIT;
 	am_cleanup(buf_donep) struct am_buf word = AM_BUF_INIT;
@@ -310,9 +310,9 @@ print(struct work *w)
 
 /* A verdict from the reply, where no result decides. */
 static int
-judge(struct work *w, int rc)
+judge(struct work_state *w, int rc)
 {
-	const struct call *call = &w->s->call;
+	const struct session_call *call = &w->s->call;
 	struct netmach_reply r = {
 		.status = call->status,
 		.result = call->result,
@@ -339,7 +339,7 @@ judge(struct work *w, int rc)
 static bool
 is_reached(void *arg)
 {
-	const struct work *w = (const struct work *)arg;
+	const struct work_state *w = (const struct work_state *)arg;
 	const struct am_machine *m = session_mirror(w->s);
 	am_id state = w->conf->until;
 
@@ -350,7 +350,7 @@ is_reached(void *arg)
 /* For the state that the mutation shall bring. 0, also if the verdict says that
  * it did not come; -ECONNRESET. */
 static int
-wait_state(struct work *w)
+wait_state(struct work_state *w)
 {
 	struct cli *c = w->cli;
 	struct verdict *v = &w->verdict;
@@ -366,7 +366,7 @@ wait_state(struct work *w)
 
 /* Sent, and no more is known of it: for people that is nothing to print. */
 static int
-work_notify(struct work *w)
+work_notify(struct work_state *w)
 {
 	const struct work_conf *conf = w->conf;
 	am_cleanup(buf_donep) struct am_buf b = AM_BUF_INIT;
@@ -392,7 +392,7 @@ deadline(const struct cli *c)
 int
 work_do(struct cli *c, struct session *s, const struct work_conf *conf)
 {
-	am_cleanup(work_done) struct work w = { .cli = c,
+	am_cleanup(work_done) struct work_state w = { .cli = c,
 		.s = s,
 		.conf = conf,
 		.start_ns = clock_ns() };

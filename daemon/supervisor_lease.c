@@ -223,16 +223,16 @@ client_send_payload_state(struct am_event *ev)
 
 /* What a ReleaseWorker is about: a lease, or a waiter of this client. A request
  * that was granted meanwhile is its lease. */
-struct target {
+struct release_target {
 	struct client *client; /* who asks; NULL: we ourselves */
 	struct lease *lease;
 	struct waiter *waiter;
 };
 
-static struct target
+static struct release_target
 find_target(struct super *s, const struct am_event *ev)
 {
-	struct target t = { NULL, NULL, NULL };
+	struct release_target t = { NULL, NULL, NULL };
 	int64_t request, id = -1;
 	uint32_t unused;
 
@@ -268,7 +268,7 @@ static bool
 release_worker_enter(struct am_event *ev)
 {
 	struct super *s = ev->arg;
-	struct target t = find_target(s, ev);
+	struct release_target t = find_target(s, ev);
 
 	if (t.lease == NULL && t.waiter == NULL)
 		return refuse_unknown(s, ev);
@@ -305,7 +305,7 @@ static void
 release_worker_state(struct am_event *ev)
 {
 	struct super *s = ev->arg;
-	struct target t = find_target(s, ev);
+	struct release_target t = find_target(s, ev);
 	char reason[LEASE_REASON_MAX];
 
 	handler_end_pulse(ev);

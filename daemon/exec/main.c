@@ -21,14 +21,14 @@ static const char usage[] =
     "  --help         this text\n"
     "  --version      the version\n";
 
-struct options {
+struct exec_options {
 	const char *schema; /* NULL: none */
 	char **cmd;
 };
 
 /* -1: go on, else the exit status. */
 static int
-parse_options(int argc, char **argv, struct options *ret)
+parse_options(int argc, char **argv, struct exec_options *ret)
 {
 	static const struct option longs[] = {
 		{ "schema", required_argument, NULL, 's' },
@@ -89,7 +89,7 @@ run(struct am_loop *l, struct am_schema *schema, char *const *cmd)
 int
 main(int argc, char **argv)
 {
-	struct options opt = { NULL, NULL };
+	struct exec_options opt = { NULL, NULL };
 	struct am_schema *schema = NULL;
 	struct am_error err;
 	struct am_loop *l;

@@ -15,7 +15,7 @@
 enum { WORKER_MAGIC = 0x776b7201 };
 
 /* An open request (flow rules 7, 8, 12). */
-struct request {
+struct worker_request {
 	am_req handle; /* 0: this slot is free */
 	uint64_t client_id;
 	uint32_t id;         /* the client's number of it */
@@ -24,7 +24,7 @@ struct request {
 };
 
 struct requests {
-	struct request *slot; /* [window], owned */
+	struct worker_request *slot; /* [window], owned */
 	unsigned window;
 	unsigned n_open;
 	am_req last;   /* the handle given last */
@@ -40,7 +40,7 @@ struct lease_session {
 	bool behind;   /* more of them wait for room in its buffer */
 };
 
-struct lease {
+struct worker_lease {
 	char id[40]; /* empty: none */
 	char client[64];
 	uint8_t token[ARPC_TOKEN_LEN];
@@ -86,7 +86,7 @@ struct am_worker {
 	bool work_ready_due; /* the queue had no room for WorkReady */
 
 	const struct arpc_lease *offer; /* during lease_begin only */
-	struct lease lease;
+	struct worker_lease lease;
 	struct lease_session session[WORKER_SESSIONS_MAX];
 	unsigned n_sessions;
 	unsigned n_supers;            /* private connections */

@@ -60,9 +60,9 @@ void
 serve_client_state(struct am_event *ev)
 {
 	struct am_worker *w = ev->arg;
-	struct lease *l = &w->lease;
+	struct worker_lease *l = &w->lease;
 
-	*l = (struct lease){ .ttl_ms = w->offer->ttl_ms,
+	*l = (struct worker_lease){ .ttl_ms = w->offer->ttl_ms,
 		.max_ms = w->offer->max_ms,
 		.begun_ns = clock_ns() };
 	memcpy(l->token, w->offer->token, sizeof(l->token));
@@ -123,7 +123,7 @@ void
 lease_ending_state(struct am_event *ev)
 {
 	struct am_worker *w = ev->arg;
-	struct lease *l = &w->lease;
+	struct worker_lease *l = &w->lease;
 
 	node_get_text(ev->args, "reason", l->end_reason, sizeof(l->end_reason));
 	if (l->end_reason[0] == '\0')
@@ -211,7 +211,7 @@ ms_until(int64_t ns)
 /* When and why the lease is over; 0: not yet to be said. Max waits for what
  * runs, which its own deadline bounds. */
 static int64_t
-lease_due(const struct lease *l, unsigned f, const char **ret_reason)
+lease_due(const struct worker_lease *l, unsigned f, const char **ret_reason)
 {
 	int64_t due = 0;
 
@@ -230,7 +230,7 @@ lease_due(const struct lease *l, unsigned f, const char **ret_reason)
 void
 lease_watch(struct am_worker *w)
 {
-	struct lease *l = &w->lease;
+	struct worker_lease *l = &w->lease;
 	unsigned f = facts(w);
 	const char *reason;
 	int64_t due;

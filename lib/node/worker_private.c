@@ -63,7 +63,7 @@ report_lease(struct am_worker *w)
 static void
 put_lease(const struct am_worker *w, struct am_buf *b)
 {
-	const struct lease *l = &w->lease;
+	const struct worker_lease *l = &w->lease;
 
 	am_put_map(b, 6);
 	node_put_str(b, "lease", l->id);

@@ -27,7 +27,7 @@ requests_done(struct requests *r)
 }
 
 /* A handle is a count above the slot's number, so none comes twice. */
-static struct request *
+static struct worker_request *
 request_find(const struct requests *r, am_req handle)
 {
 	size_t i = handle & ((1 << SLOT_BITS) - 1);
@@ -37,7 +37,7 @@ request_find(const struct requests *r, am_req handle)
 	return &r->slot[i];
 }
 
-static struct request *
+static struct worker_request *
 request_add(struct requests *r)
 {
 	for (unsigned i = 0; i < r->window; i++) {
@@ -53,17 +53,17 @@ request_add(struct requests *r)
 }
 
 static void
-request_drop(struct requests *r, struct request *q)
+request_drop(struct requests *r, struct worker_request *q)
 {
-	*q = (struct request){ .handle = 0 };
+	*q = (struct worker_request){ .handle = 0 };
 	r->n_open--;
 }
 
-static struct request *
+static struct worker_request *
 request_of_client(const struct requests *r, uint64_t client_id, uint32_t id)
 {
 	for (unsigned i = 0; i < r->window; i++) {
-		struct request *q = &r->slot[i];
+		struct worker_request *q = &r->slot[i];
 
 		if (q->handle != 0 && q->client_id == client_id && q->id == id)
 			return q;
@@ -74,7 +74,7 @@ request_of_client(const struct requests *r, uint64_t client_id, uint32_t id)
 /* ---- deadlines ---- */
 
 static void
-watch_deadline(struct am_worker *w, const struct request *q)
+watch_deadline(struct am_worker *w, const struct worker_request *q)
 {
 	struct am_timer *t = &w->deadline_timer;
 	int64_t left;
@@ -156,7 +156,7 @@ static int
 request_end(struct am_worker *w, am_req handle, const struct final *f)
 {
 	const am_id work_ready = Wrk_WorkReady;
-	struct request *q = request_find(&w->requests, handle);
+	struct worker_request *q = request_find(&w->requests, handle);
 	uint64_t seq;
 	uint32_t id;
 	int r;
@@ -226,7 +226,7 @@ am_worker_refuse(struct am_worker *w, am_req req, const char *reason)
 int
 am_worker_canceled(struct am_worker *w, am_req req)
 {
-	const struct request *q = request_find(&w->requests, req);
+	const struct worker_request *q = request_find(&w->requests, req);
 
 	if (q == NULL)
 		return -ENOENT;
@@ -243,7 +243,7 @@ static int
 request_send(struct am_worker *w, am_req req, enum arpc_payload_kind kind,
     const char *name, struct am_val data)
 {
-	const struct request *q = request_find(&w->requests, req);
+	const struct worker_request *q = request_find(&w->requests, req);
 	uint64_t seq;
 	int r;
 
@@ -343,7 +343,7 @@ work_requested_state(struct am_event *ev)
 {
 	struct am_worker *w = ev->arg;
 	const struct rpc_source *src = ev->source;
-	struct request *q = request_add(&w->requests);
+	struct worker_request *q = request_add(&w->requests);
 	int64_t deadline_ms = deadline_of(w, ev);
 
 	if (q == NULL) {
@@ -367,7 +367,7 @@ work_requested_state(struct am_event *ev)
 
 /* By the client: its own number. By the deadline: the handle, as two clients
  * may use the same number. */
-static struct request *
+static struct worker_request *
 request_of_cancel(const struct am_worker *w, const struct am_event *ev)
 {
 	const struct rpc_source *src = ev->source;
@@ -398,7 +398,7 @@ cancel_work_state(struct am_event *ev)
 am_req
 am_worker_req(const struct am_worker *w, const struct am_event *ev)
 {
-	const struct request *q = NULL;
+	const struct worker_request *q = NULL;
 
 	if (node_has(ev->called, ev->n_called, Wrk_WorkRequested))
 		return w->requests.taking;
@@ -410,7 +410,7 @@ am_worker_req(const struct am_worker *w, const struct am_event *ev)
 int64_t
 am_worker_req_left_ms(const struct am_worker *w, am_req req)
 {
-	const struct request *q = request_find(&w->requests, req);
+	const struct worker_request *q = request_find(&w->requests, req);
 	int64_t left;
 
 	if (q == NULL || q->late)
@@ -423,7 +423,7 @@ am_worker_req_left_ms(const struct am_worker *w, am_req req)
 
 /* Soft: the program is told. */
 static void
-deadline_soft(struct am_worker *w, struct request *q)
+deadline_soft(struct am_worker *w, struct worker_request *q)
 {
 	struct am_buf args = AM_BUF_INIT;
 
@@ -439,7 +439,7 @@ deadline_soft(struct am_worker *w, struct request *q)
 
 /* Hard: the client gets its answer, the program is still at it. */
 static void
-deadline_hard(struct am_worker *w, const struct request *q)
+deadline_hard(struct am_worker *w, const struct worker_request *q)
 {
 	const struct final timeout = { .name = "ErrWorkTimeout",
 		.error = Wrk_ErrWorkTimeout,
@@ -458,7 +458,7 @@ requests_on_deadline(void *arg)
 	int64_t now = clock_ns();
 
 	for (unsigned i = 0; i < w->requests.window; i++) {
-		struct request *q = &w->requests.slot[i];
+		struct worker_request *q = &w->requests.slot[i];
 
 		if (q->handle == 0 || q->deadline_ns == 0 ||
 		    q->deadline_ns > now)

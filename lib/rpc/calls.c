@@ -16,7 +16,7 @@ calls_done(struct calls *c)
 	*c = (struct calls){ .last_id = c->last_id };
 }
 
-static struct call *
+static struct netmach_call *
 slot_of(const struct calls *c, uint32_t id)
 {
 	return &c->slot[id & (c->n_slots - 1)];
@@ -61,8 +61,8 @@ static int
 grow(struct calls *c)
 {
 	size_t n = c->n_slots == 0 ? SLOTS_MIN : c->n_slots * 2;
-	struct call *old = c->slot;
-	struct call *slot = calloc(n, sizeof(*slot));
+	struct netmach_call *old = c->slot;
+	struct netmach_call *slot = calloc(n, sizeof(*slot));
 
 	if (slot == NULL)
 		return -ENOMEM;
@@ -77,7 +77,7 @@ grow(struct calls *c)
 }
 
 int
-calls_put(struct calls *c, const struct call *call)
+calls_put(struct calls *c, const struct netmach_call *call)
 {
 	assert(call->id != 0 && !is_open(c, call->id));
 	while (c->n_slots == 0 || slot_of(c, call->id)->id != 0) {
@@ -91,9 +91,9 @@ calls_put(struct calls *c, const struct call *call)
 }
 
 bool
-calls_take(struct calls *c, uint32_t id, struct call *ret)
+calls_take(struct calls *c, uint32_t id, struct netmach_call *ret)
 {
-	struct call *call;
+	struct netmach_call *call;
 
 	if (id == 0 || !is_open(c, id))
 		return false;
@@ -105,7 +105,7 @@ calls_take(struct calls *c, uint32_t id, struct call *ret)
 }
 
 bool
-calls_take_oldest(struct calls *c, struct call *ret)
+calls_take_oldest(struct calls *c, struct netmach_call *ret)
 {
 	if (c->n_open == 0)
 		return false;

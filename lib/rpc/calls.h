@@ -5,7 +5,7 @@
 #include "lib/rpc/resend.h"
 #include "lib/rpc/netmach.h"
 
-struct call {
+struct netmach_call {
 	uint32_t id; /* 0: the slot is free */
 	enum arpc_method method;
 	netmach_reply_fn fn; /* NULL: the response is not looked at */
@@ -16,7 +16,7 @@ struct call {
 /* Ids count up and wrap at 16 bits, so a table of slots by their low bits is
  * found at once, and grows only with the number of open calls. */
 struct calls {
-	struct call *slot;
+	struct netmach_call *slot;
 	size_t n_slots; /* a power of 2 */
 	size_t n_open;
 	uint32_t last_id;
@@ -27,10 +27,10 @@ void calls_done(struct calls *c);
 /* A new id, never 0 and not that of an open call; 0: all are open. */
 uint32_t calls_next_id(struct calls *c);
 /* Opens call->id, which is of calls_next_id(). -ENOMEM. */
-int calls_put(struct calls *c, const struct call *call);
+int calls_put(struct calls *c, const struct netmach_call *call);
 /* Closes it. false: there is no such call. */
-bool calls_take(struct calls *c, uint32_t id, struct call *ret);
+bool calls_take(struct calls *c, uint32_t id, struct netmach_call *ret);
 /* Closes the oldest one. false: none is open. */
-bool calls_take_oldest(struct calls *c, struct call *ret);
+bool calls_take_oldest(struct calls *c, struct netmach_call *ret);
 
 #endif

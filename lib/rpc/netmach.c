@@ -67,7 +67,7 @@ lose_calls(struct netmach *nm, const char *why)
 		.why = "",
 		.text = why,
 	};
-	struct call call;
+	struct netmach_call call;
 
 	while (
 	    !nm->freed && !nm->resume && calls_take_oldest(&nm->calls, &call)) {
@@ -328,7 +328,7 @@ static uint32_t
 call_begin(struct netmach *nm, enum arpc_method method, netmach_reply_fn fn,
     void *arg, struct am_buf **ret_out)
 {
-	struct call call = { .method = method, .fn = fn, .arg = arg };
+	struct netmach_call call = { .method = method, .fn = fn, .arg = arg };
 
 	if (!netmach_is_ready(nm))
 		return 0;
@@ -361,7 +361,7 @@ method_of(enum am_op op)
 }
 
 static uint32_t
-mutate_kept(struct netmach *nm, struct call *call, const am_id *states,
+mutate_kept(struct netmach *nm, struct netmach_call *call, const am_id *states,
     size_t n, struct am_val args, int64_t deadline_ms)
 {
 	if (nm->freed || nm->closing)
@@ -397,7 +397,9 @@ uint32_t
 netmach_mutate(struct netmach *nm, enum am_op op, const am_id *states, size_t n,
     struct am_val args, int64_t deadline_ms, netmach_reply_fn fn, void *arg)
 {
-	struct call call = { .method = method_of(op), .fn = fn, .arg = arg };
+	struct netmach_call call = { .method = method_of(op),
+		.fn = fn,
+		.arg = arg };
 	struct am_buf *out;
 	uint32_t id = 0;
 

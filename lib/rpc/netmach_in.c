@@ -328,7 +328,7 @@ on_synced(struct netmach *nm, struct am_val result, struct netmach_reply *r)
 }
 
 static bool
-call_of(struct netmach *nm, uint32_t id, struct call *ret)
+call_of(struct netmach *nm, uint32_t id, struct netmach_call *ret)
 {
 	if (id <= OTHER_IDS)
 		return calls_take(&nm->calls, id, ret);
@@ -348,7 +348,7 @@ on_response(struct netmach *nm, const struct arpc_frame *f)
 	bool alive = true;
 	const char *p = "";
 	size_t len = 0;
-	struct call call;
+	struct netmach_call call;
 
 	if (!call_of(nm, f->id, &call))
 		return; /* nothing was asked: nobody to tell */

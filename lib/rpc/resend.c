@@ -36,7 +36,7 @@ resend_end(struct netmach *nm, struct resend *k, const char *why)
 		.why = "",
 		.text = why,
 	};
-	struct call call;
+	struct netmach_call call;
 	bool is_open = calls_take(&nm->calls, k->id, &call);
 
 	resend_free(nm, k);
