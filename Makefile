@@ -282,7 +282,7 @@ define places
 644 $(libdir)/amnode $(tls)
 644 $(libdir)/pkgconfig $(filter %.pc,$(generated))
 644 $(includedir) lib/amnode.h lib/amnode_help.h
-644 $(includedir)/amnode proto/schema.h proto/value.h $(wildcard proto/*.tbl.h)
+644 $(includedir)/amnode proto/code.h proto/schema.h proto/value.h $(wildcard proto/*.tbl.h)
 644 $(docdir) lib/machine/semantics.md proto/arpc.md proto/flows.md \
 	examples/client.py
 644 $(mandir)/man1 $(wildcard man/*.1)

@@ -25,7 +25,7 @@ on_ready(struct am_client *c, void *arg)
 	am_put_map(&args, 1);
 	am_put_str(&args, "input");
 	am_put_int(&args, 7);
-	if (am_client_request(c, am_buf_val(&args), TIMEOUT_MS) == 0)
+	if (am_client_request(c, am_buf_val(&args), TIMEOUT_MS, NULL) != 0)
 		am_loop_stop(app->loop);
 	am_buf_done(&args);
 }
@@ -38,9 +38,9 @@ on_payload(struct am_client *c, const struct am_payload *p, void *arg)
 	struct am_buf json = AM_BUF_INIT;
 	struct am_error err;
 
-	if (p->req == 0 || strcmp(p->kind, "result") != 0)
+	if (p->kind != AM_PAYLOAD_RESULT)
 		return; /* progress, or an event that nobody asked for */
-	if (p->status != AM_OK) {
+	if (p->status != AM_STATUS_OK) {
 		(void)fprintf(stderr, "client: %s: %s\n", p->code, p->message);
 	} else if (am_json_encode(p->data, &json, &err) != 0) {
 		(void)fprintf(stderr, "client: %s\n", err.text);

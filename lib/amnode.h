@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <amnode/code.h>
 #include <amnode/schema.h>
 #include <amnode/value.h>
 
@@ -553,7 +554,7 @@ AM_API int am_worker_chunk(struct am_worker *w, am_req req, struct am_val data);
 /* This worker cannot be trusted with more work: the supervisor is told by
  * SuperSendPayload {name: Error, err: code, stuck}, and replaces it. Open
  * requests are ended by the caller. */
-AM_API int am_worker_broken(struct am_worker *w, const char *code,
+AM_API int am_worker_stuck(struct am_worker *w, const char *code,
     const char *message);
 /* A payload that no request asked for; stays until fetched or the lease ends. */
 AM_API int am_worker_event(struct am_worker *w, const char *name,
@@ -563,26 +564,39 @@ AM_API int am_worker_event(struct am_worker *w, const char *name,
 
 struct am_client;
 
-enum am_status {
-	AM_OK,      /* answered */
-	AM_FAILED,  /* answered with an error */
-	AM_REFUSED, /* by a relation, a handler or the program */
-	AM_TIMEOUT, /* the deadline passed; the request is canceled */
-	AM_UNKNOWN, /* the worker died or the link was cut in this request */
-	AM_WAS_CANCELED, /* the request was: lease ended, CancelWork */
+enum am_payload_kind {
+	AM_PAYLOAD_RESULT,   /* the one end of a request */
+	AM_PAYLOAD_PROGRESS, /* before it */
+	AM_PAYLOAD_CHUNK,    /* likewise */
+	AM_PAYLOAD_EVENT,    /* no request asked for it */
 };
+
+/* How a request ended. */
+enum am_status {
+	AM_STATUS_OK,       /* answered */
+	AM_STATUS_FAILED,   /* answered with an error */
+	AM_STATUS_REFUSED,  /* by a relation, a handler or the program */
+	AM_STATUS_TIMEOUT,  /* the deadline passed; the request is canceled */
+	AM_STATUS_UNKNOWN,  /* the worker died or the link was cut in it */
+	AM_STATUS_CANCELED, /* by am_client_cancel(), or the end of the lease */
+};
+
+/* ok, failed, refused, timeout, unknown, canceled */
+AM_API const char *am_status_name(enum am_status s);
+/* result, progress, chunk, event */
+AM_API const char *am_payload_kind_name(enum am_payload_kind k);
 
 /* The end of a request, or what came before it. Borrowed during the call. */
 struct am_payload {
 	uint64_t seq; /* of the worker's outbox; 0: made here */
-	/* what am_client_request() returned; 0: unsolicited */
+	/* what am_client_request() gave; 0: no request's */
 	uint64_t req;
-	const char *kind; /* "result", "progress", "chunk", "event" */
+	enum am_payload_kind kind;
+	enum am_status status; /* AM_STATUS_OK of all but results */
 	const char *name;
 	const char *source; /* the worker's machine id */
 	struct am_val data;
-	enum am_status status;
-	const char *code;    /* of what is not AM_OK; else NULL */
+	const char *code;    /* <amnode/code.h>; NULL of AM_STATUS_OK */
 	const char *message; /* likewise */
 };
 
@@ -621,11 +635,17 @@ AM_API struct am_machine *am_client_worker(const struct am_client *c);
 AM_API int am_client_lease(struct am_client *c, int64_t timeout_ms);
 /* Gives it back; on_lost says "released" when the worker has closed. */
 AM_API int am_client_release(struct am_client *c);
-/* Adds WorkRequested {args} to the worker; the answer comes to on_payload
- * exactly once. Returns the request's number; 0: no worker (see
- * am_client_lease). */
-AM_API uint64_t am_client_request(struct am_client *c, struct am_val args,
-    int64_t timeout_ms);
+/* Adds WorkRequested {args} to the worker. What comes of it is told to
+ * on_payload: any number of other payloads, then exactly one result. *ret_req
+ * (may be NULL) is its number, never 0 and never used twice. timeout_ms -1: no
+ * bound of this side. AM_STATUS_TIMEOUT may come 2 s after it: the worker has a
+ * second to cancel and to say so, and if nothing is heard of it the end is made
+ * here. -ENOLCK: no worker is leased; -ENOTCONN: the link to it is cut just
+ * now; -ENOMEM. */
+AM_API int am_client_request(struct am_client *c, struct am_val args,
+    int64_t timeout_ms, uint64_t *ret_req);
+/* The request ends as AM_STATUS_CANCELED, or as it has ended meanwhile. -ENOENT:
+ * it has ended already; -ENOTCONN: the link to the worker is cut just now. */
 AM_API int am_client_cancel(struct am_client *c, uint64_t req);
 
 #ifdef __cplusplus

@@ -174,7 +174,7 @@ host_broken(struct host *h, const char *why, const char *line, size_t len)
 	h->phase = HOST_BROKEN;
 	prog_mute(&h->prog);
 	/* In this order: its last request's end must not make it idle. */
-	(void)am_worker_broken(h->worker, "protocol", why);
+	(void)am_worker_stuck(h->worker, "protocol", why);
 	work_fail_all(h, "protocol", why);
 	if (am_timer_start(&h->timer, HOST_BROKEN_MS) < 0)
 		give_up(h, HOST_EXIT_PROTOCOL);

@@ -73,9 +73,11 @@ wish_on_timer(void *arg)
 	if (!am_is1(c->machine, Cli_WorkerWanted))
 		return;
 	if (c->request == 0 && c->super_error[0] != '\0')
-		wish_end(c, "timeout", "unreachable", c->super_error);
+		wish_end(c, AM_CODE_TIMEOUT, AM_CODE_UNREACHABLE,
+		    c->super_error);
 	else
-		wish_end(c, "timeout", c->no_wait ? "no_worker" : "timeout",
+		wish_end(c, AM_CODE_TIMEOUT,
+		    c->no_wait ? AM_CODE_NO_WORKER : AM_CODE_TIMEOUT,
 		    "no worker within the time");
 }
 
@@ -83,7 +85,8 @@ void
 wish_unreachable(struct am_client *c)
 {
 	if (c->no_wait && am_is1(c->machine, Cli_WorkerWanted))
-		wish_end(c, "timeout", "unreachable", c->super_error);
+		wish_end(c, AM_CODE_TIMEOUT, AM_CODE_UNREACHABLE,
+		    c->super_error);
 }
 
 void
@@ -112,18 +115,18 @@ code_of_refusal(const char *why)
 		const char *text;
 		const char *code;
 	} refusals[] = {
-		{ "raining", "draining" },
-		{ "pool broken", "pool_broken" },
-		{ "limit", "limit" },
-		{ "queue full", "no_worker" },
-		{ "no worker", "no_worker" },
+		{ "raining", AM_CODE_DRAINING },
+		{ "pool broken", AM_CODE_POOL_BROKEN },
+		{ "limit", AM_CODE_LIMIT },
+		{ "queue full", AM_CODE_NO_WORKER },
+		{ "no worker", AM_CODE_NO_WORKER },
 	};
 
 	for (size_t i = 0; i < NODE_LEN(refusals); i++) {
 		if (strstr(why, refusals[i].text) != NULL)
 			return refusals[i].code;
 	}
-	return "refused";
+	return AM_CODE_REFUSED;
 }
 
 static void
@@ -347,7 +350,7 @@ provide_worker(struct am_client *c, struct am_val data)
 		worker_connect(c);
 	} else if (is_awaited(c, data)) {
 		c->request = 0;
-		wish_end(c, "", "bad_answer",
+		wish_end(c, "", AM_CODE_BAD_ANSWER,
 		    "the supervisor's answer names no worker that can be "
 		    "reached");
 	}
@@ -379,7 +382,7 @@ client_attach(struct am_client *c, const struct client_lease *l)
 void
 client_detach(struct am_client *c)
 {
-	requests_lost(c, "detached", "the connection was closed");
+	requests_lost(c, AM_CODE_DETACHED, "the connection was closed");
 	am_timer_stop(&c->super_timer);
 	am_timer_stop(&c->wish_timer);
 	c->super = netmach_free(c->super);
@@ -403,7 +406,7 @@ end_of(const char *why)
 	static const char over[] = " is over: ";
 	const char *p = strstr(why, over);
 
-	return p == NULL ? "ended" : p + strlen(over);
+	return p == NULL ? AM_CODE_ENDED : p + strlen(over);
 }
 
 /* The supervisor has taken it: the worker says bye, if it can be heard. */
@@ -422,7 +425,7 @@ on_released(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 		if (r->result == AM_CANCELED)
 			lease_over(c, end_of(r->why), r->why);
 		else if (netmach_phase(c->worker) != NETMACH_READY)
-			lease_over(c, "released", "released");
+			lease_over(c, AM_CODE_RELEASED, "released");
 		return;
 	case NETMACH_ERROR:
 		lease_over(c, arpc_error_name(r->error), r->text);
@@ -449,7 +452,8 @@ int
 am_client_release(struct am_client *c)
 {
 	if (am_is1(c->machine, Cli_WorkerWanted)) {
-		wish_end(c, "unwanted", "released", "no longer wanted");
+		wish_end(c, AM_CODE_UNWANTED, AM_CODE_RELEASED,
+		    "no longer wanted");
 		return 0;
 	}
 	if (client_lease(c) == NULL)

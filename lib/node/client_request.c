@@ -1,5 +1,6 @@
 /* Requests of a client: each has exactly one end, whatever happens to the
  * worker or the connection in between. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,7 +77,7 @@ end_here(struct am_client *c, struct pending *p, enum am_status status,
 {
 	const struct am_payload end = {
 		.req = pending_take(c, p),
-		.kind = "result",
+		.kind = AM_PAYLOAD_RESULT,
 		.name = code,
 		.source = am_machine_id(c->machine),
 		.data = AM_NONE,
@@ -99,7 +100,7 @@ requests_lost(struct am_client *c, const char *code, const char *reason)
 	 * no worker, so this comes to an end. */
 	for (size_t i = 0; i < CLIENT_BUCKETS; i++) {
 		while ((p = LIST_FIRST(&c->pending[i])) != NULL)
-			end_here(c, p, AM_UNKNOWN, code, text);
+			end_here(c, p, AM_STATUS_UNKNOWN, code, text);
 	}
 }
 
@@ -150,10 +151,10 @@ requests_on_guard(void *arg)
 		connected = am_is1(c->machine, Cli_WorkerReady);
 		(void)am_client_cancel(c, p->req);
 		if (connected)
-			end_here(c, p, AM_TIMEOUT, "timeout",
+			end_here(c, p, AM_STATUS_TIMEOUT, AM_CODE_TIMEOUT,
 			    "the worker did not answer within the time");
 		else
-			end_here(c, p, AM_UNKNOWN, "unknown",
+			end_here(c, p, AM_STATUS_UNKNOWN, AM_CODE_UNKNOWN,
 			    "the connection was lost and not found again "
 			    "within the time");
 	}
@@ -176,37 +177,42 @@ on_reply(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 	switch (r->status) {
 	case NETMACH_OK:
 		if (r->result == AM_CANCELED)
-			end_here(c, p, AM_REFUSED, "canceled", r->why);
+			end_here(c, p, AM_STATUS_REFUSED, AM_CODE_REFUSED,
+			    r->why);
 		return;
 	case NETMACH_ERROR:
-		end_here(c, p, AM_REFUSED, arpc_error_name(r->error), r->text);
+		end_here(c, p, AM_STATUS_REFUSED, arpc_error_name(r->error),
+		    r->text);
 		return;
 	case NETMACH_LOST:
-		end_here(c, p, AM_UNKNOWN, "unknown", r->text);
+		end_here(c, p, AM_STATUS_UNKNOWN, AM_CODE_UNKNOWN, r->text);
 		return;
 	case NETMACH_NOT_SENT:
-		end_here(c, p, AM_TIMEOUT, "timeout", r->text);
+		end_here(c, p, AM_STATUS_TIMEOUT, AM_CODE_TIMEOUT, r->text);
 		return;
 	}
 }
 
-uint64_t
-am_client_request(struct am_client *c, struct am_val args, int64_t timeout_ms)
+int
+am_client_request(struct am_client *c, struct am_val args, int64_t timeout_ms,
+    uint64_t *ret_req)
 {
 	const am_id state = Wrk_WorkRequested;
 	struct pending *p;
 
+	if (client_lease(c) == NULL)
+		return -ENOLCK;
 	if (!am_is1(c->machine, Cli_WorkerReady) || c->worker == NULL ||
 	    netmach_phase(c->worker) != NETMACH_READY)
-		return 0;
+		return -ENOTCONN;
 	p = calloc(1, sizeof(*p));
 	if (p == NULL)
-		return 0;
+		return -ENOMEM;
 	p->id = netmach_mutate(c->worker, AM_ADD, &state, 1, args,
 	    timeout_ms >= 0 ? timeout_ms : -1, on_reply, c);
 	if (p->id == 0) {
 		free(p);
-		return 0;
+		return -ENOMEM;
 	}
 	p->req = ++c->last_req;
 	if (timeout_ms >= 0)
@@ -215,7 +221,9 @@ am_client_request(struct am_client *c, struct am_val args, int64_t timeout_ms)
 	LIST_INSERT_HEAD(bucket_of(c, p->id), p, link);
 	c->n_pending++;
 	watch_guard(c, p->deadline_ns);
-	return p->req;
+	if (ret_req != NULL)
+		*ret_req = p->req;
+	return 0;
 }
 
 int
@@ -240,6 +248,29 @@ am_client_cancel(struct am_client *c, uint64_t req)
 
 /* ---- payloads ---- */
 
+static_assert((int)AM_PAYLOAD_EVENT == (int)ARPC_P_EVENT, "as on the wire");
+
+const char *
+am_payload_kind_name(enum am_payload_kind k)
+{
+	return arpc_payload_kind_name((enum arpc_payload_kind)k);
+}
+
+const char *
+am_status_name(enum am_status s)
+{
+	static const char *const names[] = {
+		[AM_STATUS_OK] = "ok",
+		[AM_STATUS_FAILED] = "failed",
+		[AM_STATUS_REFUSED] = "refused",
+		[AM_STATUS_TIMEOUT] = "timeout",
+		[AM_STATUS_UNKNOWN] = "unknown",
+		[AM_STATUS_CANCELED] = "canceled",
+	};
+
+	return names[s];
+}
+
 static enum am_status
 status_of(const char *name)
 {
@@ -247,18 +278,18 @@ status_of(const char *name)
 		const char *name;
 		enum am_status status;
 	} ends[] = {
-		{ "result", AM_OK },
-		{ "ErrWork", AM_FAILED },
-		{ "ErrWorkTimeout", AM_TIMEOUT },
-		{ "refused", AM_REFUSED },
-		{ "canceled", AM_WAS_CANCELED },
+		{ "result", AM_STATUS_OK },
+		{ "ErrWork", AM_STATUS_FAILED },
+		{ "ErrWorkTimeout", AM_STATUS_TIMEOUT },
+		{ "refused", AM_STATUS_REFUSED },
+		{ "canceled", AM_STATUS_CANCELED },
 	};
 
 	for (size_t i = 0; i < NODE_LEN(ends); i++) {
 		if (strcmp(name, ends[i].name) == 0)
 			return ends[i].status;
 	}
-	return AM_FAILED;
+	return AM_STATUS_FAILED;
 }
 
 static void
@@ -294,7 +325,7 @@ request_on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
 	char name[128], source[64], code[64] = "", message[ARPC_TEXT_MAX] = "";
 	struct am_payload out = {
 		.seq = p->seq,
-		.kind = arpc_payload_kind_name(p->kind),
+		.kind = (enum am_payload_kind)p->kind,
 		.name = name,
 		.source = source,
 		.data = p->data,
@@ -314,7 +345,7 @@ request_on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
 			(void)pending_take(c, q);
 		if (p->kind == ARPC_P_RESULT)
 			out.status = status_of(name);
-		if (out.status != AM_OK) {
+		if (out.status != AM_STATUS_OK) {
 			node_get_text(p->data, "code", code, sizeof(code));
 			node_get_text(p->data, "message", message,
 			    sizeof(message));

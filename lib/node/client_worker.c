@@ -18,10 +18,12 @@ enum {
 static bool
 is_end_of_lease(const char *why)
 {
-	static const char *const ends[] = { "released", "discard", "ttl", "max",
-		"owner-died", "client-gone", "unconfirmed", "unwanted", "admin",
-		"drain", "worker-died", "recycle", "health", "errors",
-		"ErrWorkTimeout" };
+	static const char *const ends[] = { AM_CODE_RELEASED, AM_CODE_DISCARD,
+		AM_CODE_TTL, AM_CODE_MAX, AM_CODE_OWNER_DIED,
+		AM_CODE_CLIENT_GONE, AM_CODE_UNCONFIRMED, AM_CODE_UNWANTED,
+		AM_CODE_ADMIN, AM_CODE_DRAIN, AM_CODE_WORKER_DIED,
+		AM_CODE_RECYCLE, AM_CODE_HEALTH, AM_CODE_ERRORS,
+		AM_CODE_ERR_WORK_TIMEOUT };
 
 	for (size_t i = 0; i < NODE_LEN(ends); i++) {
 		if (strcmp(why, ends[i]) == 0)
@@ -40,7 +42,7 @@ search_again(struct am_client *c, const char *why)
 	if (c->worker_lost_ns == 0)
 		c->worker_lost_ns = now;
 	if (now - c->worker_lost_ns >= node_ns(ttl_ms)) {
-		lease_over(c, "worker-died", why);
+		lease_over(c, AM_CODE_WORKER_DIED, why);
 		return;
 	}
 	/* The first time at once: mostly the worker is there, or gone. */
@@ -70,12 +72,13 @@ on_close(struct netmach *nm, int code, const char *why, void *arg)
 	disconnected(c);
 	if (code == ARPC_E_bad_token + 1)
 		lease_missed(c,
-		    am_is1(c->machine, Cli_Releasing) ? "released" : "ended",
+		    am_is1(c->machine, Cli_Releasing) ? AM_CODE_RELEASED
+						      : AM_CODE_ENDED,
 		    why);
 	else if (code == -ECONNREFUSED || code == -ENOENT)
-		lease_missed(c, "worker-died", "the worker is gone");
+		lease_missed(c, AM_CODE_WORKER_DIED, "the worker is gone");
 	else if (code == -EACCES || code == -EPERM)
-		lease_over(c, "not_permitted", why);
+		lease_over(c, AM_CODE_NOT_PERMITTED, why);
 	else if (code == 0 && is_end_of_lease(why))
 		lease_over(c, why, why);
 	else
@@ -96,7 +99,7 @@ on_ready(struct netmach *nm, void *arg)
 	client_put_change(c, AM_ADD, Cli_WorkerConnected, Cli_WorkerConnected);
 	client_put_change(c, AM_ADD, Cli_WorkerReady, Cli_WorkerReady);
 	if (before != 0 && before != c->epoch)
-		requests_lost(c, "unknown",
+		requests_lost(c, AM_CODE_UNKNOWN,
 		    "another process serves the worker's address");
 	if (c->said_ready || c->worker != nm)
 		return;

@@ -77,9 +77,9 @@ struct am_worker {
 	struct am_timer deadline_timer; /* the next deadline of all requests */
 	/* No more work is taken: an answer is missing, or the program lied.
 	 * Ends with the process. */
-	bool broken;
-	char broken_code[64];
-	char broken_message[256];
+	bool stuck;
+	char stuck_code[64];
+	char stuck_message[256];
 
 	struct outbox outbox;
 	bool wants_room;     /* an answer got -EAGAIN */

@@ -50,9 +50,8 @@ serve_client_enter(struct am_event *ev)
 
 	if (w->offer == NULL || w->offer->lease[0] == '\0')
 		return am_refuse(ev, "no token");
-	if (w->broken)
-		return am_refuse(ev, "the worker is stuck (%s)",
-		    w->broken_code);
+	if (w->stuck)
+		return am_refuse(ev, "the worker is stuck (%s)", w->stuck_code);
 	return true;
 }
 

@@ -22,11 +22,11 @@ worker_report(struct am_worker *w, const char *code, const char *message,
 	struct am_buf args = AM_BUF_INIT;
 
 	if (stuck) {
-		w->broken = true;
-		(void)snprintf(w->broken_code, sizeof(w->broken_code), "%s",
+		w->stuck = true;
+		(void)snprintf(w->stuck_code, sizeof(w->stuck_code), "%s",
 		    code);
-		(void)snprintf(w->broken_message, sizeof(w->broken_message),
-		    "%s", message);
+		(void)snprintf(w->stuck_message, sizeof(w->stuck_message), "%s",
+		    message);
 	}
 	am_put_map(&args, 4);
 	node_put_str(&args, "name", "Error");
@@ -39,7 +39,7 @@ worker_report(struct am_worker *w, const char *code, const char *message,
 }
 
 int
-am_worker_broken(struct am_worker *w, const char *code, const char *message)
+am_worker_stuck(struct am_worker *w, const char *code, const char *message)
 {
 	worker_report(w, code, message, true);
 	return 0;
@@ -135,8 +135,8 @@ on_up(struct rpc_session *s, void *arg)
 		(void)am_add1(w->machine, Wrk_SuperConnected, AM_NONE);
 	if (w->lease.id[0] != '\0')
 		report_lease(w);
-	if (w->broken)
-		worker_report(w, w->broken_code, w->broken_message, true);
+	if (w->stuck)
+		worker_report(w, w->stuck_code, w->stuck_message, true);
 }
 
 static void

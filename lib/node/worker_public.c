@@ -232,7 +232,7 @@ on_last_seq(struct rpc_session *s, void *arg)
 static const char *
 state_word(const struct am_worker *w)
 {
-	if (w->broken)
+	if (w->stuck)
 		return "stuck";
 	if (am_is1(w->machine, Wrk_LeaseEnding))
 		return "ending";

@@ -176,7 +176,7 @@ request_end(struct am_worker *w, am_req handle, const struct final *f)
 		pulse_error(w, f->error, id);
 	if (seq != 0)
 		pulse_payload(w, seq, id, f->name, true);
-	if (w->requests.n_open == 0 && !f->runs_on && !w->broken &&
+	if (w->requests.n_open == 0 && !f->runs_on && !w->stuck &&
 	    am_pulse(w->machine, &work_ready, 1, AM_NONE) < 0)
 		w->work_ready_due = true;
 	return 0;
@@ -190,7 +190,7 @@ request_end_error(struct am_worker *w, am_req handle, struct final f,
 	int r;
 
 	am_put_map(&data, 2);
-	node_put_str(&data, "code", code != NULL ? code : "error");
+	node_put_str(&data, "code", code != NULL ? code : AM_CODE_ERROR);
 	node_put_str(&data, "message", message != NULL ? message : "");
 	f.data = am_buf_val(&data);
 	r = am_buf_error(&data);
@@ -220,7 +220,7 @@ int
 am_worker_refuse(struct am_worker *w, am_req req, const char *reason)
 {
 	return request_end_error(w, req, (struct final){ .name = "refused" },
-	    "refused", reason);
+	    AM_CODE_REFUSED, reason);
 }
 
 int
@@ -234,9 +234,9 @@ am_worker_canceled(struct am_worker *w, am_req req)
 		return request_end_error(w, req,
 		    (struct final){ .name = "ErrWorkTimeout",
 			.error = Wrk_ErrWorkTimeout },
-		    "timeout", "the deadline passed");
+		    AM_CODE_TIMEOUT, "the deadline passed");
 	return request_end_error(w, req, (struct final){ .name = "canceled" },
-	    "canceled", "canceled by the client");
+	    AM_CODE_CANCELED, "canceled by the client");
 }
 
 static int
@@ -298,7 +298,7 @@ requests_cancel_all(struct am_worker *w, const char *reason)
 
 	for (unsigned i = 0; i < w->requests.window; i++)
 		(void)request_end_error(w, w->requests.slot[i].handle, canceled,
-		    "canceled", reason);
+		    AM_CODE_CANCELED, reason);
 }
 
 /* ---- WorkRequested ---- */
@@ -311,9 +311,8 @@ work_requested_enter(struct am_event *ev)
 
 	if (!am_is1(ev->machine, Wrk_Leased))
 		return am_refuse(ev, "no lease");
-	if (w->broken)
-		return am_refuse(ev, "the worker is stuck (%s)",
-		    w->broken_code);
+	if (w->stuck)
+		return am_refuse(ev, "the worker is stuck (%s)", w->stuck_code);
 	if (w->requests.n_open >= w->requests.window)
 		return am_refuse(ev, "window full (%u)", w->requests.window);
 	if (deadline_of(w, ev) == 0)
@@ -489,9 +488,9 @@ exception_state(struct am_event *ev)
 	 * that had been answered before has nothing to lose. */
 	if (w->requests.taking != 0)
 		(void)request_end_error(w, w->requests.taking, failed,
-		    "handler_failed", text);
+		    AM_CODE_HANDLER_FAILED, text);
 	else
-		worker_report(w, "handler_failed", text, false);
+		worker_report(w, AM_CODE_HANDLER_FAILED, text, false);
 	w->requests.taking = 0;
 	node_failure_over(ev->machine, Wrk_ErrHandlerTimeout);
 }

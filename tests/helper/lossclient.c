@@ -43,7 +43,7 @@ struct app {
 	bool is_over;   /* released, or out of time */
 	struct slot slot[WINDOW_MAX];
 	uint8_t *end; /* by n: enum am_status + 1; 0: none */
-	uint32_t ends[AM_WAS_CANCELED + 1];
+	uint32_t ends[AM_STATUS_CANCELED + 1];
 	uint32_t twice; /* ends of what had ended, or was never sent */
 	uint32_t wrong; /* answers to another question */
 	char last_lost[128];
@@ -61,20 +61,21 @@ slot_of(struct app *a, uint64_t req)
 	return NULL;
 }
 
-static uint64_t
-ask(struct app *a, uint32_t n)
+static int
+ask(struct app *a, uint32_t n, uint64_t *ret_req)
 {
 	struct am_buf args = AM_BUF_INIT;
-	uint64_t req;
+	int r;
 
 	am_put_map(&args, 2);
 	am_put_str(&args, "client");
 	am_put_str(&args, a->name);
 	am_put_str(&args, "n");
 	am_put_uint(&args, n);
-	req = am_client_request(a->client, am_buf_val(&args), REQUEST_MS);
+	r = am_client_request(a->client, am_buf_val(&args), REQUEST_MS,
+	    ret_req);
 	am_buf_done(&args);
-	return req;
+	return r;
 }
 
 /* Sends what the window has room for; without a connection, a moment later. */
@@ -82,9 +83,9 @@ static void
 pump(struct app *a)
 {
 	while (a->is_leased && a->open < a->window && a->sent < a->count) {
-		uint64_t req = ask(a, a->sent + 1);
+		uint64_t req;
 
-		if (req == 0) {
+		if (ask(a, a->sent + 1, &req) != 0) {
 			(void)am_timer_start(&a->retry, RETRY_MS);
 			return;
 		}
@@ -169,7 +170,7 @@ on_payload(struct am_client *c, const struct am_payload *p, void *arg)
 	struct slot *s;
 
 	(void)c;
-	if (p->req == 0 || strcmp(p->kind, "result") != 0)
+	if (p->kind != AM_PAYLOAD_RESULT)
 		return;
 	s = slot_of(a, p->req);
 	if (s == NULL) {
@@ -178,9 +179,9 @@ on_payload(struct am_client *c, const struct am_payload *p, void *arg)
 	}
 	a->end[s->n] = (uint8_t)p->status + 1;
 	a->ends[p->status]++;
-	if (p->status == AM_OK && !is_own_answer(a, p, s->n))
+	if (p->status == AM_STATUS_OK && !is_own_answer(a, p, s->n))
 		a->wrong++;
-	if (p->status != AM_OK && p->status != AM_UNKNOWN)
+	if (p->status != AM_STATUS_OK && p->status != AM_STATUS_UNKNOWN)
 		(void)fprintf(stderr, "lossclient %s: %u: %s: %s\n", a->name,
 		    s->n, p->code, p->message);
 	*s = (struct slot){ .req = 0 };
@@ -207,18 +208,19 @@ print_numbers(const struct app *a, const char *key, enum am_status status)
 static int
 report(const struct app *a)
 {
-	uint32_t ok = a->ends[AM_OK], unknown = a->ends[AM_UNKNOWN];
+	uint32_t ok = a->ends[AM_STATUS_OK],
+		 unknown = a->ends[AM_STATUS_UNKNOWN];
 	uint32_t all = 0;
 
-	for (size_t i = 0; i <= AM_WAS_CANCELED; i++)
+	for (size_t i = 0; i <= AM_STATUS_CANCELED; i++)
 		all += a->ends[i];
 	(void)printf("{\"client\":\"%s\",\"sent\":%u,\"ok\":%u,\"failed\":%u,"
 		     "\"unknown\":%u,\"unended\":%u,\"twice\":%u,\"wrong\":%u,"
 		     "\"leases\":%u",
 	    a->name, a->sent, ok, all - ok - unknown, unknown, a->sent - all,
 	    a->twice, a->wrong, a->leases);
-	print_numbers(a, "unknowns", AM_UNKNOWN);
-	print_numbers(a, "oks", AM_OK);
+	print_numbers(a, "unknowns", AM_STATUS_UNKNOWN);
+	print_numbers(a, "oks", AM_STATUS_OK);
 	(void)printf("}\n");
 	return a->is_over && a->sent == a->count && all == a->sent &&
 		a->twice == 0 && a->wrong == 0

@@ -51,8 +51,9 @@ request(struct world *w, const char *json, int64_t timeout_ms)
 		ck_assert_int_eq(am_json_decode(json, strlen(json), &args,
 				     NULL),
 		    0);
-	req = am_client_request(w->c, am_buf_val(&args), timeout_ms);
-	ck_assert_uint_ne(req, 0);
+	ck_assert_int_eq(am_client_request(w->c, am_buf_val(&args), timeout_ms,
+			     &req),
+	    0);
 	am_buf_done(&args);
 	return req;
 }
@@ -162,7 +163,7 @@ START_TEST(lease_that_is_over_before_its_hello_is_asked_for_again)
 	w->wrong_token = false;
 	world_grant(w);
 	world_until_true(w, w->n_ready == 1);
-	told(w, 0, request(w, "{\"sync\":true}", 5000), AM_OK);
+	told(w, 0, request(w, "{\"sync\":true}", 5000), AM_STATUS_OK);
 	world_free(w);
 }
 END_TEST
@@ -280,18 +281,18 @@ START_TEST(each_end_has_its_status)
 	uint64_t req;
 
 	req = request(w, "{\"sync\":true}", 5000);
-	told(w, 0, req, AM_OK);
+	told(w, 0, req, AM_STATUS_OK);
 	ck_assert_int_eq(w->told[0].value, 1);
 	req = request(w, "{\"bad\":true}", 5000);
-	told(w, 1, req, AM_REFUSED);
+	told(w, 1, req, AM_STATUS_REFUSED);
 	ck_assert_str_eq(w->told[1].message, "WorkRequestedEnter: bad input");
 	req = request(w, "{\"crash\":true}", 5000);
-	told(w, 2, req, AM_FAILED);
+	told(w, 2, req, AM_STATUS_FAILED);
 	ck_assert_str_eq(w->told[2].code, "handler_failed");
 	req = request(w, NULL, 5000);
 	world_until_true(w, w->n_reqs == 2);
 	(void)am_worker_refuse(w->worker, w->req[1], "not today");
-	told(w, 3, req, AM_REFUSED);
+	told(w, 3, req, AM_STATUS_REFUSED);
 	ck_assert_str_eq(w->told[3].message, "not today");
 	ck_assert_uint_eq(w->n_told, 4);
 	world_free(w);
@@ -305,7 +306,7 @@ START_TEST(deadline_is_a_timeout)
 
 	world_until_true(w, w->n_cancels == 1);
 	(void)am_worker_canceled(w->worker, w->req[0]);
-	told(w, 0, req, AM_TIMEOUT);
+	told(w, 0, req, AM_STATUS_TIMEOUT);
 	ck_assert(am_is1(w->cm, Cli_Ready));
 	world_free(w);
 }
@@ -321,7 +322,7 @@ START_TEST(cancel_ends_the_request)
 	ck_assert_int_eq(am_client_cancel(w->c, req), 0);
 	world_until_true(w, w->n_cancels == 1);
 	(void)am_worker_canceled(w->worker, w->req[0]);
-	told(w, 0, req, AM_WAS_CANCELED);
+	told(w, 0, req, AM_STATUS_CANCELED);
 	ck_assert_int_eq(am_client_cancel(w->c, req), -ENOENT);
 	world_free(w);
 }
@@ -350,9 +351,23 @@ START_TEST(nothing_is_asked_without_a_worker)
 {
 	struct world *w = connected();
 
-	ck_assert_uint_eq(am_client_request(w->c, AM_NONE, 10), 0);
+	ck_assert_int_eq(am_client_request(w->c, AM_NONE, 10, NULL), -ENOLCK);
 	ck_assert_int_eq(am_client_release(w->c), -ENOENT);
 	ck_assert_ptr_null(client_lease(w->c));
+	world_free(w);
+}
+END_TEST
+
+START_TEST(a_cut_link_is_not_a_missing_lease)
+{
+	struct world *w = leased();
+
+	world_cut(w);
+	world_until_state(w, w->cm, Cli_WorkerReady, false);
+	ck_assert_int_eq(am_client_request(w->c, AM_NONE, 10, NULL), -ENOTCONN);
+	world_until_state(w, w->cm, Cli_WorkerReady, true);
+	told(w, 0, request(w, "{\"sync\":true}", 5000), AM_STATUS_OK);
+	ck_assert_str_eq(am_status_name(w->told[0].status), "ok");
 	world_free(w);
 }
 END_TEST
@@ -369,8 +384,8 @@ START_TEST(death_of_the_worker_leaves_the_outcome_unknown)
 	ck_assert_str_eq(w->lost_code, "worker-died");
 	ck_assert_uint_eq(w->n_told, 2);
 	ck_assert_uint_eq(w->told[0].req + w->told[1].req, a + b);
-	ck_assert_int_eq(w->told[0].status, AM_UNKNOWN);
-	ck_assert_int_eq(w->told[1].status, AM_UNKNOWN);
+	ck_assert_int_eq(w->told[0].status, AM_STATUS_UNKNOWN);
+	ck_assert_int_eq(w->told[1].status, AM_STATUS_UNKNOWN);
 	ck_assert(!am_is1(w->cm, Cli_Leased));
 	ck_assert(!am_is1(w->cm, Cli_Ready));
 	world_free(w);
@@ -390,9 +405,9 @@ START_TEST(request_that_never_arrived_is_sent_again)
 	second = request(w, NULL, 5000);
 	world_until_true(w, w->n_reqs == 2);
 	world_answer(w, 0, 1);
-	told(w, 0, first, AM_OK);
+	told(w, 0, first, AM_STATUS_OK);
 	world_answer(w, 1, 1);
-	told(w, 1, second, AM_OK);
+	told(w, 1, second, AM_STATUS_OK);
 	ck_assert_uint_eq(w->n_reqs, 2);
 	ck_assert_uint_eq(w->n_lost, 0);
 	world_free(w);
@@ -416,7 +431,7 @@ START_TEST(large_answer_comes_whole)
 	for (int i = 0; i < 3; i++)
 		(void)am_loop_step(w->loop, 0);
 	world_cut(w);
-	told(w, 0, req, AM_OK);
+	told(w, 0, req, AM_STATUS_OK);
 	ck_assert_uint_eq(w->n_told, 1);
 	world_until_true(w, world_outbox_len(w) == 0);
 	am_buf_done(&data);
@@ -438,7 +453,7 @@ START_TEST(answer_is_told_once)
 		world_until_state(w, w->cm, Cli_WorkerConnected, false);
 		world_until_state(w, w->cm, Cli_WorkerConnected, true);
 	}
-	told(w, 0, req, AM_OK);
+	told(w, 0, req, AM_STATUS_OK);
 	ck_assert_uint_eq(w->n_told, 1);
 	ck_assert_uint_eq(w->n_ready, 1);
 	world_free(w);
@@ -500,7 +515,7 @@ cut_at_random(uint32_t seed)
 	}
 	ends_are_single(w, req, n);
 	for (size_t i = 0; i < n; i++)
-		ck_assert_int_eq(w->told[i].status, AM_OK);
+		ck_assert_int_eq(w->told[i].status, AM_STATUS_OK);
 	ck_assert_uint_eq(w->n_reqs, n);
 	ck_assert_uint_eq(w->n_lost, 0);
 	world_until_true(w, world_outbox_len(w) == 0);
@@ -527,7 +542,7 @@ START_TEST(work_goes_on_without_a_supervisor)
 	world_until_state(w, w->cm, Cli_SuperConnected, false);
 	ck_assert(am_is1(w->cm, Cli_Ready));
 	req = request(w, "{\"sync\":true}", 5000);
-	told(w, 0, req, AM_OK);
+	told(w, 0, req, AM_STATUS_OK);
 	world_supervisor(w);
 	world_until_state(w, w->cm, Cli_SuperReady, true);
 	ck_assert_int_eq(am_client_release(w->c), 0);
@@ -625,7 +640,7 @@ START_TEST(attached_client_works_and_leaves)
 	ck_assert(!am_is1(w->cm, Cli_SuperConnected)); /* not needed */
 	ck_assert_int_eq(am_worker_event(w->worker, "found", AM_NONE), 0);
 	req = request(w, "{\"sync\":true}", 5000);
-	told(w, 1, req, AM_OK);
+	told(w, 1, req, AM_STATUS_OK);
 	for (int i = 0; i < 10; i++)
 		(void)am_loop_step(w->loop, 5);
 	ck_assert_uint_eq(world_outbox_len(w), 1); /* the event */
@@ -725,6 +740,7 @@ UNIT_MAIN("client", failed_and_slow_handlers_leave_no_error_state,
     answer_without_a_worker_ends_the_wish, wish_is_bound_to_the_own_process,
     each_end_has_its_status, deadline_is_a_timeout, cancel_ends_the_request,
     many_requests_are_answered_in_any_order, nothing_is_asked_without_a_worker,
+    a_cut_link_is_not_a_missing_lease,
     death_of_the_worker_leaves_the_outcome_unknown,
     request_that_never_arrived_is_sent_again, large_answer_comes_whole,
     answer_is_told_once, each_request_ends_once_whatever_is_cut,

@@ -48,9 +48,9 @@ leased(void)
 static uint64_t
 request(struct world *w)
 {
-	uint64_t req = am_client_request(w->c, AM_NONE, 5000);
+	uint64_t req;
 
-	ck_assert_uint_ne(req, 0);
+	ck_assert_int_eq(am_client_request(w->c, AM_NONE, 5000, &req), 0);
 	world_until_true(w, worker_n_open(w->worker) == 1);
 	return req;
 }
@@ -114,7 +114,7 @@ START_TEST(flow_6_one_request)
 	world_until_true(w, w->n_told == 1);
 	check_flow(w, "6", NULL);
 	ck_assert_uint_eq(w->told[0].req, req);
-	ck_assert_int_eq(w->told[0].status, AM_OK);
+	ck_assert_int_eq(w->told[0].status, AM_STATUS_OK);
 	ck_assert_int_eq(w->told[0].value, 49);
 	world_free(w);
 }
@@ -145,7 +145,7 @@ START_TEST(flow_9b_owner_dies_in_a_request)
 	world_until_true(w, w->n_lost == 1);
 	check_flow(w, "9b", closing);
 	ck_assert_uint_eq(w->n_told, 1);
-	ck_assert_int_eq(w->told[0].status, AM_WAS_CANCELED);
+	ck_assert_int_eq(w->told[0].status, AM_STATUS_CANCELED);
 	ck_assert_str_eq(w->lost_code, "owner-died");
 	world_free(w);
 }
@@ -165,7 +165,7 @@ START_TEST(flow_10_connection_lost_in_a_request)
 	world_until_true(w, w->n_told == 1);
 	check_flow(w, "10", connecting);
 	ck_assert_int_eq(w->told[0].value, 5);
-	ck_assert_int_eq(w->told[0].status, AM_OK);
+	ck_assert_int_eq(w->told[0].status, AM_STATUS_OK);
 	ck_assert_uint_eq(w->n_lost, 0);
 	world_free(w);
 }

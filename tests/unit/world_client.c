@@ -201,7 +201,8 @@ on_payload(struct am_client *c, const struct am_payload *p, void *arg)
 		.req = p->req,
 		.status = p->status,
 		.value = -1 };
-	(void)snprintf(t->kind, sizeof(t->kind), "%s", p->kind);
+	(void)snprintf(t->kind, sizeof(t->kind), "%s",
+	    am_payload_kind_name(p->kind));
 	(void)snprintf(t->name, sizeof(t->name), "%s", p->name);
 	(void)snprintf(t->code, sizeof(t->code), "%s",
 	    p->code != NULL ? p->code : "");
