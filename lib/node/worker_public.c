@@ -160,7 +160,9 @@ on_up(struct rpc_session *s, void *arg)
 	}
 	/* Both can be so only if something changed while hello was answered. */
 	if (ls == NULL || am_is1(w->machine, Wrk_LeaseEnding)) {
-		rpc_session_close(s, ls == NULL ? "busy" : "lease is ending");
+		rpc_session_close(s,
+		    ls == NULL ? "busy: too many connections"
+			       : w->lease.end_reason);
 		return;
 	}
 	*ls = (struct lease_session){ .session = s, .worker = w };

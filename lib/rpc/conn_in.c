@@ -269,7 +269,7 @@ conn_resume(struct conn *c)
 	if (--c->paused > 0 || c->phase != CONN_UP)
 		return;
 	if (event_add(&c->rd, NULL) < 0)
-		conn_close(c, "no memory");
+		conn_close(c, "internal: no memory");
 	if (c->in_len > c->in_off || c->tls != NULL)
 		loop_at_next(c->loop, &c->next);
 }
