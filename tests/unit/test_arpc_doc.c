@@ -1,3 +1,4 @@
+#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,12 +13,27 @@
 static const char doc[] = "proto/arpc.md";
 
 static FILE *
-open_doc(void)
+open_file(const char *path)
 {
-	FILE *f = fopen(doc, "r");
+	FILE *f = fopen(path, "r");
 
-	ck_assert_msg(f != NULL, "%s: run from the top of the tree", doc);
+	ck_assert_msg(f != NULL, "%s: run from the top of the tree", path);
 	return f;
+}
+
+/* Returns new. */
+static struct am_buf
+read_file(const char *path)
+{
+	struct am_buf text = AM_BUF_INIT;
+	char chunk[4096];
+	size_t n;
+	FILE *in = open_file(path);
+
+	while ((n = fread(chunk, 1, sizeof(chunk), in)) > 0)
+		buf_append(&text, chunk, n);
+	(void)fclose(in);
+	return text;
 }
 
 /* Appends the bytes of "    94 00 ..."; false: the line is another one. */
@@ -50,7 +66,7 @@ START_TEST(each_example_is_a_frame_and_its_json)
 	size_t cap = 0;
 	size_t len;
 	int n = 0;
-	FILE *in = open_doc();
+	FILE *in = open_file(doc);
 
 	while (getline(&line, &cap, in) > 0) {
 		if (put_hex(&bytes, line) || bytes.len == 0)
@@ -87,15 +103,9 @@ END_TEST
 /* Every method and every code stands there as `name`. */
 START_TEST(no_method_and_no_code_is_missing)
 {
-	struct am_buf text = AM_BUF_INIT;
+	struct am_buf text = read_file(doc);
 	char want[64];
-	char chunk[4096];
-	size_t n;
-	FILE *in = open_doc();
 
-	while ((n = fread(chunk, 1, sizeof(chunk), in)) > 0)
-		buf_append(&text, chunk, n);
-	(void)fclose(in);
 	for (int e = 0; e < ARPC_E__COUNT; e++) {
 		(void)snprintf(want, sizeof(want), "`%s`",
 		    arpc_error_name((enum arpc_error)e));
@@ -123,5 +133,58 @@ START_TEST(no_method_and_no_code_is_missing)
 }
 END_TEST
 
+/* The text that follows in this call stands there as `word` or `code: ...`. */
+static void
+check_reason(const char *file, const char *call, const char *all)
+{
+	char want[128];
+	const char *text = strchr(call, '"');
+	int len;
+
+	if (text == NULL || text > strchr(call, ';'))
+		return; /* a variable: of somebody else's reason */
+	text++;
+	len = (int)strcspn(text, ":\"");
+	(void)snprintf(want, sizeof(want), "`%.*s%s`", len, text,
+	    text[len] == ':' ? ": ..." : "");
+	ck_assert_msg(strstr(all, want) != NULL, "%s: %s", file, want);
+}
+
+/* Whoever reads a bye looks its reason up in section 3. */
+START_TEST(no_reason_of_a_bye_is_missing)
+{
+	static const char *const calls[] = { "conn_close(", "session_close(",
+		"server_close(", "close_clients(", "lease_revoke(",
+		"char why[] = " };
+	struct am_buf text = read_file(doc);
+	const char *section = strstr(buf_text(&text), "## 3.");
+	size_t n = 0;
+	glob_t files;
+
+	*strstr(section, "## 4.") = '\0';
+	ck_assert_int_eq(glob("lib/rpc/session*.c", 0, NULL, &files), 0);
+	ck_assert_int_eq(glob("lib/rpc/server.c", GLOB_APPEND, NULL, &files),
+	    0);
+	ck_assert_int_eq(glob("lib/rpc/conn*.c", GLOB_APPEND, NULL, &files), 0);
+	ck_assert_int_eq(glob("lib/node/worker*.c", GLOB_APPEND, NULL, &files),
+	    0);
+	ck_assert_int_eq(glob("daemon/*.c", GLOB_APPEND, NULL, &files), 0);
+	for (size_t i = 0; i < files.gl_pathc; i++) {
+		struct am_buf source = read_file(files.gl_pathv[i]);
+
+		for (size_t k = 0; k < sizeof(calls) / sizeof(calls[0]); k++) {
+			const char *at = buf_text(&source);
+
+			for (; (at = strstr(at, calls[k])) != NULL; at++, n++)
+				check_reason(files.gl_pathv[i], at, section);
+		}
+		am_buf_done(&source);
+	}
+	ck_assert_uint_gt(n, 20);
+	globfree(&files);
+	am_buf_done(&text);
+}
+END_TEST
+
 UNIT_MAIN("arpc_doc", each_example_is_a_frame_and_its_json,
-    no_method_and_no_code_is_missing)
+    no_method_and_no_code_is_missing, no_reason_of_a_bye_is_missing)
