@@ -35,7 +35,8 @@ on_drain_end(struct am_machine *m, void *arg)
 	loop_at_flush(n->super->loop, &n->turn);
 }
 
-static const struct am_tracer tracer = { .drain_end = on_drain_end };
+static const struct am_tracer tracer = { .size = sizeof(tracer),
+	.drain_end = on_drain_end };
 
 static void
 on_watchdog(void *arg)

@@ -31,7 +31,8 @@ assert_no_pulse(struct am_machine *m, void *arg)
 	(void)arg;
 	assert(node_pulse_left(m) == NULL);
 }
-static const struct am_tracer pulse_tracer = { .drain_end = assert_no_pulse };
+static const struct am_tracer pulse_tracer = { .size = sizeof(pulse_tracer),
+	.drain_end = assert_no_pulse };
 #endif
 
 int

@@ -71,6 +71,7 @@ main(int argc, char **argv)
 	struct am_error err = { "no event loop" };
 	struct app app = { .loop = am_loop_new(), .status = 1 };
 	const struct am_client_conf conf = {
+		.size = sizeof(conf),
 		.name = "example",
 		.supervisors = (const char *const *)argv + 1,
 		.n_supervisors = argc > 1 ? (size_t)argc - 1 : 0,

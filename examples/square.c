@@ -99,6 +99,7 @@ int
 main(void)
 {
 	const struct am_worker_conf conf = {
+		.size = sizeof(conf),
 		.kind = "square",
 		.states = &states,
 		.handlers = &handlers,

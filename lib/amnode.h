@@ -4,6 +4,10 @@
  * called from another one. Words used below: *borrows* (the caller keeps it),
  * *takes* (the callee owns it from now on), *returns new* (the caller frees).
  * Functions returning int give 0 or more on success and -errno on failure.
+ * Times in ms: -1 has no end, as far as a function says so; 0 is now.
+ * A struct whose first member is `size` begins with `.size = sizeof(its own
+ * name)`: then fields can be added to it, and programs that do not know them go
+ * on (-EINVAL, or NULL: it is not set).
  * States are named by id, their position in the schema.
  *
  * The documents named below, semantics.md, flows.md (the flow rules) and
@@ -392,6 +396,7 @@ struct am_transition {
 
 /* All may be NULL. They may mutate, which is queued. */
 struct am_tracer {
+	size_t size; /* sizeof(struct am_tracer) */
 	void (*transition_end)(struct am_machine *m,
 	    const struct am_transition *t, void *arg);
 	/* The queue is empty, the drain is over; mutations made here start
@@ -414,7 +419,7 @@ struct am_tracer {
 
 /* Borrows the tracer for the machine's life (or until removed). One that is
  * added in a callback is told from the next event on. -ENOMEM; -E2BIG: there
- * are 65,535. */
+ * are 65,535; -EINVAL: it has no size. */
 AM_API int am_trace(struct am_machine *m, const struct am_tracer *t, void *arg);
 /* Removes one such pair, if there is any; it is told nothing more. */
 AM_API void am_untrace(struct am_machine *m, const struct am_tracer *t,
@@ -482,6 +487,7 @@ struct am_worker;
 typedef uint64_t am_req;
 
 struct am_worker_conf {
+	size_t size;      /* sizeof(struct am_worker_conf) */
 	const char *kind; /* for --help and logs; may be NULL */
 	/* the base rows first; NULL: base only */
 	const struct am_states *states;
@@ -601,6 +607,7 @@ struct am_payload {
 };
 
 struct am_client_conf {
+	size_t size;      /* sizeof(struct am_client_conf) */
 	const char *name; /* for people: shown by the supervisor; may be NULL */
 	const char *const *supervisors; /* PATH or HOST:PORT, tried in order */
 	size_t n_supervisors;

@@ -21,6 +21,7 @@ enum am_log_level {
 };
 
 struct am_logger {
+	size_t size; /* sizeof(struct am_logger) */
 	enum am_log_level level;
 	bool no_id; /* lines do not begin with "[mach1] " */
 	bool
@@ -33,7 +34,7 @@ struct am_logger {
 };
 
 /* Copies the logger, borrows its args; NULL or level 0: nothing is logged,
- * which costs nothing. -ENOMEM; -EBUSY: in a drain. */
+ * which costs nothing. -ENOMEM; -EBUSY: in a drain; -EINVAL: it has no size. */
 AM_API int am_set_logger(struct am_machine *m, const struct am_logger *l);
 /* The same with what the environment says: AM_LOG (0 to 5) sets the level,
  * AM_LOG_ARGS=1 shows all args; AM_DEBUG=1 gives handlers ten times their time,
@@ -95,6 +96,7 @@ AM_API struct am_wait *am_wait_free(struct am_wait *w);
 struct am_retry;
 
 struct am_retry_conf {
+	size_t size; /* sizeof(struct am_retry_conf) */
 	struct am_machine *machine;
 	/* copied, with what it points to but the source, which has to live on */
 	struct am_mutation mutation;

@@ -245,6 +245,7 @@ static int
 start_worker(struct host *h, struct am_error *err)
 {
 	const struct am_worker_conf conf = {
+		.size = sizeof(conf),
 		.kind = getenv("AM_KIND"),
 		.schema = h->schema,
 		.handlers = &work_handlers,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/sized.h"
 
 /* ---- waiting ---- */
 
@@ -280,10 +281,13 @@ am_retry_new(struct am_loop *l, const struct am_retry_conf *conf)
 
 	if (r == NULL)
 		return NULL;
-	r->conf = *conf;
-	r->delay_ms = conf->delay_ms;
+	if (sized_copy(&r->conf, sizeof(r->conf), conf) < 0) {
+		free(r);
+		return NULL;
+	}
+	r->delay_ms = r->conf.delay_ms;
 	am_timer_init(&r->timer, l, on_try, r);
-	r->gone = am_when_disposed(conf->machine, on_machine_gone, r);
+	r->gone = am_when_disposed(r->conf.machine, on_machine_gone, r);
 	if (r->gone == AM_SUB_FAILED ||
 	    own_mutation(r, &r->conf.mutation) < 0 ||
 	    am_timer_start(&r->timer, 0) < 0) {

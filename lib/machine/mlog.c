@@ -7,6 +7,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/sized.h"
 #include "lib/machine/sub.h"
 #include "proto/mp.h"
 
@@ -17,16 +18,19 @@ enum { ID_LEN = 5, VALUE_LEN = 20, ARGS_MAX = 32, DEBUG_FACTOR = 10 };
 int
 am_set_logger(struct am_machine *m, const struct am_logger *l)
 {
+	struct am_logger conf = { .level = AM_LOG_NOTHING };
 	struct logger *own = NULL;
 
+	if (l != NULL && sized_copy(&conf, sizeof(conf), l) < 0)
+		return -EINVAL;
 	/* What runs has been planned for the logger that there is. */
 	if (m->draining)
 		return -EBUSY;
-	if (l != NULL && l->level > AM_LOG_NOTHING && l->line != NULL) {
+	if (conf.level > AM_LOG_NOTHING && conf.line != NULL) {
 		own = calloc(1, sizeof(*own));
 		if (own == NULL)
 			return -ENOMEM;
-		own->conf = *l;
+		own->conf = conf;
 	}
 	mlog_free(m);
 	m->logger = own;
@@ -52,9 +56,12 @@ int
 am_set_logger_env(struct am_machine *m, const struct am_logger *l)
 {
 	const char *level = getenv("AM_LOG");
-	struct am_logger own = *l;
+	struct am_logger own;
 	int r;
 
+	if (sized_copy(&own, sizeof(own), l) < 0)
+		return -EINVAL;
+	own.size = sizeof(own);
 	if (level != NULL && level[0] >= '0' && level[0] <= '5' &&
 	    level[1] == '\0')
 		own.level = (enum am_log_level)(level[0] - '0');

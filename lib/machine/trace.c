@@ -159,6 +159,8 @@ am_trace(struct am_machine *m, const struct am_tracer *t, void *arg)
 {
 	struct tracer *grown;
 
+	if (t->size < sizeof(*t))
+		return -EINVAL;
 	close_holes(m);
 	if (m->n_tracers == UINT16_MAX)
 		return -E2BIG;

@@ -58,7 +58,8 @@ on_drain_end(struct am_machine *m, void *arg)
 	assert(node_pulse_left(m) == NULL);
 }
 
-static const struct am_tracer client_tracer = { .drain_end = on_drain_end };
+static const struct am_tracer client_tracer = { .size = sizeof(client_tracer),
+	.drain_end = on_drain_end };
 #endif
 
 void
@@ -177,7 +178,9 @@ am_client_new(struct am_loop *l, const struct am_client_conf *conf,
 	}
 	c->magic = CLIENT_MAGIC;
 	c->loop = l;
-	c->conf = *conf;
+	if (node_conf(&c->conf, sizeof(c->conf), conf, err) < 0)
+		return NULL;
+	conf = &c->conf;
 	c->client_id = random_id();
 	(void)snprintf(c->name, sizeof(c->name), "%s",
 	    conf->name != NULL ? conf->name : "client");

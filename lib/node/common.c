@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/sized.h"
 #include "proto/client.h"
 #include "proto/mp.h"
 #include "proto/worker.h"
@@ -21,6 +22,21 @@ node_error(struct am_error *err, int code, const char *fmt, ...)
 	(void)vsnprintf(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);
 	return code;
+}
+
+int
+node_conf(void *to, size_t size, const void *from, struct am_error *err)
+{
+	int r = sized_copy(to, size, from);
+
+	if (r == -EINVAL)
+		return node_error(err, r,
+		    "the size of conf is not set: begin it with .size = "
+		    "sizeof(conf)");
+	if (r < 0)
+		return node_error(err, r,
+		    "conf sets what this version of libamnode does not know");
+	return 0;
 }
 
 const char *

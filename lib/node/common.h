@@ -8,6 +8,9 @@
 int node_error(struct am_error *err, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Copies a user's conf (lib/base/sized.h). -errno, with a message. */
+int node_conf(void *to, size_t size, const void *from, struct am_error *err);
+
 /* The name of an active state that ought to be over when a drain is (its doc
  * begins with "pulse:"); NULL: none. For assertions at the end of a drain. */
 const char *node_pulse_left(const struct am_machine *m);

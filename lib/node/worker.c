@@ -92,6 +92,7 @@ on_drain_end(struct am_machine *m, void *arg)
 }
 
 static const struct am_tracer worker_tracer = {
+	.size = sizeof(worker_tracer),
 	.transition_end = on_transition_end,
 	.drain_end = on_drain_end,
 };
@@ -298,7 +299,6 @@ worker_new(struct am_loop *l, const struct am_worker_conf *conf,
 	}
 	w->magic = WORKER_MAGIC;
 	w->loop = l;
-	w->conf = *conf;
 	w->env = *env;
 	w->env.private_fd = am_steal_fd(&private_fd);
 	w->env.public_fd = am_steal_fd(&public_fd);
@@ -310,7 +310,8 @@ worker_new(struct am_loop *l, const struct am_worker_conf *conf,
 	am_timer_init(&w->close_timer, l, lease_on_close_timer, w);
 	am_timer_init(&w->lease_timer, l, lease_on_timer, w);
 	am_timer_init(&w->orphan_timer, l, lease_on_orphan_timer, w);
-	if (set_up(w, err) < 0)
+	if (node_conf(&w->conf, sizeof(w->conf), conf, err) < 0 ||
+	    set_up(w, err) < 0)
 		return NULL;
 	return am_steal(&w);
 }

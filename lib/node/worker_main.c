@@ -185,7 +185,7 @@ am_worker_new(struct am_loop *l, const struct am_worker_conf *conf,
 	if (worker_env_get(&env, err) < 0)
 		return NULL;
 	w = worker_new(l, conf, &env, err);
-	if (w != NULL && conf->on_denied == NULL)
+	if (w != NULL && w->conf.on_denied == NULL)
 		w->conf.on_denied = on_denied;
 	if (w != NULL && add_signals(w) < 0) {
 		(void)node_error(err, -ENOMEM, "out of memory");

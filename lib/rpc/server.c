@@ -69,11 +69,13 @@ on_schema_changed(struct am_machine *m, void *arg)
 }
 
 static const struct am_tracer tracer = {
+	.size = sizeof(tracer),
 	.drain_end = on_drain_end,
 	.schema_changed = on_schema_changed,
 };
 /* Bound only while a session wants to know. */
-static const struct am_tracer watcher = { .transition_end = on_transition };
+static const struct am_tracer watcher = { .size = sizeof(watcher),
+	.transition_end = on_transition };
 
 int
 server_watch(struct rpc_server *srv, bool on)

@@ -556,9 +556,8 @@ check_step(struct run *r, const cJSON *step, am_result result)
 static int
 run_steps(struct run *r)
 {
-	static const struct am_tracer tracer = {
-		.transition_end = on_transition
-	};
+	static const struct am_tracer tracer = { .size = sizeof(tracer),
+		.transition_end = on_transition };
 	const cJSON *step;
 	int n = 0, e;
 

@@ -263,6 +263,7 @@ run(struct world *w, struct am_schema *s)
 	static struct am_handler of[AM_STATES_MAX];
 	struct am_handlers h = { .of = of, .len = am_schema_len(s) };
 	static const struct am_logger logger = {
+		.size = sizeof(logger),
 		.level = AM_LOG_EVERYTHING,
 		.all_args = true,
 		.line = on_line,

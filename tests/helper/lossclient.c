@@ -247,6 +247,7 @@ main(int argc, char **argv)
 	struct am_error err = { "no event loop" };
 	struct app a = { .loop = am_loop_new() };
 	const struct am_client_conf conf = {
+		.size = sizeof(conf),
 		.name = argc > 2 ? argv[2] : NULL,
 		.supervisors = (const char *const *)argv + 1,
 		.n_supervisors = 1,

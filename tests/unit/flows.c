@@ -377,6 +377,7 @@ on_drain_end(struct am_machine *m, void *arg)
 }
 
 static const struct am_tracer tracer = {
+	.size = sizeof(tracer),
 	.transition_end = on_transition_end,
 	.drain_end = on_drain_end,
 };

@@ -70,6 +70,7 @@ static inline struct rig *
 rig_of(struct am_schema *s)
 {
 	static const struct am_tracer tracer = {
+		.size = sizeof(tracer),
 		.transition_end = rig_on_transition,
 		.drain_end = rig_on_drain_end,
 	};

@@ -171,7 +171,9 @@ END_TEST
 START_TEST(bad_address_is_refused_by_name)
 {
 	const char *const bad[] = { "nowhere" };
-	struct am_client_conf conf = { .supervisors = bad, .n_supervisors = 1 };
+	struct am_client_conf conf = { .size = sizeof(conf),
+		.supervisors = bad,
+		.n_supervisors = 1 };
 	struct am_loop *l = am_loop_new();
 	struct am_error err;
 

@@ -164,6 +164,7 @@ static struct am_retry_conf
 retry_of(struct bed *b, const am_id *state, unsigned retries)
 {
 	return (struct am_retry_conf){
+		.size = sizeof(struct am_retry_conf),
 		.machine = b->r->m,
 		.mutation = { .op = AM_ADD, .states = state, .n_states = 1 },
 		.retries = retries,
@@ -211,7 +212,8 @@ say_from(struct am_machine *m, const struct am_transition *t, void *arg)
 
 START_TEST(a_retry_remembers_where_it_comes_from)
 {
-	static const struct am_tracer t = { .transition_end = say_from };
+	static const struct am_tracer t = { .size = sizeof(t),
+		.transition_end = say_from };
 	static const am_id a = A;
 	struct bed b = bed_of(four);
 	struct am_retry_conf conf = retry_of(&b, &a, 0);
@@ -387,7 +389,8 @@ START_TEST(a_machine_is_freed_by_what_is_passed)
 	static const struct am_handler of[] = { [A] = {
 						    .state = free_source } };
 	static const struct am_handlers h = { .of = of, .len = 1 };
-	static const struct am_tracer t = { .transition_end = say_from };
+	static const struct am_tracer t = { .size = sizeof(t),
+		.transition_end = say_from };
 	struct bed b = bed_of(four);
 	struct rig *to = rig_json(four);
 	struct am_pipe *p;
@@ -438,7 +441,8 @@ on_line(const struct am_machine *m, enum am_log_level level, const char *line,
 START_TEST(pipes_are_logged_at_both_ends)
 {
 	struct rig *from = rig_json(source), *to = rig_json(four);
-	const struct am_logger l = { .level = AM_LOG_OPS,
+	const struct am_logger l = { .size = sizeof(l),
+		.level = AM_LOG_OPS,
 		.no_id = true,
 		.line = on_line,
 		.arg = to };

@@ -363,7 +363,8 @@ END_TEST
 
 static void untrace_both(struct am_machine *m, const struct am_transition *t,
     void *arg);
-static const struct am_tracer untracer = { .transition_end = untrace_both };
+static const struct am_tracer untracer = { .size = sizeof(untracer),
+	.transition_end = untrace_both };
 
 static void
 untrace_both(struct am_machine *m, const struct am_transition *t, void *arg)
@@ -402,7 +403,8 @@ add_at_end(struct am_machine *m, void *arg)
 
 START_TEST(a_drain_that_ends_may_start_another)
 {
-	static const struct am_tracer t = { .drain_end = add_at_end };
+	static const struct am_tracer t = { .size = sizeof(t),
+		.drain_end = add_at_end };
 	struct rig *r = rig_json(four);
 
 	ck_assert_int_eq(am_trace(r->m, &t, NULL), 0);

@@ -160,7 +160,8 @@ START_TEST(args_that_are_no_map_have_no_keys)
 	am_put_int(&one, 1);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct rig *r = rig_json(two);
-		const struct am_logger l = { .level = AM_LOG_CHANGES,
+		const struct am_logger l = { .size = sizeof(l),
+			.level = AM_LOG_CHANGES,
 			.all_args = true,
 			.no_id = true,
 			.line = on_line,
@@ -472,7 +473,8 @@ START_TEST(a_machine_is_freed_in_a_negotiation)
 		const struct am_handlers h = { .of = of, .len = 1 };
 		struct rig *r = rig_json(two);
 		struct am_machine *m = am_machine_new(r->s, "bare");
-		const struct am_logger l = { .level = AM_LOG_EVERYTHING,
+		const struct am_logger l = { .size = sizeof(l),
+			.level = AM_LOG_EVERYTHING,
 			.line = on_line,
 			.arg = r };
 

@@ -147,7 +147,8 @@ say_ticks(struct am_machine *m, void *arg)
 /* With one state called, and with two, where nobody else would be asked. */
 START_TEST(what_a_tracer_ends_before_negotiation_ticks_nothing)
 {
-	static const struct am_tracer t = { .transition_start = free_at_start };
+	static const struct am_tracer t = { .size = sizeof(t),
+		.transition_start = free_at_start };
 
 	for (size_t n = 1; n <= 2; n++) {
 		struct rig *r = rig_json(four_b_multi);

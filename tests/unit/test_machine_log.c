@@ -32,7 +32,8 @@ logged_of(const char *states, enum am_log_level level)
 	l->r.s = rig_schema(states);
 	l->r.m = am_machine_new(l->r.s, "machine1");
 	ck_assert_ptr_nonnull(l->r.m);
-	l->logger = (struct am_logger){ .level = level,
+	l->logger = (struct am_logger){ .size = sizeof(struct am_logger),
+		.level = level,
 		.no_id = true,
 		.line = on_line,
 		.arg = l };
@@ -338,8 +339,8 @@ END_TEST
 
 START_TEST(tracers_and_imports_are_told)
 {
-	static const struct am_tracer t = { .name = "mine" },
-				      u = { .name = NULL };
+	static const struct am_tracer t = { .size = sizeof(t), .name = "mine" },
+				      u = { .size = sizeof(u) };
 	struct logged *l = logged_of(four, AM_LOG_OPS);
 	struct am_buf b = AM_BUF_INIT;
 
@@ -470,6 +471,7 @@ on_drain_end(struct am_machine *m, void *arg)
 }
 
 static const struct am_tracer tracer = {
+	.size = sizeof(tracer),
 	.name = "all",
 	.mutation_queued = on_queued,
 	.transition_start = on_start,
@@ -523,7 +525,8 @@ pulse_events(struct am_machine *m, const struct am_transition *t, void *arg)
 
 START_TEST(a_pulse_is_queued_twice)
 {
-	static const struct am_tracer t = { .mutation_queued = pulse_events };
+	static const struct am_tracer t = { .size = sizeof(t),
+		.mutation_queued = pulse_events };
 	struct logged *l = logged_of(four, AM_LOG_NOTHING);
 
 	ck_assert_int_eq(am_trace(l->r.m, &t, &l->r), 0);
@@ -547,7 +550,8 @@ put_transition(struct am_machine *m, const struct am_transition *t, void *arg)
 
 START_TEST(mutations_and_transitions_have_strings)
 {
-	static const struct am_tracer t = { .transition_end = put_transition };
+	static const struct am_tracer t = { .size = sizeof(t),
+		.transition_end = put_transition };
 	struct logged *l = logged_of(four, AM_LOG_NOTHING);
 
 	ck_assert_int_eq(am_trace(l->r.m, &t, &l->lines), 0);

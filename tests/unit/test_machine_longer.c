@@ -117,8 +117,10 @@ END_TEST
 static void hear_once(struct am_machine *m, void *arg);
 static void hear_and_free(struct am_machine *m, void *arg);
 
-static const struct am_tracer once = { .schema_changed = hear_once };
-static const struct am_tracer freeing = { .schema_changed = hear_and_free };
+static const struct am_tracer once = { .size = sizeof(once),
+	.schema_changed = hear_once };
+static const struct am_tracer freeing = { .size = sizeof(freeing),
+	.schema_changed = hear_and_free };
 
 static void
 hear_once(struct am_machine *m, void *arg)

@@ -134,6 +134,7 @@ on_end(struct am_machine *m, const struct am_transition *t, void *arg)
 }
 
 static const struct am_tracer tracer = {
+	.size = sizeof(tracer),
 	.mutation_queued = on_queued,
 	.transition_end = on_end,
 };

@@ -141,7 +141,8 @@ on_transition(struct am_machine *m, const struct am_transition *t, void *arg)
 	act_nested(w, 4);
 }
 
-static const struct am_tracer tracer = { .transition_end = on_transition };
+static const struct am_tracer tracer = { .size = sizeof(tracer),
+	.transition_end = on_transition };
 
 struct bindings {
 	struct am_handler of[BINDINGS][RANDOM_STATES_MAX];

@@ -19,6 +19,7 @@ machine_of(const char *states, const char *id, enum am_log_level level,
     struct am_buf *lines)
 {
 	const struct am_logger l = {
+		.size = sizeof(l),
 		.level = level,
 		.no_id = true,
 		.line = on_line,
@@ -71,7 +72,8 @@ START_TEST(a_mutation_tells_where_it_was_made)
 	static const struct am_handler of[] = { [A] = {
 						    .state = add_from_here } };
 	static const struct am_handlers h = { .of = of, .len = 1 };
-	static const struct am_tracer t = { .transition_end = on_end };
+	static const struct am_tracer t = { .size = sizeof(t),
+		.transition_end = on_end };
 	struct am_buf from_lines = AM_BUF_INIT, lines = AM_BUF_INIT;
 	struct am_machine *from = machine_of(four, "from", AM_LOG_EXTERNAL,
 	    &from_lines);
@@ -153,7 +155,8 @@ START_TEST(a_breakpoint_matches_just_its_mutation)
 {
 	struct am_buf lines = AM_BUF_INIT;
 	struct am_machine *m = machine_of(four, "m", AM_LOG_CHANGES, &lines);
-	const struct am_logger ops = { .level = AM_LOG_OPS,
+	const struct am_logger ops = { .size = sizeof(ops),
+		.level = AM_LOG_OPS,
 		.no_id = true,
 		.line = on_line,
 		.arg = &lines };
@@ -331,7 +334,8 @@ START_TEST(a_transition_tells_its_steps)
 	static const struct am_handlers h = { .of = of,
 		.len = 4,
 		.any_enter = yes };
-	static const struct am_tracer t = { .transition_end = on_end };
+	static const struct am_tracer t = { .size = sizeof(t),
+		.transition_end = on_end };
 	struct am_buf lines = AM_BUF_INIT, text = AM_BUF_INIT;
 	struct am_machine *m = machine_of(related, "m", AM_LOG_OPS, &lines);
 
@@ -360,6 +364,7 @@ START_TEST(a_transition_tells_its_steps)
 	/* Below level 3 none are kept. */
 	ck_assert_int_eq(am_set_logger(m,
 			     &(struct am_logger){
+				 .size = sizeof(struct am_logger),
 				 .level = AM_LOG_CHANGES,
 				 .line = on_line,
 				 .arg = &lines,
@@ -433,7 +438,7 @@ START_TEST(debugging_gives_handlers_more_time)
 	static const struct am_handler of[] = { [A] = {
 						    .state = rig_take_long } };
 	static const struct am_handlers h = { .of = of, .len = 1 };
-	const struct am_logger l = { .line = on_line };
+	const struct am_logger l = { .size = sizeof(l), .line = on_line };
 
 	for (int debug = 0; debug < 2; debug++) {
 		struct am_buf lines = AM_BUF_INIT;
@@ -457,7 +462,7 @@ END_TEST
 static void
 log_in_drain(struct am_event *ev)
 {
-	const struct am_logger l = { .line = on_line };
+	const struct am_logger l = { .size = sizeof(l), .line = on_line };
 
 	ck_assert_int_eq(am_set_logger_env(ev->machine, &l), -EBUSY);
 }
@@ -468,7 +473,7 @@ START_TEST(debugging_gives_time_once)
 	static const struct am_handler of[] = { [A] = { .state = log_in_drain },
 		[B] = { .state = rig_take_long } };
 	static const struct am_handlers h = { .of = of, .len = 2 };
-	const struct am_logger l = { .line = on_line };
+	const struct am_logger l = { .size = sizeof(l), .line = on_line };
 	struct am_buf lines = AM_BUF_INIT;
 	struct am_machine *m = machine_of(four, "m", AM_LOG_NOTHING, &lines);
 

@@ -149,7 +149,8 @@ say_end(struct am_machine *m, const struct am_transition *t, void *arg)
 static void
 trace_and_fail(struct am_event *ev)
 {
-	static const struct am_tracer t = { .transition_end = say_end };
+	static const struct am_tracer t = { .size = sizeof(t),
+		.transition_end = say_end };
 
 	ck_assert_int_eq(am_trace(ev->machine, &t, ev->arg), 0);
 	am_fail(ev, "no");
@@ -193,7 +194,8 @@ say_seen(struct am_machine *m, const struct am_transition *t, void *arg)
 static void
 add_tracer(struct am_machine *m, const struct am_transition *t, void *arg)
 {
-	static const struct am_tracer seen = { .transition_end = say_seen };
+	static const struct am_tracer seen = { .size = sizeof(seen),
+		.transition_end = say_seen };
 
 	(void)t;
 	ck_assert_int_eq(am_trace(m, &seen, arg), 0);
@@ -201,7 +203,8 @@ add_tracer(struct am_machine *m, const struct am_transition *t, void *arg)
 
 START_TEST(who_comes_in_an_event_is_told_the_next_one)
 {
-	static const struct am_tracer adding = { .transition_end = add_tracer };
+	static const struct am_tracer adding = { .size = sizeof(adding),
+		.transition_end = add_tracer };
 	struct rig *r = rig_json("{\"name\":\"A\",\"multi\":true}");
 
 	ck_assert_int_eq(am_trace(r->m, &adding, r), 0);

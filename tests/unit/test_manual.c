@@ -28,7 +28,8 @@ on_line(const struct am_machine *m, enum am_log_level level, const char *line,
 static void
 log_to(struct rig *r, enum am_log_level level)
 {
-	const struct am_logger l = { .level = level,
+	const struct am_logger l = { .size = sizeof(l),
+		.level = level,
 		.no_id = true,
 		.line = on_line,
 		.arg = r };

@@ -139,7 +139,8 @@ on_transition(struct am_machine *m, const struct am_transition *t, void *arg)
 	(void)arg;
 }
 
-static const struct am_tracer tracer = { .transition_end = on_transition };
+static const struct am_tracer tracer = { .size = sizeof(tracer),
+	.transition_end = on_transition };
 
 static void
 on_line(const struct am_machine *m, enum am_log_level level, const char *line,
@@ -195,7 +196,8 @@ help_all(struct am_machine *m, struct am_loop *l)
 {
 	static const am_id a = A;
 	const struct am_cond cond = { m, AM_COND_ACTIVE, &a, 1, NULL, AM_NONE };
-	const struct am_retry_conf conf = { .machine = m,
+	const struct am_retry_conf conf = { .size = sizeof(conf),
+		.machine = m,
 		.mutation = { .op = AM_ADD,
 		    .states = &a,
 		    .n_states = 1,
@@ -234,7 +236,8 @@ grow(struct am_machine *m, struct am_schema *s)
 static void
 use(struct am_schema *s, struct am_loop *l)
 {
-	const struct am_logger logger = { .level = AM_LOG_EVERYTHING,
+	const struct am_logger logger = { .size = sizeof(logger),
+		.level = AM_LOG_EVERYTHING,
 		.all_args = true,
 		.line = on_line };
 	struct am_machine *m = am_machine_new(s, "nomem");

@@ -30,7 +30,8 @@ bad_schema(const struct am_state *own, bool changed, const char *part)
 {
 	struct am_state row[W__COUNT];
 	const struct am_states states = own_states(row, own);
-	const struct am_worker_conf conf = { .states = &states };
+	const struct am_worker_conf conf = { .size = sizeof(conf),
+		.states = &states };
 	struct am_loop *l = am_loop_new();
 	struct worker_env env;
 	struct am_error err = { .text = "" };

@@ -441,6 +441,7 @@ world_new(void)
 	worker_env_init(&w->env);
 	(void)snprintf(w->env.id, sizeof(w->env.id), "w1");
 	w->conf = (struct am_worker_conf){
+		.size = sizeof(struct am_worker_conf),
 		.handlers = &program_handlers,
 		.arg = w,
 		.on_lease = on_lease,

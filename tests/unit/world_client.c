@@ -245,6 +245,7 @@ world_client_of(struct world *w, const char *first, const char *second)
 {
 	const char *const supervisors[] = { first, second };
 	const struct am_client_conf conf = {
+		.size = sizeof(conf),
 		.name = "c1",
 		.supervisors = supervisors,
 		.n_supervisors = second != NULL ? 2 : 1,
