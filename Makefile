@@ -285,6 +285,7 @@ define places
 644 $(includedir)/amnode proto/code.h proto/schema.h proto/value.h $(wildcard proto/*.tbl.h)
 644 $(docdir) lib/machine/semantics.md proto/arpc.md proto/flows.md \
 	examples/client.py
+644 $(docdir)/go $(wildcard examples/go/*)
 644 $(mandir)/man1 $(wildcard man/*.1)
 644 $(mandir)/man5 $(wildcard man/*.5)
 644 $(mandir)/man7 $(wildcard man/*.7)
@@ -307,7 +308,7 @@ uninstall:
 		for f in $$files; do rm -f $(DESTDIR)$$dir/$${f##*/}; done; done
 	rm -f $(DESTDIR)$(libdir)/libamnode.so $(DESTDIR)$(prefix)/lib/sysusers.d/amnode.conf \
 		$(DESTDIR)$(prefix)/lib/tmpfiles.d/amnode.conf
-	-rmdir $(DESTDIR)$(docdir) $(DESTDIR)$(workerdir) $(DESTDIR)$(libexecdir)/amnode $(DESTDIR)$(includedir)/amnode
+	-rmdir $(DESTDIR)$(docdir)/go $(DESTDIR)$(docdir) $(DESTDIR)$(workerdir) $(DESTDIR)$(libexecdir)/amnode $(DESTDIR)$(includedir)/amnode
 
 dist:
 	git archive --prefix=amnode-$(version)/ -o amnode-$(version).tar.gz HEAD
