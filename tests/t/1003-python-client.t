@@ -62,6 +62,56 @@ out 'workers idle []'
 out 'bad_params'
 out 'closed'
 until_ok 5000 no_leases
+
+# What arpc.md 14 says of two connections with one client id.
+cat >"$T_DIR/two.py" <<'EOT'
+import sys
+
+sys.path.insert(0, sys.argv[1])
+import client
+
+s = client.Connection(sys.argv[2])
+asked = s.add("LeaseRequested", {"request": 1, "timeout_ms": 30000})
+offer = s.payload(asked)[5]
+
+
+def link(**more):
+    return client.Connection(offer["address"], token=offer["token"], **more)
+
+
+def fate(c):
+    try:
+        while True:
+            c.read()
+    except client.Refused as e:
+        return e
+
+
+plain, other = link(), link()
+req = plain.add("WorkRequested", {"input": 2})
+print("both", plain.payload(req)[5]["output"], other.payload(req)[5]["output"])
+first = link(resume={})
+first.last_id = 100  # ids belong to the client id, not to a connection
+req = first.add("WorkRequested", {"input": 3})
+print("three", *(c.payload(req)[5]["output"] for c in (plain, other, first)))
+second = link(resume={})
+print("first", fate(first))
+second.last_id = 200
+print("open", second.call("info", "open"))
+req = plain.add("WorkRequested", {"input": 4})
+print("left", *(c.payload(req)[5]["output"] for c in (plain, other, second)))
+s.add("ReleaseWorker", {"lease": offer["lease"], "reason": "released"})
+for c in (plain, other, second):
+    print("end", fate(c))
+EOT
+ok "two connections with one client id" $PY "$T_DIR/two.py" "$EX" "$RUN/sock"
+out 'both 4 4'
+out 'three 9 9 9'
+out 'first resumed by another connection'
+out 'open [2, 101]'
+out 'left 16 16 16'
+is "  the others end with the lease" "$(grep -c '^end released' "$T_OUT")" 3
+until_ok 5000 no_leases
 stop
 
 # A payload of over 256 KiB comes in parts.
