@@ -64,6 +64,8 @@ verdict_of(const struct arpc_payload *p, struct verdict *ret)
 bool
 verdict_of_reply(const struct netmach_reply *r, struct verdict *ret)
 {
+	enum exit_code exit;
+
 	switch (r->status) {
 	case NETMACH_OK:
 		if (r->result != AM_CANCELED)
@@ -73,8 +75,10 @@ verdict_of_reply(const struct netmach_reply *r, struct verdict *ret)
 						      : "no reason was given");
 		return true;
 	case NETMACH_ERROR:
-		verdict_set(ret, cli_code_of((int)r->error),
-		    cli_status(cli_code_of((int)r->error)),
+		/* Full is the worker's window, or its outbox. */
+		exit = r->error == ARPC_E_busy ? EX_REFUSED
+					       : cli_code_of((int)r->error);
+		verdict_set(ret, exit, cli_status(exit),
 		    arpc_error_name(r->error), r->text);
 		return true;
 	case NETMACH_LOST:

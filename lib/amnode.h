@@ -622,6 +622,14 @@ struct am_client_conf {
 	    void *arg);
 	/* The lease is held and the worker takes requests. */
 	void (*on_ready)(struct am_client *c, void *arg);
+	/* The link to the worker is cut. The lease and the open requests stay;
+	 * it is made again until the lease ends, and am_client_request() gives
+	 * -ENOTCONN meanwhile. on_up or on_lost comes next. */
+	void (*on_down)(struct am_client *c, const char *reason, void *arg);
+	/* The link is there again: requests are taken. A program that asks for
+	 * more in on_payload does so here, too, or it stops when the last
+	 * requests ended without a link. */
+	void (*on_up)(struct am_client *c, void *arg);
 	/* No lease will come ("queue full", "pool broken: ...", "timeout") or it
 	 * is over ("released", "ttl", "worker-died", ...). */
 	void (*on_lost)(struct am_client *c, const char *code,
@@ -642,17 +650,23 @@ AM_API struct am_machine *am_client_worker(const struct am_client *c);
 AM_API int am_client_lease(struct am_client *c, int64_t timeout_ms);
 /* Gives it back; on_lost says "released" when the worker has closed. */
 AM_API int am_client_release(struct am_client *c);
+/* How many requests the worker takes at once, those of all connections of the
+ * lease together; 0: not known before on_ready. */
+AM_API unsigned am_client_window(const struct am_client *c);
 /* Adds WorkRequested {args} to the worker. What comes of it is told to
  * on_payload: any number of other payloads, then exactly one result. *ret_req
  * (may be NULL) is its number, never 0 and never used twice. timeout_ms -1: no
  * bound of this side. AM_STATUS_TIMEOUT may come 2 s after it: the worker has a
  * second to cancel and to say so, and if nothing is heard of it the end is made
  * here. -ENOLCK: no worker is leased; -ENOTCONN: the link to it is cut just
- * now; -ENOMEM. */
+ * now; -EBUSY: as many are open here as its window takes, the next result makes
+ * room; -ENOMEM. If other connections of the lease fill the window, or the outbox
+ * is full, the end is AM_STATUS_REFUSED with AM_CODE_BUSY. */
 AM_API int am_client_request(struct am_client *c, struct am_val args,
     int64_t timeout_ms, uint64_t *ret_req);
 /* The request ends as AM_STATUS_CANCELED, or as it has ended meanwhile. -ENOENT:
- * it has ended already; -ENOTCONN: the link to the worker is cut just now. */
+ * it has ended already; -ENOMEM. If the link is cut the worker hears of it when
+ * there is one again. */
 AM_API int am_client_cancel(struct am_client *c, uint64_t req);
 
 #ifdef __cplusplus

@@ -296,7 +296,8 @@ static bool
 has_sync(const struct arpc_sync *y)
 {
 	return y->allow.data != NULL || y->skip.data != NULL || y->shallow ||
-	    y->mutations || y->no_schema || y->prompt.data != NULL;
+	    y->mutations || y->no_schema || y->no_events ||
+	    y->prompt.data != NULL;
 }
 
 static void
@@ -306,7 +307,7 @@ put_sync(struct am_buf *b, const struct arpc_sync *y)
 	am_put_map(b,
 	    (y->allow.data != NULL) + (y->skip.data != NULL) +
 		(size_t)y->shallow + y->mutations + y->no_schema +
-		(y->prompt.data != NULL));
+		y->no_events + (y->prompt.data != NULL));
 	if (y->allow.data != NULL) {
 		am_put_str(b, "allow");
 		am_put_val(b, y->allow);
@@ -325,6 +326,10 @@ put_sync(struct am_buf *b, const struct arpc_sync *y)
 	}
 	if (y->no_schema) {
 		am_put_str(b, "schema");
+		am_put_bool(b, false);
+	}
+	if (y->no_events) {
+		am_put_str(b, "events");
 		am_put_bool(b, false);
 	}
 	if (y->prompt.data != NULL) {
@@ -399,7 +404,7 @@ static int
 get_sync(struct am_val map, struct arpc_sync *y)
 {
 	struct am_val v = AM_NONE;
-	bool schema = true;
+	bool schema = true, events = true;
 	struct mp c;
 	int r = am_get(map, "sync", &v);
 
@@ -413,9 +418,11 @@ get_sync(struct am_val map, struct arpc_sync *y)
 	    get_flag(v, "shallow", &y->shallow) < 0 ||
 	    get_flag(v, "mutations", &y->mutations) < 0 ||
 	    get_flag(v, "schema", &schema) < 0 ||
+	    get_flag(v, "events", &events) < 0 ||
 	    (y->allow.data != NULL && y->skip.data != NULL))
 		return -EBADMSG;
 	y->no_schema = !schema;
+	y->no_events = !events;
 	return 0;
 }
 
@@ -468,7 +475,7 @@ arpc_hello_get(struct am_val params, struct arpc_hello *ret,
 	if (get_sync(map, &h.sync) < 0)
 		return bad(ret_why,
 		    "\"sync\" is not a map of allow or skip, shallow, "
-		    "mutations, schema, prompt");
+		    "mutations, schema, events, prompt");
 	*ret = h;
 	return 0;
 }
@@ -477,7 +484,7 @@ void
 arpc_put_welcome(struct am_buf *b, const struct arpc_welcome *w)
 {
 	am_put_map(b,
-	    (w->schema.data == NULL ? 9U : 10U) + (w->has_resumed ? 1 : 0));
+	    9U + (w->schema.data != NULL) + (w->window > 0) + w->has_resumed);
 	am_put_str(b, "proto");
 	am_put_uint(b, w->proto);
 	am_put_str(b, "id");
@@ -500,6 +507,10 @@ arpc_put_welcome(struct am_buf *b, const struct arpc_welcome *w)
 	am_put_uint(b, w->machine_tick);
 	am_put_str(b, "seq");
 	am_put_uint(b, w->last_seq);
+	if (w->window > 0) {
+		am_put_str(b, "window");
+		am_put_uint(b, w->window);
+	}
 	if (w->has_resumed) {
 		am_put_str(b, "resumed");
 		am_put_bool(b, w->resumed);
@@ -545,6 +556,7 @@ arpc_welcome_get(struct am_val result, struct arpc_welcome *ret,
     const char **ret_why)
 {
 	struct arpc_welcome w = { .schema = AM_NONE };
+	uint64_t window = 0;
 	struct mp c;
 	int r;
 
@@ -558,6 +570,10 @@ arpc_welcome_get(struct am_val result, struct arpc_welcome *ret,
 	c = mp_of(w.schema);
 	if (r != -ENOENT && (r < 0 || mp_type(&c) != MP_ARRAY))
 		return bad(ret_why, "\"schema\" is not an array");
+	r = get_uint(result, "window", UINT32_MAX, &window);
+	if (r < 0 && r != -ENOENT)
+		return bad(ret_why, "\"window\" is not a number");
+	w.window = (uint32_t)window;
 	w.has_resumed = am_get_bool(result, "resumed", &w.resumed) == 0;
 	*ret = w;
 	return 0;

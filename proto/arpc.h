@@ -104,9 +104,10 @@ void arpc_put_bye(struct am_buf *b, const char *reason);
  * params: [{"proto":1,"id":client id,"name":text?,"token":bin?,"hash":uint?,
  *           "resume":{"epoch":uint?}?,
  *           "sync":{"allow":[names]? or "skip":[names]?,"shallow":bool?,
- *                   "mutations":bool?,"schema":bool?,"prompt":[names]?}?}]
+ *                   "mutations":bool?,"schema":bool?,"events":bool?,
+ *                   "prompt":[names]?}?}]
  * result: {"proto","id":text,"epoch","states":n,"schema":rows?,"hash","time":[...],
- *          "q","m","seq","resumed":bool?}; schema is left out if the client's
+ *          "q","m","seq","window"?,"resumed":bool?}; schema is left out if the client's
  * hash is right, resumed if it did not say resume. */
 
 /* What of the clocks a connection wants to see. */
@@ -116,6 +117,7 @@ struct arpc_sync {
 	bool shallow;        /* ticks that only say active or not */
 	bool mutations;      /* one update for each, with what was called */
 	bool no_schema;
+	bool no_events; /* no payloads that nobody asked for */
 	/* An array of names: a change of these is told at once, of others with
 	 * what is told next, or within ARPC_LATE_MS; AM_NONE: all at once. */
 	struct am_val prompt;
@@ -151,6 +153,7 @@ struct arpc_welcome {
 	uint64_t queue_tick;
 	uint64_t machine_tick;
 	uint64_t last_seq;
+	uint32_t window; /* requests open at once; 0: it takes none */
 	bool has_resumed;
 	bool resumed; /* mutations sent before are remembered */
 };

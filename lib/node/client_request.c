@@ -193,18 +193,28 @@ on_reply(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 	}
 }
 
+unsigned
+am_client_window(const struct am_client *c)
+{
+	return c->worker != NULL ? netmach_window(c->worker) : 0;
+}
+
 int
 am_client_request(struct am_client *c, struct am_val args, int64_t timeout_ms,
     uint64_t *ret_req)
 {
 	const am_id state = Wrk_WorkRequested;
 	struct pending *p;
+	unsigned window;
 
 	if (client_lease(c) == NULL)
 		return -ENOLCK;
 	if (!am_is1(c->machine, Cli_WorkerReady) || c->worker == NULL ||
 	    netmach_phase(c->worker) != NETMACH_READY)
 		return -ENOTCONN;
+	window = am_client_window(c);
+	if (window > 0 && c->n_pending >= window)
+		return -EBUSY;
 	p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return -ENOMEM;
@@ -226,24 +236,36 @@ am_client_request(struct am_client *c, struct am_val args, int64_t timeout_ms,
 	return 0;
 }
 
+/* It is kept until it is answered, so it outlives the link; what comes of it is
+ * told by the request's own end. */
+static void
+on_cancel_reply(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
+    void *arg)
+{
+	(void)nm;
+	(void)id;
+	(void)r;
+	(void)arg;
+}
+
 int
 am_client_cancel(struct am_client *c, uint64_t req)
 {
 	const struct pending *p = pending_by_req(c, req);
 	const am_id state = Wrk_CancelWork;
 	struct am_buf args = AM_BUF_INIT;
+	uint32_t id = 0;
 
 	if (p == NULL)
 		return -ENOENT;
-	if (c->worker == NULL || netmach_phase(c->worker) != NETMACH_READY)
-		return -ENOTCONN;
 	am_put_map(&args, 2);
 	node_put_uint(&args, "req", p->id);
 	node_put_str(&args, "reason", "client");
-	(void)netmach_mutate(c->worker, AM_ADD, &state, 1, am_buf_val(&args),
-	    -1, NULL, NULL);
+	if (c->worker != NULL)
+		id = netmach_mutate(c->worker, AM_ADD, &state, 1,
+		    am_buf_val(&args), -1, on_cancel_reply, NULL);
 	am_buf_done(&args);
-	return 0;
+	return id != 0 ? 0 : -ENOMEM;
 }
 
 /* ---- payloads ---- */

@@ -35,11 +35,12 @@ is_end_of_lease(const char *why)
 static void
 search_again(struct am_client *c, const char *why)
 {
+	bool is_first = c->worker_lost_ns == 0;
 	int64_t ttl_ms = c->lease.ttl_ms > 0 ? c->lease.ttl_ms
 					     : WORKER_SEARCH_MS;
 	int64_t now = clock_ns();
 
-	if (c->worker_lost_ns == 0)
+	if (is_first)
 		c->worker_lost_ns = now;
 	if (now - c->worker_lost_ns >= node_ns(ttl_ms)) {
 		lease_over(c, AM_CODE_WORKER_DIED, why);
@@ -47,7 +48,9 @@ search_again(struct am_client *c, const char *why)
 	}
 	/* The first time at once: mostly the worker is there, or gone. */
 	(void)am_timer_start(&c->worker_timer,
-	    c->worker_lost_ns == now ? 0 : backoff_next(&c->worker_backoff));
+	    is_first ? 0 : backoff_next(&c->worker_backoff));
+	if (is_first && c->said_ready && c->conf.on_down != NULL)
+		c->conf.on_down(c, why, c->conf.arg);
 }
 
 static void
@@ -101,8 +104,13 @@ on_ready(struct netmach *nm, void *arg)
 	if (before != 0 && before != c->epoch)
 		requests_lost(c, AM_CODE_UNKNOWN,
 		    "another process serves the worker's address");
-	if (c->said_ready || c->worker != nm)
+	if (c->worker != nm)
 		return;
+	if (c->said_ready) {
+		if (c->conf.on_up != NULL)
+			c->conf.on_up(c, c->conf.arg);
+		return;
+	}
 	c->said_ready = true;
 	if (c->conf.on_ready != NULL)
 		c->conf.on_ready(c, c->conf.arg);

@@ -229,6 +229,15 @@ on_last_seq(struct rpc_session *s, void *arg)
 	return w->outbox.last_seq;
 }
 
+static unsigned
+on_window(struct rpc_session *s, void *arg)
+{
+	const struct am_worker *w = arg;
+
+	(void)s;
+	return w->requests.window;
+}
+
 /* ---- info ---- */
 
 static const char *
@@ -367,6 +376,7 @@ const struct rpc_policy worker_public_policy = {
 	.ack = on_ack,
 	.data_of = on_data_of,
 	.last_seq = on_last_seq,
+	.window = on_window,
 	.rejected = worker_rejected,
 	.closed = on_closed,
 	.max_sessions = WORKER_SESSIONS_MAX,

@@ -1,6 +1,8 @@
 /* The request table: what WorkRequested files, and the one place that ends it
  * (flow rules 2 to 13). */
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -303,6 +305,22 @@ requests_cancel_all(struct am_worker *w, const char *reason)
 
 /* ---- WorkRequested ---- */
 
+/* Refused for a limit, so that it is worth asking again later. */
+static bool AM_PRINTF(2, 3)
+    refuse_busy(struct am_event *ev, const char *fmt, ...)
+{
+	const struct rpc_source *src = ev->source;
+	char why[128];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	if (src != NULL && !ev->check)
+		rpc_session_is_busy(src->session, src->id);
+	return am_refuse(ev, "%s", why);
+}
+
 bool
 work_requested_enter(struct am_event *ev)
 {
@@ -314,11 +332,11 @@ work_requested_enter(struct am_event *ev)
 	if (w->stuck)
 		return am_refuse(ev, "the worker is stuck (%s)", w->stuck_code);
 	if (w->requests.n_open >= w->requests.window)
-		return am_refuse(ev, "window full (%u)", w->requests.window);
+		return refuse_busy(ev, "window full (%u)", w->requests.window);
 	if (deadline_of(w, ev) == 0)
 		return am_refuse(ev, "deadline passed");
 	if (!outbox_has_room(&w->outbox, 0))
-		return am_refuse(ev,
+		return refuse_busy(ev,
 		    "outbox full: %zu payloads wait to be fetched and acked",
 		    w->outbox.len);
 	/* Numbers wrap at 16 bits; an answer must name one request only. */

@@ -284,6 +284,12 @@ netmach_last_seq(const struct netmach *nm)
 	return nm->last_seq;
 }
 
+unsigned
+netmach_window(const struct netmach *nm)
+{
+	return nm->window;
+}
+
 uint64_t
 netmach_mismatches(const struct netmach *nm)
 {

@@ -123,6 +123,8 @@ struct am_machine *netmach_mirror(const struct netmach *nm);
 uint64_t netmach_epoch(const struct netmach *nm);
 uint64_t netmach_client_id(const struct netmach *nm);
 uint64_t netmach_last_seq(const struct netmach *nm);
+/* Requests that the worker takes at once; 0: it is none, or not known yet. */
+unsigned netmach_window(const struct netmach *nm);
 const struct conn_peer *netmach_peer(const struct netmach *nm);
 /* Is it connected to this very host, so that a pid means the same there? */
 bool netmach_is_local(const struct netmach *nm);

@@ -214,6 +214,7 @@ on_welcome(struct netmach *nm, const struct arpc_frame *f)
 	resumed = w.resumed && nm->epoch == w.epoch;
 	nm->epoch = w.epoch;
 	nm->last_seq = w.last_seq;
+	nm->window = w.window;
 	nm->phase = NETMACH_READY;
 	nm->backoff_ms = 0;
 	nm->lost_why[0] = '\0';

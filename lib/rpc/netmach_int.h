@@ -59,6 +59,7 @@ struct netmach {
 	struct arpc_clock clock;   /* what the server sent, by its diffs */
 	uint64_t epoch;
 	uint64_t last_seq;
+	unsigned window; /* of the welcome */
 	uint64_t mismatches;
 	struct calls calls;  /* mutations */
 	struct calls others; /* their ids without OTHER_IDS */

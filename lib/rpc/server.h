@@ -49,6 +49,8 @@ struct rpc_policy {
 	    *data_of)(struct rpc_session *s, uint64_t seq, void *arg);
 	/* The highest payload number, for hello's result. NULL: 0. */
 	uint64_t (*last_seq)(struct rpc_session *s, void *arg);
+	/* How many requests may be open at once, likewise. NULL: none is taken. */
+	unsigned (*window)(struct rpc_session *s, void *arg);
 	/* A connection ended before its hello was let in, and not because its
 	 * peer just left: "TLS: ...", "bad_frame: ...", "no_hello: ...", or the
 	 * error that answered its hello. For the log; may be NULL. */
@@ -111,6 +113,11 @@ void *rpc_session_data(const struct rpc_session *s);
 /* The request `id` that is being handled is answered by a payload: its response
  * may go with that, if the client said that it likes things late (sync prompt). */
 void rpc_session_is_late(struct rpc_session *s, uint32_t id);
+/* The mutation of the request `id` that is being handled is canceled since a
+ * limit is reached: its response is the error `busy`, not a result. */
+void rpc_session_is_busy(struct rpc_session *s, uint32_t id);
+/* Does it want payloads that nobody asked for (sync events)? */
+bool rpc_session_gets_events(const struct rpc_session *s);
 /* Appends a payload; -EAGAIN if the backlog is over CONN_OUT_SOFT or a large one
  * is on the way, -ENOTCONN if the session is being closed. One of more than
  * ARPC_PART_LEN goes in parts, one a turn when the one before is in the kernel,

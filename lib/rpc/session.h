@@ -49,6 +49,7 @@ struct rpc_session {
 	struct am_timer late;   /* what is told late is due */
 	bool is_due;            /* it was */
 	uint32_t late_id;       /* of rpc_session_is_late(); 0: none */
+	uint32_t busy_id;       /* of rpc_session_is_busy(); 0: none */
 	struct replay *replay;  /* borrowed; NULL: it did not say resume */
 	bool watching;          /* it counts in server_watch() */
 	bool resumed;           /* it found its memory */

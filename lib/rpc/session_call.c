@@ -43,12 +43,19 @@ static void
 answer_mutation(struct rpc_session *s, const struct arpc_frame *f,
     am_result result, bool is_check)
 {
+	bool is_busy = s->busy_id == f->id && result == AM_CANCELED;
 	const char *why = "";
 
+	s->busy_id = 0;
 	if (f->kind != ARPC_REQUEST)
 		return;
 	if (result == AM_CANCELED)
 		why = am_why(s->srv->machine);
+	/* Nothing was made: sent again, it is tried again. */
+	if (is_busy) {
+		session_answer_error(s, f, ARPC_E_busy, "%s", why);
+		return;
+	}
 	if (s->replay != NULL && !is_check && f->id != 0 && f->id <= UINT16_MAX)
 		replay_put(s->replay, f->id, result, why);
 	session_answer_result(s, f->id, result, why);

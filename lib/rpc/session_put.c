@@ -107,6 +107,18 @@ rpc_session_is_late(struct rpc_session *s, uint32_t id)
 }
 
 void
+rpc_session_is_busy(struct rpc_session *s, uint32_t id)
+{
+	s->busy_id = id;
+}
+
+bool
+rpc_session_gets_events(const struct rpc_session *s)
+{
+	return !s->watch.no_events;
+}
+
+void
 session_answer_update(struct rpc_session *s, uint32_t id)
 {
 	struct am_buf *out = conn_out(s->conn);
@@ -173,6 +185,8 @@ session_answer_welcome(struct rpc_session *s, uint32_t id, struct am_val rows)
 	w.resumed = s->resumed;
 	if (policy->last_seq != NULL)
 		w.last_seq = policy->last_seq(s, s->li->arg);
+	if (policy->window != NULL)
+		w.window = policy->window(s, s->li->arg);
 	if (am_buf_error(&time) < 0) {
 		conn_close(s->conn, "internal: no memory");
 	} else {

@@ -98,6 +98,7 @@ watch_set(struct watch *w, const struct am_schema *schema,
 	w->shallow = sync->shallow;
 	w->mutations = sync->mutations;
 	w->no_schema = sync->no_schema;
+	w->no_events = sync->no_events;
 	w->others = !allow;
 	if (allow || sync->skip.data != NULL)
 		r = named_set(schema, allow ? sync->allow : sync->skip, allow,

@@ -35,6 +35,7 @@ struct watch {
 	uint64_t *prompt;
 	bool others; /* states that come later are visible, too */
 	bool no_schema;
+	bool no_events;
 	bool shallow;
 	bool mutations; /* each is told */
 	size_t n_when_args;

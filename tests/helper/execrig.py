@@ -172,6 +172,11 @@ class Conn:
             raise RuntimeError(r[0])
         return r[1]
 
+    def refused(self, i, timeout=WAIT_S):
+        """The error that answers it."""
+        r = self.until(lambda: self.replies.get(i), timeout)
+        return r and r[0]
+
     def call(self, method, *params):
         return self.reply(self.send(method, *params))
 

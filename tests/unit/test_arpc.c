@@ -188,11 +188,13 @@ START_TEST(hello_goes_both_ways)
 	am_put_str(&names, "Ready");
 	h.sync = (struct arpc_sync){ .shallow = true,
 		.no_schema = true,
+		.no_events = true,
 		.prompt = am_buf_val(&names) };
 	arpc_put_hello(&b, 1, &h);
 	ck_assert_int_eq(arpc_hello_get(frame(&b).params, &got, &why), 0);
 	ck_assert(got.has_resume && got.resume_epoch == 77);
 	ck_assert(got.sync.shallow && got.sync.no_schema);
+	ck_assert(got.sync.no_events);
 	ck_assert(!got.sync.mutations && got.sync.allow.data == NULL);
 	ck_assert_uint_eq(got.sync.prompt.len, names.len);
 	am_buf_done(&names);
@@ -223,6 +225,7 @@ START_TEST(a_malformed_hello_is_refused)
 		"[{\"proto\":1,\"id\":1,\"sync\":[]}]",
 		"[{\"proto\":1,\"id\":1,\"sync\":{\"skip\":\"A\"}}]",
 		"[{\"proto\":1,\"id\":1,\"sync\":{\"shallow\":1}}]",
+		"[{\"proto\":1,\"id\":1,\"sync\":{\"events\":1}}]",
 		("[{\"proto\":1,\"id\":1,"
 		 "\"sync\":{\"skip\":[],\"allow\":[]}}]") };
 	struct am_buf b = AM_BUF_INIT;
@@ -272,12 +275,15 @@ START_TEST(welcome_goes_both_ways)
 	ck_assert_str_eq(got.machine, "worker-w1");
 	ck_assert_uint_eq(got.hash, w.hash);
 	ck_assert_uint_eq(got.last_seq, 9);
+	ck_assert_uint_eq(got.window, 0);
 	ck_assert_uint_eq(got.schema.len, rows.len);
 	ck_assert_mem_eq(got.time.data, time.data, time.len);
 	am_buf_reset(&b);
 	w.schema = AM_NONE;
+	w.window = 64;
 	arpc_put_welcome(&b, &w);
 	ck_assert_int_eq(arpc_welcome_get(am_buf_val(&b), &got, &why), 0);
+	ck_assert_uint_eq(got.window, 64);
 	ck_assert_ptr_null(got.schema.data);
 	am_buf_reset(&b);
 	w.n_states--;

@@ -123,7 +123,8 @@ START_TEST(flow_6b_window_of_two)
 	flow_log_clear(&w->wlog);
 	request(w, NULL, AM_EXECUTED);
 	request(w, NULL, AM_EXECUTED);
-	request(w, NULL, AM_CANCELED);
+	(void)world_add(w, &w->client, Wrk_WorkRequested, NULL);
+	ck_assert_int_eq(w->client.error, ARPC_E_busy);
 	ck_assert_str_eq(w->client.text, "WorkRequestedEnter: window full (2)");
 	world_answer(w, 0, 1);
 	request(w, NULL, AM_EXECUTED);

@@ -108,7 +108,7 @@ START_TEST(full_outbox_holds_the_program_back)
 	ck_assert_int_eq(am_worker_answer(w->worker, w->req[2], AM_NONE),
 	    -EAGAIN);
 	got(w, 2);
-	refused(w, NULL,
+	refused_busy(w, NULL,
 	    "WorkRequestedEnter: outbox full: 2 payloads wait to be fetched "
 	    "and acked");
 	ck_assert_uint_eq(w->n_rooms, 0);

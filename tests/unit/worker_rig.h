@@ -48,6 +48,16 @@ refused(struct world *w, const char *args, const char *why)
 	ck_assert_str_eq(w->client.text, why);
 }
 
+/* The window or the outbox is full. */
+static inline void
+refused_busy(struct world *w, const char *args, const char *why)
+{
+	(void)world_add(w, &w->client, Wrk_WorkRequested, args);
+	ck_assert_int_eq(w->client.status, NETMACH_ERROR);
+	ck_assert_int_eq(w->client.error, ARPC_E_busy);
+	ck_assert_str_eq(w->client.text, why);
+}
+
 static inline void
 got(struct world *w, size_t n)
 {

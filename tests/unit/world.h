@@ -102,6 +102,10 @@ struct world {
 	size_t n_told;
 	unsigned n_ready;
 	unsigned n_lost;
+	unsigned n_up;
+	unsigned n_down;
+	/* The program's part of on_payload and on_up; may be NULL. */
+	void (*refill)(struct world *w);
 	bool cuts; /* on_payload does, before the ack is sent */
 	char lost_code[64];
 	char lost_reason[256];

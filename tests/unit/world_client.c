@@ -212,6 +212,30 @@ on_payload(struct am_client *c, const struct am_payload *p, void *arg)
 	if (w->cuts)
 		world_cut(w);
 	w->cuts = false;
+	if (w->refill != NULL)
+		w->refill(w);
+}
+
+static void
+on_down(struct am_client *c, const char *reason, void *arg)
+{
+	struct world *w = arg;
+
+	ck_assert_str_ne(reason, "");
+	ck_assert_int_eq(am_client_request(c, AM_NONE, -1, NULL), -ENOTCONN);
+	w->n_down++;
+}
+
+static void
+on_up(struct am_client *c, void *arg)
+{
+	struct world *w = arg;
+
+	ck_assert_uint_ne(am_client_window(c), 0);
+	w->n_up++;
+	ck_assert_uint_eq(w->n_up, w->n_down);
+	if (w->refill != NULL)
+		w->refill(w);
 }
 
 static void
@@ -252,6 +276,8 @@ world_client_of(struct world *w, const char *first, const char *second)
 		.arg = w,
 		.on_payload = on_payload,
 		.on_ready = on_ready,
+		.on_down = on_down,
+		.on_up = on_up,
 		.on_lost = on_lost,
 	};
 	struct am_error err;
