@@ -281,8 +281,9 @@ define places
 644 $(libdir) $(lib) $(so)
 644 $(libdir)/amnode $(tls)
 644 $(libdir)/pkgconfig $(filter %.pc,$(generated))
-644 $(includedir) lib/amnode.h lib/amnode_help.h
-644 $(includedir)/amnode proto/code.h proto/schema.h proto/value.h $(wildcard proto/*.tbl.h)
+644 $(includedir) $(wildcard lib/amnode*.h)
+644 $(includedir)/amnode $(addprefix proto/,api.h code.h schema.h value.h) \
+	$(foreach a,client supervisor worker,proto/$a.h proto/$a.tbl.h)
 644 $(docdir) lib/machine/semantics.md proto/arpc.md proto/flows.md \
 	examples/client.py
 644 $(docdir)/go $(wildcard examples/go/*)

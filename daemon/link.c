@@ -20,7 +20,7 @@ is_worker_schema(const struct am_machine *mirror)
 	if (am_schema_len(schema) < Wrk__COUNT)
 		return false;
 	for (am_id i = 0; i < Wrk__COUNT; i++)
-		if (strcmp(am_schema_name(schema, i), wrk_states.row[i].name) !=
+		if (strcmp(am_schema_name(schema, i), am_worker_states.row[i].name) !=
 		    0)
 			return false;
 	return true;
@@ -114,7 +114,7 @@ prompt_states(struct am_buf *b)
 	if (b->len == 0) {
 		am_put_array(b, sizeof(ids) / sizeof(ids[0]));
 		for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
-			am_put_str(b, wrk_states.row[ids[i]].name);
+			am_put_str(b, am_worker_states.row[ids[i]].name);
 	}
 	return am_buf_val(b);
 }

@@ -60,7 +60,7 @@ super_init(struct super *s, struct am_loop *loop, const struct config *config,
 	am_timer_init(&s->pool.timer, loop, on_pool_timer, s);
 	if (r < 0)
 		return r;
-	s->schema = am_schema_new(&sup_states, err);
+	s->schema = am_schema_new(&am_supervisor_states, err);
 	if (s->schema == NULL)
 		return -EINVAL;
 	(void)snprintf(id, sizeof(id), "amnoded-%s", instance);

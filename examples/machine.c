@@ -8,9 +8,7 @@ static const struct am_state rows[N_STATES] = {
 	[Lamp] = { .name = "Lamp", .require = AM_LIST(, Power) },
 	[Blown] = { .name = "Blown", .remove = AM_LIST(, Lamp) },
 };
-static const struct am_states states = { .name = "lamp",
-	.row = rows,
-	.len = N_STATES };
+static const struct am_states states = AM_STATES("lamp", rows);
 
 static void
 lamp_state(struct am_event *ev)
@@ -18,10 +16,10 @@ lamp_state(struct am_event *ev)
 	(void)ev;
 	puts("light");
 }
-static const struct am_handler of[N_STATES] = { [Lamp] = {
-						    .state = lamp_state,
-						} };
-static const struct am_handlers handlers = { .of = of, .len = N_STATES };
+static const struct am_handler handler[N_STATES] = {
+	[Lamp] = { .state = lamp_state },
+};
+static const struct am_handlers handlers = AM_HANDLERS("lamp", handler);
 
 int
 main(void)

@@ -3,7 +3,8 @@
  * A worker is a state machine that amnoded starts and lends. A client leases
  * it, adds the state WorkRequested {"input": 7}, and gets the payload
  * {"input": 7, "output": 49}. This file has the three parts of every worker:
- * its states, its handlers, and main().
+ * its states, its handlers, and main(). One without states of its own is
+ * shorter: echo.c.
  *
  *	cc square.c $(pkg-config --cflags --libs amnode) -o square
  *	amnoded --set Worker.Exec=$PWD/square
@@ -26,11 +27,7 @@ static const struct am_state rows[Sq__COUNT] = {
 #undef STATE
 };
 
-static const struct am_states states = {
-	.name = "square",
-	.row = rows,
-	.len = Sq__COUNT,
-};
+static const struct am_states states = AM_STATES("square", rows);
 
 /* ---- the handlers ---- */
 
@@ -71,6 +68,7 @@ work_requested_state(struct am_event *ev)
 	double input = 0;
 
 	(void)am_pulse(ev->machine, &squaring, 1, ev->args);
+	(void)am_add1(ev->machine, Sq_Used, AM_NONE);
 	(void)am_get_double(ev->args, "input", &input);
 	am_put_map(&answer, 2);
 	put_number(&answer, "input", input);
@@ -87,11 +85,7 @@ static const struct am_handler handler[Sq__COUNT] = {
 	    .state = work_requested_state },
 };
 
-static const struct am_handlers handlers = {
-	.name = "square",
-	.of = handler,
-	.len = Sq__COUNT,
-};
+static const struct am_handlers handlers = AM_HANDLERS("square", handler);
 
 /* ---- main ---- */
 

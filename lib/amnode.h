@@ -183,6 +183,14 @@ struct am_handlers {
 	am_final_fn any_state;
 };
 
+/* A table of an array of handlers, by state id, without pairs and any_*:
+ * static const struct am_handlers handlers = AM_HANDLERS("lamp", handler); */
+#define AM_HANDLERS(name_, array)                                              \
+	{                                                                      \
+		.name = (name_), .of = (array),                                \
+		.len = sizeof(array) / sizeof((array)[0]),                     \
+	}
+
 /* Returns new; refs the schema, copies the id (a name for people). NULL: no
  * memory. */
 AM_API struct am_machine *am_machine_new(struct am_schema *schema,

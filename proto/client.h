@@ -1,16 +1,25 @@
-/* client.h - state ids of the client and its table. */
+/* client.h - the states of a client: their ids, and the table. */
 #ifndef PROTO_CLIENT_H
 #define PROTO_CLIENT_H
 
-#include "proto/schema.h"
+#include <amnode/api.h>
+#include <amnode/schema.h>
 
-enum cli_state {
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum am_client_state {
 #define STATE(name, ...) Cli_##name,
-#include "proto/client.tbl.h"
+#include <amnode/client.tbl.h>
 #undef STATE
 	Cli__COUNT
 };
 
-extern const struct am_states cli_states;
+AM_API extern const struct am_states am_client_states;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -46,6 +46,14 @@ struct am_states {
 	size_t n_groups;
 };
 
+/* A table of an array of rows: static const struct am_states states =
+ * AM_STATES("lamp", rows); */
+#define AM_STATES(name_, rows)                                                 \
+	{                                                                      \
+		.name = (name_), .row = (rows),                                \
+		.len = sizeof(rows) / sizeof((rows)[0]),                       \
+	}
+
 /* AM_LIST(Sup_, Start, Ready): a relation of up to 12 states. The prefix is
  * pasted to each name, so a misspelt state does not compile. */
 #define AM_LIST(pfx, ...)                                                      \

@@ -31,21 +31,9 @@ static const struct am_state cli_rows[Cli__COUNT] = {
 #undef S_ID
 #undef STATE
 
-const struct am_states sup_states = {
-	.name = "supervisor",
-	.row = sup_rows,
-	.len = Sup__COUNT,
-};
-const struct am_states wrk_states = {
-	.name = "worker",
-	.row = wrk_rows,
-	.len = Wrk__COUNT,
-};
-const struct am_states cli_states = {
-	.name = "client",
-	.row = cli_rows,
-	.len = Cli__COUNT,
-};
+const struct am_states am_supervisor_states = AM_STATES("supervisor", sup_rows);
+const struct am_states am_worker_states = AM_STATES("worker", wrk_rows);
+const struct am_states am_client_states = AM_STATES("client", cli_rows);
 
 static_assert((int)Sup__COUNT <= AM_STATES_MAX, "too many states");
 static_assert((int)Wrk__COUNT <= AM_STATES_MAX, "too many states");

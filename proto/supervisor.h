@@ -1,16 +1,25 @@
-/* supervisor.h - state ids of the supervisor and its table. */
+/* supervisor.h - the states of a supervisor: their ids, and the table. */
 #ifndef PROTO_SUPERVISOR_H
 #define PROTO_SUPERVISOR_H
 
-#include "proto/schema.h"
+#include <amnode/api.h>
+#include <amnode/schema.h>
 
-enum sup_state {
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum am_supervisor_state {
 #define STATE(name, ...) Sup_##name,
-#include "proto/supervisor.tbl.h"
+#include <amnode/supervisor.tbl.h>
 #undef STATE
 	Sup__COUNT
 };
 
-extern const struct am_states sup_states;
+AM_API extern const struct am_states am_supervisor_states;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -7,12 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <amnode/api.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-#define AM_API __attribute__((visibility("default")))
-#define AM_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 /* One encoded MessagePack value, borrowed. { NULL, 0 } is "none", which the
  * getters treat as an empty map. */
@@ -20,7 +19,6 @@ struct am_val {
 	const void *data;
 	size_t len;
 };
-#define AM_NONE ((struct am_val){ NULL, 0 })
 
 /* A growing byte buffer that owns its bytes; starts as AM_BUF_INIT. A failed
  * allocation is remembered: puts become no-ops, am_buf_val() gives AM_NONE and
@@ -31,7 +29,14 @@ struct am_buf {
 	size_t cap;
 	bool failed;
 };
+
+#ifdef __cplusplus
+#define AM_NONE (am_val{ nullptr, 0 })
+#define AM_BUF_INIT (am_buf{ nullptr, 0, 0, false })
+#else
+#define AM_NONE ((struct am_val){ NULL, 0 })
 #define AM_BUF_INIT ((struct am_buf){ NULL, 0, 0, false })
+#endif
 
 AM_API void am_buf_done(struct am_buf *b);  /* idempotent */
 AM_API void am_buf_reset(struct am_buf *b); /* empty, keeps the memory */

@@ -1,16 +1,25 @@
-/* worker.h - state ids of the worker and its table. */
+/* worker.h - the states of a worker: their ids, and the table. */
 #ifndef PROTO_WORKER_H
 #define PROTO_WORKER_H
 
-#include "proto/schema.h"
+#include <amnode/api.h>
+#include <amnode/schema.h>
 
-enum wrk_state {
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum am_worker_state {
 #define STATE(name, ...) Wrk_##name,
-#include "proto/worker.tbl.h"
+#include <amnode/worker.tbl.h>
 #undef STATE
 	Wrk__COUNT
 };
 
-extern const struct am_states wrk_states;
+AM_API extern const struct am_states am_worker_states;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

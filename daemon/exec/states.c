@@ -43,8 +43,8 @@ struct am_schema *
 states_from_json(const char *json, size_t len, struct am_error *err)
 {
 	struct am_schema *s = json == NULL
-	    ? am_schema_new(&wrk_states, err)
-	    : am_schema_from_json(json, len, &wrk_states, err);
+	    ? am_schema_new(&am_worker_states, err)
+	    : am_schema_from_json(json, len, &am_worker_states, err);
 
 	if (s != NULL && check_own(s, err) < 0)
 		return am_schema_unref(s);

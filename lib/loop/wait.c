@@ -1,6 +1,6 @@
 /* Waiting for several conditions, and mutations that are tried again: what a
  * machine and a loop give together. */
-#include "lib/amnode_help.h"
+#include "lib/amnode_wait.h"
 
 #include <errno.h>
 #include <stdlib.h>

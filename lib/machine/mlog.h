@@ -3,7 +3,7 @@
 #ifndef LIB_MACHINE_MLOG_H
 #define LIB_MACHINE_MLOG_H
 
-#include "lib/amnode_help.h"
+#include "lib/amnode_log.h"
 #include "lib/machine/mach.h"
 
 struct breakpoint {

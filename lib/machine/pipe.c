@@ -1,4 +1,4 @@
-#include "lib/amnode_help.h"
+#include "lib/amnode_pipe.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -133,7 +133,7 @@ add_supervisors(struct am_client *c, struct am_error *err)
 static int
 make_machine(struct am_client *c)
 {
-	struct am_schema *s = am_schema_new(&cli_states, NULL);
+	struct am_schema *s = am_schema_new(&am_client_states, NULL);
 
 	if (s == NULL)
 		return -ENOMEM;

@@ -132,7 +132,7 @@ base_in(const struct am_list *l)
 {
 	for (size_t i = 0; i < l->len; i++) {
 		if (l->id[i] < Wrk__COUNT)
-			return wrk_states.row[l->id[i]].name;
+			return am_worker_states.row[l->id[i]].name;
 	}
 	return NULL;
 }
@@ -150,12 +150,12 @@ check_schema(const struct am_schema *s, struct am_error *err)
 		    am_schema_len(s), Wrk__COUNT);
 	for (am_id i = 0; i < am_schema_len(s); i++) {
 		row = am_schema_state(s, i);
-		if (i < Wrk__COUNT && !same_row(row, &wrk_states.row[i]))
+		if (i < Wrk__COUNT && !same_row(row, &am_worker_states.row[i]))
 			return node_error(err, -EINVAL,
 			    "state %u of the worker's schema is not the base's "
 			    "\"%s\": it must begin with the rows of "
 			    "<amnode/worker.tbl.h>, unchanged",
-			    i, wrk_states.row[i].name);
+			    i, am_worker_states.row[i].name);
 		if (i < Wrk__COUNT)
 			continue;
 		base = base_in(&row->add);
@@ -179,7 +179,7 @@ schema_of(const struct am_worker_conf *conf, struct am_error *err)
 		s = am_schema_ref(conf->schema);
 	else
 		s = am_schema_new(conf->states != NULL ? conf->states
-						       : &wrk_states,
+						       : &am_worker_states,
 		    err);
 	if (s != NULL && check_schema(s, err) < 0)
 		s = am_schema_unref(s);

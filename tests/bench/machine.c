@@ -167,7 +167,7 @@ bench_supervisor(void)
 	static const am_id running[] = { Sup_Start, Sup_PublicRpcReady,
 		Sup_PoolStarting, Sup_PoolReady };
 	struct subject s = {
-		.m = machine_of(&sup_states),
+		.m = machine_of(&am_supervisor_states),
 		.id = Sup_Heartbeat,
 	};
 
@@ -186,7 +186,7 @@ static void
 bench_memory(void)
 {
 	static struct am_machine *m[MACHINES];
-	struct am_schema *schema = am_schema_new(&wrk_states, NULL);
+	struct am_schema *schema = am_schema_new(&am_worker_states, NULL);
 	size_t before = mallinfo2().uordblks;
 
 	assert(schema != NULL);

@@ -45,7 +45,7 @@ static const struct rpc_policy policy = { .may = may };
 static void
 serve(int fd, void *arg)
 {
-	struct am_schema *schema = am_schema_new(&wrk_states, NULL);
+	struct am_schema *schema = am_schema_new(&am_worker_states, NULL);
 	struct am_machine *m = am_machine_new(schema, "bench");
 	struct am_loop *l = am_loop_new();
 	struct rpc_server *srv = rpc_server_new(l, m);

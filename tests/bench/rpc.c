@@ -47,7 +47,7 @@ static const struct rpc_policy policy = { .hello = on_hello, .may = may };
 static void
 serve(int fd, void *arg)
 {
-	struct am_schema *schema = am_schema_new(&wrk_states, NULL);
+	struct am_schema *schema = am_schema_new(&am_worker_states, NULL);
 	struct am_machine *m = am_machine_new(schema, "bench");
 	struct am_loop *l = am_loop_new();
 	struct rpc_server *srv = rpc_server_new(l, m);
@@ -234,7 +234,7 @@ bench_tls(void)
 	struct client c = { .id = Wrk_Healthcheck, .loop = am_loop_new() };
 	pid_t child;
 
-	c.schema = am_schema_new(&wrk_states, NULL);
+	c.schema = am_schema_new(&am_worker_states, NULL);
 	c.tls = tls_make();
 	(void)addr_parse(address, &c.addr, NULL);
 	child = floor_child(&c.addr, serve, c.tls);
@@ -262,7 +262,7 @@ bench_address(const char *address, const char *transport)
 	double ns;
 	pid_t child;
 
-	c.schema = am_schema_new(&wrk_states, NULL);
+	c.schema = am_schema_new(&am_worker_states, NULL);
 	if (addr_parse(address, &c.addr, NULL) < 0)
 		floor_die(address, EINVAL);
 	child = floor_child(&c.addr, serve, NULL);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/amnode_help.h"
+#include "lib/amnode_log.h"
 #include "proto/worker.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -325,7 +325,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		run(&w, s);
 	}
 	am_schema_unref(s);
-	s = am_schema_from_json((const char *)data, len, &wrk_states, NULL);
+	s = am_schema_from_json((const char *)data, len, &am_worker_states, NULL);
 	am_schema_unref(s);
 	return 0;
 }

@@ -21,6 +21,18 @@ exits 5 "square.c refuses what is no number" amctl add WorkRequested input=x
 ok "  release" amctl release
 ok "client.c" "$BUILD/examples/client" "$RUN/sock"
 out '49'
+ok "a level of its own" amctl request-worker
+exits 3 "  is not active before the first request" amctl is Used
+ok "  and after two" amctl add WorkRequested input:=1 --wait result
+ok "  " amctl add WorkRequested input:=2 --wait result
+ok "  is still active" amctl is Used
+ok "  release" amctl release
+next
+
+start Pool.Min=1 Pool.Warm=0 "Worker.Exec=$BUILD/examples/echo"
+pool_ready
+ok "echo.c" amctl request hello=world
+out '"hello":"world"'
 next
 
 for w in square.py square.sh; do

@@ -62,25 +62,51 @@ main(void)
 END
 cat >"$T_DIR/user.cc" <<'END'
 #include <amnode.h>
-#include <amnode_help.h>
+#include <amnode_log.h>
+#include <amnode_pipe.h>
+#include <amnode_wait.h>
+#include <amnode/client.h>
+#include <amnode/supervisor.h>
+#include <amnode/worker.h>
+
+static void
+on_payload(am_client *, const am_payload *p, void *arg)
+{
+	*static_cast<int *>(arg) = p->status == AM_STATUS_OK ? 0 : 1;
+}
 
 int
 main()
 {
+	am_schema *schema = am_schema_new(&am_worker_states, nullptr);
+	am_machine *m = am_machine_new(schema, "m");
 	am_buf b = AM_BUF_INIT;
+	am_client_conf conf = {};
+	int r = am_add1(m, Wrk_Start, AM_NONE) == AM_EXECUTED ? 0 : 1;
 
+	conf.size = sizeof(conf);
+	conf.on_payload = on_payload;
+	conf.arg = &r;
 	am_put_int(&b, 1);
 	am_buf_done(&b);
-	return 0;
+	am_machine_free(m);
+	am_schema_unref(schema);
+	return r + (am_supervisor_states.len == Sup__COUNT ? 0 : 1) +
+	    (am_client_states.len == Cli__COUNT ? 0 : 1);
 }
 END
+for h in amnode.h amnode_log.h amnode_pipe.h amnode_wait.h amnode/api.h amnode/client.h amnode/code.h \
+	amnode/schema.h amnode/supervisor.h amnode/value.h amnode/worker.h; do
+	printf "#include <%s>\\nextern int alone;\\n" "$h" >"$T_DIR/alone-$(echo "$h" | tr / -).c"
+done
 
 dest=$T_DIR/dest
 ok "make install works without rights" \
 	make -s -o all install BUILD="$BUILD" DESTDIR="$dest" prefix=/usr
 for f in bin/amctl sbin/amnoded libexec/amnode/amnode-exec include/amnode.h \
-	include/amnode_help.h \
-	include/amnode/worker.tbl.h lib/libamnode.so lib/libamnode.a lib/amnode/amnode-tls.so \
+	include/amnode_log.h include/amnode_pipe.h include/amnode_wait.h \
+	include/amnode/worker.tbl.h include/amnode/worker.h \
+	include/amnode/client.h include/amnode/supervisor.h lib/libamnode.so lib/libamnode.a lib/amnode/amnode-tls.so \
 	lib/pkgconfig/amnode.pc lib/amnode/square.py lib/amnode/square \
 	lib/systemd/system/amnoded.service lib/systemd/system/amnoded@.service \
 	share/man/man1/amctl.1 share/man/man8/amnoded.8 \
@@ -100,11 +126,21 @@ if [ -z "$instrumented" ]; then
 		-o "$T_DIR/user" "$T_DIR/user.c" -L"$dest/usr/lib" -lamnode
 	ok "  and runs" env LD_LIBRARY_PATH="$dest/usr/lib" "$T_DIR/user"
 	if command -v c++ >/dev/null; then
-		ok "the header is fine for C++" \
-			c++ -std=c++17 -Wall -Wextra -Werror $flags \
-			-fsyntax-only "$T_DIR/user.cc"
+		ok "a program in C++ is built from all headers" \
+			c++ -std=c++17 -pedantic -Wall -Wextra -Werror $flags \
+			-o "$T_DIR/user++" "$T_DIR/user.cc" -L"$dest/usr/lib" -lamnode
+		ok "  and runs" env LD_LIBRARY_PATH="$dest/usr/lib" "$T_DIR/user++"
 	fi
 fi
+
+for f in "$T_DIR"/alone-*.c; do
+	ok "$(sed 's/.*<\(.*\)>/\1/' "$f") stands alone" \
+		"$cc" -std=c11 -pedantic -Wall -Wextra -Werror $flags -fsyntax-only "$f"
+done
+for f in client machine square echo; do
+	ok "the example $f.c is built from what was installed" \
+		"$cc" -std=c11 -Wall -Wextra -pedantic -Werror $flags -fsyntax-only "examples/$f.c"
+done
 
 ok "make uninstall works" make -s uninstall BUILD="$BUILD" DESTDIR="$dest" prefix=/usr
 is "  and leaves no file" "$(find "$dest" ! -type d)" ""

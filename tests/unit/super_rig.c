@@ -174,7 +174,7 @@ rig_new(int min, int warm, int max, const char *const *set, size_t n_set)
 	ck_assert_ptr_nonnull(r);
 	load(r, (const int[]){ min, warm, max }, set, n_set);
 	r->loop = am_loop_new();
-	r->worker_schema = am_schema_new(&wrk_states, NULL);
+	r->worker_schema = am_schema_new(&am_worker_states, NULL);
 	ck_assert_msg(super_init(&r->super, r->loop, &r->config, "test",
 			  &rig_io, r, &err) == 0,
 	    "%s", err.text);

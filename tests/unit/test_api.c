@@ -1,6 +1,7 @@
 /* What holds for all of the public interface. */
 #include "lib/amnode.h"
-#include "lib/amnode_help.h"
+#include "lib/amnode_log.h"
+#include "lib/amnode_wait.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -19,7 +20,7 @@ struct later_client_conf {
 static struct am_machine *
 machine(void)
 {
-	struct am_schema *s = am_schema_new(&cli_states, NULL);
+	struct am_schema *s = am_schema_new(&am_client_states, NULL);
 	struct am_machine *m = am_machine_new(s, "m");
 
 	am_schema_unref(s);

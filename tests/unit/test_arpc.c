@@ -255,17 +255,17 @@ START_TEST(welcome_goes_both_ways)
 		.machine = "worker-w1",
 		.epoch = 1,
 		.hash = UINT64_MAX >> 1,
-		.n_states = wrk_states.len,
+		.n_states = am_worker_states.len,
 		.queue_tick = 5,
 		.machine_tick = 1,
 		.last_seq = 9 };
 	struct arpc_welcome got;
 	const char *why = "";
 
-	am_put_array(&time, wrk_states.len);
-	for (size_t i = 0; i < wrk_states.len; i++)
+	am_put_array(&time, am_worker_states.len);
+	for (size_t i = 0; i < am_worker_states.len; i++)
 		am_put_uint(&time, i);
-	arpc_put_schema(&rows, &wrk_states);
+	arpc_put_schema(&rows, &am_worker_states);
 	ck_assert(mp_is_value(am_buf_val(&rows)));
 	w.time = am_buf_val(&time);
 	w.schema = am_buf_val(&rows);

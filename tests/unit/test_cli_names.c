@@ -57,7 +57,7 @@ START_TEST(the_nearest_names_come_first)
 		{ "x", NULL },
 		{ "", NULL },
 	};
-	struct am_schema *s = am_schema_new(&wrk_states, NULL);
+	struct am_schema *s = am_schema_new(&am_worker_states, NULL);
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct am_buf b = AM_BUF_INIT;

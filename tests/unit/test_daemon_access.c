@@ -48,7 +48,7 @@ client_may_add(am_id id, bool admin)
 
 START_TEST(each_state_and_role_of_a_supervisor)
 {
-	struct am_schema *s = am_schema_new(&sup_states, NULL);
+	struct am_schema *s = am_schema_new(&am_supervisor_states, NULL);
 	struct am_machine *m = am_machine_new(s, "super");
 	int n_allowed = 0;
 
@@ -85,7 +85,7 @@ START_TEST(each_state_and_role_of_a_worker)
 	struct am_machine *m;
 
 	for (am_id id = 0; id < Wrk__COUNT; id++)
-		row[id] = wrk_states.row[id];
+		row[id] = am_worker_states.row[id];
 	row[Wrk__COUNT] = (struct am_state){ .name = "Fetching" };
 	row[Wrk__COUNT + 1] = (struct am_state){ .name = "Parsing" };
 	s = am_schema_new(&states, NULL);
@@ -114,7 +114,7 @@ END_TEST
 /* An operation without states does not slip through. */
 START_TEST(nothing_at_all_is_no_way_in)
 {
-	struct am_schema *s = am_schema_new(&wrk_states, NULL);
+	struct am_schema *s = am_schema_new(&am_worker_states, NULL);
 	struct am_machine *m = am_machine_new(s, "w1");
 	struct am_error err;
 

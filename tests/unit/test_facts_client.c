@@ -12,7 +12,7 @@ static const am_id up[] = { Cli_Start, Cli_SuperConnected, Cli_SuperReady,
 
 START_TEST(c1_worker_requested_falls_with_super_ready)
 {
-	struct fact *f = fact_of(&cli_states, up, 5);
+	struct fact *f = fact_of(&am_client_states, up, 5);
 
 	(void)REMOVE(f, Cli_SuperReady, Cli_SuperConnected);
 	ck_assert(NOT(f, Cli_WorkerRequested) && IS(f, Cli_WorkerWanted));
@@ -42,7 +42,7 @@ START_TEST(c2_connection_states_exclude_each_other_by_nothing)
 	static const am_id super[] = { Cli_SuperDisconnected,
 		Cli_SuperConnecting, Cli_SuperConnected,
 		Cli_SuperDisconnecting };
-	struct fact *f = fact_of(&cli_states, up, 1);
+	struct fact *f = fact_of(&am_client_states, up, 1);
 
 	for (size_t i = 0; i < 4; i++)
 		(void)am_add1(f->m, super[i], AM_NONE);
@@ -72,7 +72,7 @@ START_TEST(c3_payloads_of_one_drain_are_all_heard)
 	static const struct am_handler of[Cli__COUNT] = {
 		[Cli_ServerPayload] = { .state = hear_and_remove },
 	};
-	struct fact *f = fact_of(&cli_states, up, 1);
+	struct fact *f = fact_of(&am_client_states, up, 1);
 
 	fact_bind(f, of, Cli__COUNT);
 	fact_batch(f, three_payloads);
@@ -85,7 +85,7 @@ END_TEST
 static const struct {
 	const struct am_states *states;
 	size_t n_reference;
-} kinds[] = { { &sup_states, 36 }, { &wrk_states, 24 }, { &cli_states, 21 } };
+} kinds[] = { { &am_supervisor_states, 36 }, { &am_worker_states, 24 }, { &am_client_states, 21 } };
 
 static am_result
 random_step(struct am_machine *m, uint64_t rnd, size_t len)

@@ -9,13 +9,13 @@ enum { N_UP = sizeof(up) / sizeof(up[0]) };
 static struct fact *
 pool_up(void)
 {
-	return fact_of(&sup_states, up, N_UP);
+	return fact_of(&am_supervisor_states, up, N_UP);
 }
 
 static struct fact *
 started(size_t n)
 {
-	return fact_of(&sup_states, up, n);
+	return fact_of(&am_supervisor_states, up, n);
 }
 
 #define ADD(f, ...) am_add((f)->m, RIG_LIST(__VA_ARGS__), fact_args(f, 1))

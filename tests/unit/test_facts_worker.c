@@ -10,7 +10,7 @@ enum { N_UP = sizeof(up) / sizeof(up[0]) };
 static struct fact *
 worker(void)
 {
-	return fact_of(&wrk_states, up, N_UP);
+	return fact_of(&am_worker_states, up, N_UP);
 }
 
 static void

@@ -1,7 +1,9 @@
 /* Waiting with a timeout, trying again, pipes. */
 #include <errno.h>
 
-#include "lib/amnode_help.h"
+#include "lib/amnode_log.h"
+#include "lib/amnode_pipe.h"
+#include "lib/amnode_wait.h"
 #include "lib/base/clock.h"
 #include "tests/unit/four.h"
 

@@ -5,7 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/amnode_help.h"
+#include "lib/amnode_log.h"
+#include "lib/amnode_pipe.h"
 #include "lib/machine/machine.h"
 #include "tests/unit/rig.h"
 

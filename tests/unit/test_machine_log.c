@@ -1,7 +1,7 @@
 /* Log lines (semantics.md 17), tracers, strings of mutations. */
 #include <errno.h>
 
-#include "lib/amnode_help.h"
+#include "lib/amnode_log.h"
 #include "lib/machine/machine.h"
 #include "tests/unit/four.h"
 

@@ -2,7 +2,8 @@
  * levels 4 and 5, the steps of a transition. */
 #include <errno.h>
 
-#include "lib/amnode_help.h"
+#include "lib/amnode_log.h"
+#include "lib/amnode_pipe.h"
 #include "tests/unit/four.h"
 
 static void

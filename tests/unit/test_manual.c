@@ -2,7 +2,8 @@
  * do, and the strings they print. */
 #include <errno.h>
 
-#include "lib/amnode_help.h"
+#include "lib/amnode_log.h"
+#include "lib/amnode_wait.h"
 #include "lib/base/clock.h"
 #include "tests/unit/rig.h"
 

@@ -4,7 +4,9 @@
  * well, so it is not asked meanwhile. */
 #include <assert.h>
 
-#include "lib/amnode_help.h"
+#include "lib/amnode_log.h"
+#include "lib/amnode_pipe.h"
+#include "lib/amnode_wait.h"
 #include "tests/unit/rig.h"
 
 void *__real_malloc(size_t size);

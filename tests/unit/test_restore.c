@@ -48,8 +48,8 @@ START_TEST(a_schema_survives_as_json)
 	    "active\",\"multi\":true}]}");
 	am_buf_done(&b);
 	check_round_trip(s);
-	check_round_trip(am_schema_new(&sup_states, NULL));
-	check_round_trip(am_schema_new(&wrk_states, NULL));
+	check_round_trip(am_schema_new(&am_supervisor_states, NULL));
+	check_round_trip(am_schema_new(&am_worker_states, NULL));
 }
 END_TEST
 

@@ -71,11 +71,11 @@ static const struct {
 	const struct own_row *own;
 	size_t n_own;
 } tables[] = {
-	{ "tests/data/schemas/node-supervisor.json", &sup_states, 36,
+	{ "tests/data/schemas/node-supervisor.json", &am_supervisor_states, 36,
 	    own_supervisor, 9 },
-	{ "tests/data/schemas/node-worker.json", &wrk_states, 24, own_worker,
+	{ "tests/data/schemas/node-worker.json", &am_worker_states, 24, own_worker,
 	    3 },
-	{ "tests/data/schemas/node-client.json", &cli_states, 21, own_client,
+	{ "tests/data/schemas/node-client.json", &am_client_states, 21, own_client,
 	    3 },
 };
 enum { N_TABLES = sizeof(tables) / sizeof(tables[0]) };
@@ -307,7 +307,7 @@ START_TEST(rows_of_a_base_come_first)
 	am_cleanup(unrefp) struct am_schema *s =
 	    from_json("{\"states\":[{\"name\":\"Fetching\",\"require\":"
 		      "[\"Ready\"]}]}",
-		&wrk_states, NULL);
+		&am_worker_states, NULL);
 
 	ck_assert_ptr_nonnull(s);
 	ck_assert_uint_eq(am_schema_len(s), (size_t)Wrk__COUNT + 1);
@@ -379,7 +379,7 @@ START_TEST(a_base_state_is_not_defined_again)
 	struct am_error err;
 
 	ck_assert_ptr_null(
-	    from_json("{\"states\":[{\"name\":\"Idle\"}]}", &wrk_states, &err));
+	    from_json("{\"states\":[{\"name\":\"Idle\"}]}", &am_worker_states, &err));
 	ck_assert_str_eq(err.text,
 	    "state \"Idle\": is a base state, which cannot be defined again");
 }

@@ -18,7 +18,7 @@ static const am_id needs_start[] = { Wrk_Start };
 static struct am_states
 own_states(struct am_state *row, const struct am_state *own)
 {
-	memcpy(row, wrk_states.row, Wrk__COUNT * sizeof(*row));
+	memcpy(row, am_worker_states.row, Wrk__COUNT * sizeof(*row));
 	row[Wrk__COUNT] = *own;
 	return (struct am_states){ .name = "own", .row = row, .len = W__COUNT };
 }

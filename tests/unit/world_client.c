@@ -121,7 +121,7 @@ static const struct rpc_policy super_policy = {
 void
 world_supervisor(struct world *w)
 {
-	struct am_schema *schema = am_schema_new(&sup_states, NULL);
+	struct am_schema *schema = am_schema_new(&am_supervisor_states, NULL);
 
 	w->s = am_machine_new(schema, "s");
 	am_schema_unref(schema);
