@@ -168,11 +168,18 @@ send_slot(struct stream *s, struct slot *slot)
 	slot->is_request = false;
 	for (int i = 0; i < n; i++)
 		slot->is_request |= ids[i] == Wrk_WorkRequested;
-	slot->id = netmach_mutate(s->at.s.nm, AM_ADD, ids, (size_t)n,
+	n = netmach_mutate(s->at.s.nm, AM_ADD, ids, (size_t)n,
 	    slot_args(s, slot), slot->is_request ? slot->timeout_ms : -1,
 	    on_reply, s);
-	if (slot->id == 0)
+	if (session_bad_args(n) != NULL) {
+		(void)snprintf(v.message, sizeof(v.message), "%s",
+		    session_bad_args(n));
+		stream_finish(s, slot, &v, AM_NONE);
+		return;
+	}
+	if (n < 0)
 		return; /* the connection is over; the next worker gets it */
+	slot->id = (uint32_t)n;
 	slot->sent = true;
 	slot->deadline_ns = slot->timeout_ms < 0
 	    ? INT64_MAX

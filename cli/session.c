@@ -239,13 +239,10 @@ is_answered(void *arg)
 }
 
 static int
-call_wait(struct session *s, uint32_t id, int64_t deadline_ns)
+call_wait(struct session *s, int64_t deadline_ns)
 {
 	int rc;
 
-	if (id == 0)
-		return -ECONNRESET;
-	s->call.id = id;
 	rc = session_until(s->cli, is_answered, s, deadline_ns);
 	if (rc < 0)
 		return rc;
@@ -261,6 +258,16 @@ call_wait(struct session *s, uint32_t id, int64_t deadline_ns)
 	return 0;
 }
 
+/* r: of a call that was made, its id or -errno. */
+static int
+asked(struct session *s, int r)
+{
+	if (r < 0)
+		return r == -ENOTCONN ? -ECONNRESET : r;
+	s->call.id = (uint32_t)r;
+	return 0;
+}
+
 int
 session_send(struct session *s, enum am_op op, const am_id *states, size_t n,
     struct am_val args, int64_t request_ms)
@@ -268,9 +275,9 @@ session_send(struct session *s, enum am_op op, const am_id *states, size_t n,
 	call_begin(s);
 	if (s->nm == NULL)
 		return -ECONNRESET;
-	s->call.id = netmach_mutate(s->nm, op, states, n, args, request_ms,
-	    on_reply, s);
-	return s->call.id == 0 ? -ECONNRESET : 0;
+	return asked(s,
+	    netmach_mutate(s->nm, op, states, n, args, request_ms, on_reply,
+		s));
 }
 
 int
@@ -278,9 +285,8 @@ session_send_once(struct session *s, enum am_op op, const am_id *states,
     size_t n, struct am_val args)
 {
 	call_begin(s);
-	s->call.id = netmach_mutate_once(s->nm, op, states, n, args, on_reply,
-	    s);
-	return s->call.id == 0 ? -ECONNRESET : 0;
+	return asked(s,
+	    netmach_mutate_once(s->nm, op, states, n, args, on_reply, s));
 }
 
 int
@@ -289,14 +295,14 @@ session_mutate(struct session *s, enum am_op op, const am_id *states, size_t n,
 {
 	int rc = session_send(s, op, states, n, args, request_ms);
 
-	return rc < 0 ? rc : call_wait(s, s->call.id, deadline_ns);
+	return rc < 0 ? rc : call_wait(s, deadline_ns);
 }
 
 /* What changes nothing is asked again on the next connection. */
 static int
 read_call(struct session *s,
-    uint32_t (*send)(struct session *s, struct am_val params),
-    struct am_val params, int64_t deadline_ns)
+    int (*send)(struct session *s, struct am_val params), struct am_val params,
+    int64_t deadline_ns)
 {
 	int rc;
 
@@ -309,18 +315,20 @@ read_call(struct session *s,
 		if (s->down)
 			return -ECONNRESET;
 		call_begin(s);
-		rc = call_wait(s, send(s, params), deadline_ns);
+		rc = asked(s, send(s, params));
+		if (rc == 0)
+			rc = call_wait(s, deadline_ns);
 	} while (rc == -EREMOTEIO);
 	return rc;
 }
 
-static uint32_t
+static int
 send_info(struct session *s, struct am_val params)
 {
 	return netmach_info(s->nm, params, on_reply, s);
 }
 
-static uint32_t
+static int
 send_sync(struct session *s, struct am_val params)
 {
 	(void)params;
@@ -333,9 +341,9 @@ session_info(struct session *s, const char *topic, struct am_val param,
 {
 	am_cleanup(buf_donep) struct am_buf b = AM_BUF_INIT;
 
-	am_put_array(&b, param.data == NULL ? 1 : 2);
+	am_put_array(&b, param.len == 0 ? 1 : 2);
 	am_put_str(&b, topic);
-	if (param.data != NULL)
+	if (param.len > 0)
 		am_put_val(&b, param);
 	return read_call(s, send_info, am_buf_val(&b), deadline_ns);
 }
@@ -461,6 +469,21 @@ super_open_at(struct cli *c, struct session *s, const char *address,
 	return rc < 0 ? super_unreachable(c, s, rc) : EX_OK;
 }
 
+const char *
+session_bad_args(int rc)
+{
+	switch (rc) {
+	case -E2BIG:
+		return "the args are too large: at most 1,024 keys, and 60 KiB "
+		       "to a supervisor, 16 MiB less 4 KiB to a worker";
+	case -EINVAL:
+		return "the args are not a map of different keys, or nested "
+		       "over 32 levels";
+	default:
+		return NULL;
+	}
+}
+
 int
 session_fail(struct cli *c, struct session *s, int rc)
 {
@@ -474,6 +497,9 @@ session_fail(struct cli *c, struct session *s, int rc)
 		return cli_fail(c, EX_UNKNOWN, "unknown",
 		    "outcome unknown: %s: the connection was lost: %s",
 		    s->address, s->down ? s->why : call->text);
+	if (session_bad_args(rc) != NULL)
+		return cli_fail(c, EX_USAGE, "bad_input", "%s",
+		    session_bad_args(rc));
 	if (rc < 0)
 		return cli_fail(c, EX_UNREACHABLE, "unreachable",
 		    "%s: the connection was lost: %s", s->address,

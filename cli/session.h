@@ -99,6 +99,8 @@ int super_open_at(struct cli *c, struct session *s, const char *address,
 /* info with its failures told; the value is in s->call.value. */
 int super_info(struct cli *c, struct session *s, const char *topic,
     struct am_val param);
+/* Why a call was not made for what it was to carry; NULL: not for that. */
+const char *session_bad_args(int rc);
 /* Says why a call failed: rc is what session_*() returned. Returns the code. */
 int session_fail(struct cli *c, struct session *s, int rc);
 

@@ -415,6 +415,8 @@ work_do(struct cli *c, struct session *s, const struct work_conf *conf)
 		rc = session_until(c, is_over, &w, deadline(c));
 	s->on_payload = NULL;
 	s->arg = NULL;
+	if (session_bad_args(rc) != NULL)
+		return session_fail(c, s, rc);
 	w.ms = (double)(clock_ns() - w.start_ns) / (double)NS_PER_MS;
 	w.result = result_word(&s->call);
 	if (judge(&w, rc) != EX_OK)

@@ -20,8 +20,6 @@ enum {
 	SESSIONS_MAX = 1024,
 	/* Each connected one, and as many that were cut: 1 KiB each. */
 	REMEMBERED_MAX = 2 * SESSIONS_MAX,
-	/* What a client asks of us is short: all of them may send it. */
-	FRAME_MAX = 64 * 1024,
 };
 
 enum { ALL = ACCESS_CLIENT | ACCESS_ADMIN };
@@ -174,7 +172,7 @@ static const struct rpc_policy policy = {
 	.closed = on_closed,
 	.max_sessions = SESSIONS_MAX,
 	.max_remembered = REMEMBERED_MAX,
-	.frame_max = FRAME_MAX,
+	.frame_max = ARPC_FRAME_SMALL,
 };
 
 /* ---- the socket ---- */

@@ -162,7 +162,7 @@ int
 link_serve(struct super *s, struct worker *w, const struct arpc_lease *l)
 {
 	(void)s;
-	if (w->net == NULL || netmach_lease_begin(w->net, l, on_served, w) == 0)
+	if (w->net == NULL || netmach_lease_begin(w->net, l, on_served, w) < 0)
 		return -ENOTCONN;
 	return 0;
 }
@@ -193,7 +193,7 @@ link_end_lease(struct super *s, struct worker *w, const struct lease *l)
 {
 	static const am_id state = Wrk_LeaseEnding;
 	struct am_buf b = AM_BUF_INIT;
-	uint32_t id = 0;
+	int r = -ENOTCONN;
 
 	am_put_map(&b, 3);
 	am_put_str(&b, "lease");
@@ -204,10 +204,10 @@ link_end_lease(struct super *s, struct worker *w, const struct lease *l)
 	am_put_bool(&b,
 	    s->config->on_release == ON_RELEASE_KEEP && !l->discard);
 	if (w->net != NULL)
-		id = netmach_mutate(w->net, AM_ADD, &state, 1, am_buf_val(&b),
+		r = netmach_mutate(w->net, AM_ADD, &state, 1, am_buf_val(&b),
 		    -1, on_end_told, w);
 	am_buf_done(&b);
-	return id == 0 ? -ENOTCONN : 0;
+	return r < 0 ? r : 0;
 }
 
 int
@@ -217,8 +217,8 @@ link_ask(struct super *s, struct worker *w)
 
 	(void)s;
 	if (w->net == NULL ||
-	    netmach_mutate(w->net, AM_ADD, &state, 1, AM_NONE, -1, on_told,
-		w) == 0)
+	    netmach_mutate(w->net, AM_ADD, &state, 1, AM_NONE, -1, on_told, w) <
+		0)
 		return -ENOTCONN;
 	return 0;
 }

@@ -235,8 +235,8 @@ AM_API int am_bind(struct am_machine *m, const struct am_handlers *h,
  *
  * Of a mirror (am_client_worker()) it is sent to the machine, over the
  * connection: returns a handle of AM_QUEUED or more, its result comes to
- * am_on_result(); AM_CANCELED: there is no connection. So do am_add1() and the
- * others below, am_can_add() too; am_pulse() does not. The mirror's ticks are
+ * am_on_result(); AM_CANCELED: there is no connection, or am_args_check() refuses
+ * the args: am_why() tells. So do am_add1() and the others below, am_can_add() too; am_pulse() does not. The mirror's ticks are
  * the new ones when the result comes. */
 AM_API am_result am_mutate(struct am_machine *m, const struct am_mutation *mut);
 
@@ -550,8 +550,9 @@ AM_API am_req am_worker_req(const struct am_worker *w,
 /* The request's time left in ms, 0 if it is over. */
 AM_API int64_t am_worker_req_left_ms(const struct am_worker *w, am_req req);
 /* Exactly one of these four ends a request. -ENOENT: it has ended already;
- * -EAGAIN: the outbox is full, try again at on_room; -E2BIG: the data has
- * more than 64 MiB, answer something else. */
+ * -EAGAIN: the outbox is full, try again at on_room. Data is checked by
+ * am_val_check(): after -E2BIG (over 64 MiB), -EINVAL or -ENOMEM the request is
+ * still open, answer something else. */
 AM_API int am_worker_answer(struct am_worker *w, am_req req,
     struct am_val data);
 AM_API int am_worker_fail(struct am_worker *w, am_req req, const char *code,
@@ -668,8 +669,9 @@ AM_API unsigned am_client_window(const struct am_client *c);
  * second to cancel and to say so, and if nothing is heard of it the end is made
  * here. -ENOLCK: no worker is leased; -ENOTCONN: the link to it is cut just
  * now; -EBUSY: as many are open here as its window takes, the next result makes
- * room; -ENOMEM. If other connections of the lease fill the window, or the outbox
- * is full, the end is AM_STATUS_REFUSED with AM_CODE_BUSY. */
+ * room; -EINVAL, -E2BIG, -ENOMEM: of am_args_check(), with what a frame to the
+ * worker carries (16 MiB less 4 KiB). If other connections of the lease fill the
+ * window, or the outbox is full, the end is AM_STATUS_REFUSED with AM_CODE_BUSY. */
 AM_API int am_client_request(struct am_client *c, struct am_val args,
     int64_t timeout_ms, uint64_t *ret_req);
 /* The request ends as AM_STATUS_CANCELED, or as it has ended meanwhile. -ENOENT:

@@ -480,11 +480,18 @@ arpc_hello_get(struct am_val params, struct arpc_hello *ret,
 	return 0;
 }
 
+static bool
+has_max(const struct arpc_welcome *w)
+{
+	return w->frame_max > 0 && w->frame_max < ARPC_FRAME_MAX;
+}
+
 void
 arpc_put_welcome(struct am_buf *b, const struct arpc_welcome *w)
 {
 	am_put_map(b,
-	    9U + (w->schema.data != NULL) + (w->window > 0) + w->has_resumed);
+	    9U + (w->schema.len > 0) + (w->window > 0) + has_max(w) +
+		w->has_resumed);
 	am_put_str(b, "proto");
 	am_put_uint(b, w->proto);
 	am_put_str(b, "id");
@@ -493,7 +500,7 @@ arpc_put_welcome(struct am_buf *b, const struct arpc_welcome *w)
 	am_put_uint(b, w->epoch);
 	am_put_str(b, "states");
 	am_put_uint(b, w->n_states);
-	if (w->schema.data != NULL) {
+	if (w->schema.len > 0) {
 		am_put_str(b, "schema");
 		am_put_val(b, w->schema);
 	}
@@ -510,6 +517,10 @@ arpc_put_welcome(struct am_buf *b, const struct arpc_welcome *w)
 	if (w->window > 0) {
 		am_put_str(b, "window");
 		am_put_uint(b, w->window);
+	}
+	if (has_max(w)) {
+		am_put_str(b, "max");
+		am_put_uint(b, w->frame_max);
 	}
 	if (w->has_resumed) {
 		am_put_str(b, "resumed");
@@ -536,9 +547,11 @@ is_time(struct am_val v, uint32_t n)
 static int
 welcome_numbers_get(struct am_val map, struct arpc_welcome *w)
 {
-	uint64_t proto, n_states;
+	uint64_t proto, n_states, frame_max = ARPC_FRAME_MAX;
+	int r = get_uint(map, "max", ARPC_FRAME_MAX, &frame_max);
 
-	if (get_uint(map, "proto", UINT32_MAX, &proto) < 0 ||
+	if ((r < 0 && r != -ENOENT) || frame_max < ARPC_FRAME_MIN ||
+	    get_uint(map, "proto", UINT32_MAX, &proto) < 0 ||
 	    get_uint(map, "states", AM_STATES_MAX, &n_states) < 0 ||
 	    get_uint(map, "epoch", UINT64_MAX, &w->epoch) < 0 ||
 	    get_uint(map, "hash", UINT64_MAX, &w->hash) < 0 ||
@@ -548,6 +561,7 @@ welcome_numbers_get(struct am_val map, struct arpc_welcome *w)
 		return -EBADMSG;
 	w->proto = (uint32_t)proto;
 	w->n_states = (uint32_t)n_states;
+	w->frame_max = (size_t)frame_max;
 	return 0;
 }
 

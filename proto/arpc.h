@@ -12,6 +12,12 @@
 enum {
 	ARPC_VERSION = 1,
 	ARPC_FRAME_MAX = 16 * 1024 * 1024,
+	/* To a supervisor, and from it to its worker. */
+	ARPC_FRAME_SMALL = 64 * 1024,
+	/* What a frame has beside its args, at most: method, id, states,
+	 * deadline. */
+	ARPC_FRAME_HEAD = 4096,
+	ARPC_FRAME_MIN = 2 * ARPC_FRAME_HEAD, /* no server takes less */
 	ARPC_DEPTH_MAX = 32,
 	ARPC_NAMES_MAX = AM_STATES_MAX, /* states in one mutation */
 	ARPC_TOKEN_LEN = 16,
@@ -107,8 +113,9 @@ void arpc_put_bye(struct am_buf *b, const char *reason);
  *                   "mutations":bool?,"schema":bool?,"events":bool?,
  *                   "prompt":[names]?}?}]
  * result: {"proto","id":text,"epoch","states":n,"schema":rows?,"hash","time":[...],
- *          "q","m","seq","window"?,"resumed":bool?}; schema is left out if the client's
- * hash is right, resumed if it did not say resume. */
+ *          "q","m","seq","window":uint?,"max":uint?,"resumed":bool?}; schema is left
+ * out if the client's hash is right, max if it is ARPC_FRAME_MAX, resumed if it
+ * did not say resume. */
 
 /* What of the clocks a connection wants to see. */
 struct arpc_sync {
@@ -154,6 +161,7 @@ struct arpc_welcome {
 	uint64_t machine_tick;
 	uint64_t last_seq;
 	uint32_t window; /* requests open at once; 0: it takes none */
+	size_t frame_max; /* of frames to the server; 0: ARPC_FRAME_MAX */
 	bool has_resumed;
 	bool resumed; /* mutations sent before are remembered */
 };
@@ -179,6 +187,9 @@ struct arpc_mutation {
 
 void arpc_put_mutation(struct am_buf *b, const am_id *states, size_t n,
     struct am_val args, int64_t deadline_ms);
+/* Args, or nil: AM_NONE. */
+struct mp;
+int arpc_args_get(struct mp *c, struct am_val *ret, const char **ret_why);
 /* *ret is written up to n_states; ids are below n_known or -ERANGE. */
 int arpc_mutation_get(struct am_val params, size_t n_known,
     struct arpc_mutation *ret, const char **ret_why);

@@ -27,7 +27,7 @@ void
 arpc_put_mutation(struct am_buf *b, const am_id *states, size_t n,
     struct am_val args, int64_t deadline_ms)
 {
-	bool has_args = args.data != NULL;
+	bool has_args = args.len > 0;
 	bool has_deadline = deadline_ms >= 0;
 
 	am_put_array(b, has_deadline ? 3 : has_args ? 2 : 1);
@@ -65,6 +65,24 @@ states_get(struct mp *c, size_t n_known, struct arpc_mutation *ret,
 }
 
 int
+arpc_args_get(struct mp *c, struct am_val *ret, const char **ret_why)
+{
+	*ret = AM_NONE;
+	if (mp_get_nil(c) == 0)
+		return 0;
+	switch (mp_get_args(c, ret)) {
+	case 0:
+		return 0;
+	case -EEXIST:
+		return bad(ret_why, "args have a key twice");
+	case -E2BIG:
+		return bad(ret_why, "args have more than 1,024 keys");
+	default:
+		return bad(ret_why, "args are not a map of strings");
+	}
+}
+
+int
 arpc_mutation_get(struct am_val params, size_t n_known,
     struct arpc_mutation *ret, const char **ret_why)
 {
@@ -80,9 +98,8 @@ arpc_mutation_get(struct am_val params, size_t n_known,
 		return r;
 	ret->args = AM_NONE;
 	ret->deadline_ms = -1;
-	if (n > 1 && mp_get_nil(&c) < 0 &&
-	    (mp_type(&c) != MP_MAP || mp_get_val(&c, &ret->args) < 0))
-		return bad(ret_why, "args are not a map");
+	if (n > 1 && arpc_args_get(&c, &ret->args, ret_why) < 0)
+		return -EBADMSG;
 	if (n > 2 && mp_get_nil(&c) < 0) {
 		if (mp_get_uint(&c, INT64_MAX, &deadline_ms) < 0)
 			return bad(ret_why, "the deadline is not a number");

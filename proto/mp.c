@@ -371,7 +371,14 @@ mp_skip(struct mp *c)
 
 	/* Every element takes a byte, so this ends with the bytes. */
 	while (left > 0) {
-		int r = mp_next(&at, &it);
+		int r;
+
+		if (at.p < at.end && (*at.p < 0x80 || *at.p >= 0xe0)) {
+			at.p++;
+			left--;
+			continue;
+		}
+		r = mp_next(&at, &it);
 
 		if (r < 0)
 			return r;
@@ -517,7 +524,7 @@ mp_is_value(struct am_val v)
 	struct mp_scan s;
 	size_t len;
 
-	if (v.data == NULL)
+	if (v.len == 0)
 		return false;
 	mp_scan_init(&s, v.len, MP_VALUE_DEPTH_MAX);
 	return mp_scan(&s, (const uint8_t *)v.data, v.len, &len) ==

@@ -15,7 +15,9 @@ enum {
 	MP_FRAME_MAX = 16 * 1024 * 1024,
 	MP_VALUE_DEPTH_MAX = 32, /* [[1]] has depth 2 */
 	/* A value travels in the params of a frame: two levels more. */
-	MP_FRAME_DEPTH_MAX = MP_VALUE_DEPTH_MAX + 2,
+	MP_CALL_DEPTH_MAX = MP_VALUE_DEPTH_MAX + 2,
+	/* The answer to info may be an array of such params. */
+	MP_FRAME_DEPTH_MAX = MP_VALUE_DEPTH_MAX + 3,
 };
 
 /* ---- cursor ---- */
@@ -133,5 +135,13 @@ enum mp_scan_result mp_scan(struct mp_scan *s, const uint8_t *p, size_t len,
 /* Is it exactly one well-formed value, not nested deeper than
  * MP_VALUE_DEPTH_MAX? */
 bool mp_is_value(struct am_val v);
+
+/* ---- args ---- */
+
+/* A map whose keys are strings. -EINVAL: it is none; -E2BIG: over AM_ARGS_MAX
+ * keys; -EEXIST: a key twice. */
+int mp_get_args(struct mp *c, struct am_val *ret);
+/* Does it come from a buffer that ran out of memory? */
+bool am_val_is_failed(struct am_val v);
 
 #endif

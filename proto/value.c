@@ -51,10 +51,21 @@ am_buf_error(const struct am_buf *b)
 	return b->failed ? -ENOMEM : 0;
 }
 
+/* Its address marks the value of a failed buffer. */
+static const char failed_buf[1];
+
+bool
+am_val_is_failed(struct am_val v)
+{
+	return v.data == failed_buf;
+}
+
 struct am_val
 am_buf_val(const struct am_buf *b)
 {
-	if (b->failed || b->len == 0)
+	if (b->failed)
+		return (struct am_val){ failed_buf, 0 };
+	if (b->len == 0)
 		return AM_NONE;
 	return (struct am_val){ b->data, b->len };
 }
@@ -179,7 +190,9 @@ am_put_map(struct am_buf *b, size_t n)
 void
 am_put_val(struct am_buf *b, struct am_val v)
 {
-	if (v.data == NULL)
+	if (am_val_is_failed(v))
+		b->failed = true;
+	else if (v.len == 0)
 		am_put_nil(b);
 	else
 		(void)pack_write(b, (const char *)v.data, v.len);

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-/* One encoded MessagePack value, borrowed. { NULL, 0 } is "none", which the
+/* One encoded MessagePack value, borrowed. A length of 0 is "none", which the
  * getters treat as an empty map. */
 struct am_val {
 	const void *data;
@@ -21,8 +21,9 @@ struct am_val {
 };
 
 /* A growing byte buffer that owns its bytes; starts as AM_BUF_INIT. A failed
- * allocation is remembered: puts become no-ops, am_buf_val() gives AM_NONE and
- * am_buf_error() is -ENOMEM. */
+ * allocation is remembered: puts become no-ops, am_buf_error() is -ENOMEM, and
+ * am_buf_val() gives a value without bytes that every function which sends a
+ * value refuses with -ENOMEM. */
 struct am_buf {
 	char *data;
 	size_t len;
@@ -56,8 +57,17 @@ AM_API void am_put_strn(struct am_buf *b, const char *s, size_t len);
 AM_API void am_put_bin(struct am_buf *b, const void *p, size_t len);
 AM_API void am_put_array(struct am_buf *b, size_t n);
 AM_API void am_put_map(struct am_buf *b, size_t n);
-AM_API void am_put_val(struct am_buf *b,
-    struct am_val v); /* AM_NONE puts nil */
+AM_API void am_put_val(struct am_buf *b, struct am_val v); /* none puts nil */
+
+/* Checks a value as every function that sends one does. 0; -EINVAL: it is not
+ * exactly one well-formed value, or is nested over 32 levels ([[1]] has 2);
+ * -E2BIG: it has more than max bytes; -ENOMEM: it comes from a buffer that ran
+ * out of memory. A value of length 0 is none, which is fine. */
+AM_API int am_val_check(struct am_val v, size_t max);
+/* The same for args: none, or a map whose keys are strings and all different
+ * (-EINVAL), 1,024 of them at most (-E2BIG). Nested maps are not looked into. */
+enum { AM_ARGS_MAX = 1024 };
+AM_API int am_args_check(struct am_val args, size_t max);
 
 /* Getters of a map's key. 0; -ENOENT: no such key (or no map); -EINVAL: the
  * value is of another type; -ERANGE: it does not fit. *ret is untouched unless

@@ -12,8 +12,8 @@ struct am_machine *mach_new_mirror(struct am_schema *schema, const char *id);
 
 /* The way from a mirror to its machine. */
 struct mach_remote {
-	/* Sends it: a handle as of am_on_result(); AM_CANCELED: not now. */
-	am_result (*mutate)(struct am_machine *m, const struct am_mutation *mut,
+	/* Sends it: a number for its handle, or -errno. */
+	int (*mutate)(struct am_machine *m, const struct am_mutation *mut,
 	    void *arg);
 	void *arg;
 	/* of am_on_result() */

@@ -158,16 +158,34 @@ not_mutable(const struct am_machine *m)
 	return m->dying ? "the machine is being freed" : NULL;
 }
 
+static const char *
+not_sent(int r)
+{
+	switch (r) {
+	case -EINVAL:
+		return "the args are not a map, or malformed";
+	case -E2BIG:
+		return "the args are too large";
+	case -ENOMEM:
+		return "out of memory";
+	case -EBUSY:
+	case -ENOBUFS:
+		return "too many mutations wait for their results";
+	default:
+		return "no connection to the machine";
+	}
+}
+
 /* Where the machine is, if there is a way to it. */
 static am_result
 mutate_remote(struct am_machine *m, const struct am_mutation *mut)
 {
-	am_result r;
+	int r;
 
 	if (m->remote == NULL || m->dying)
 		return refuse(m, not_mutable(m));
 	r = m->remote->mutate(m, mut, m->remote->arg);
-	return r == AM_CANCELED ? refuse(m, "no connection to the machine") : r;
+	return r < 0 ? refuse(m, not_sent(r)) : AM_QUEUED + (am_result)r;
 }
 
 am_result

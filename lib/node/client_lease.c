@@ -181,6 +181,7 @@ worker_requested_state(struct am_event *ev)
 	struct am_buf args = AM_BUF_INIT;
 	/* On another host the number means another process. */
 	bool bound = w->pid > 0 && netmach_is_local(c->super);
+	int id;
 
 	c->request = ++c->last_request;
 	(void)snprintf(c->unwanted, sizeof(c->unwanted), "unwanted");
@@ -197,9 +198,10 @@ worker_requested_state(struct am_event *ev)
 		node_put_int(&args, "pid", w->pid);
 		node_put_uint(&args, "pid_start", w->pid_start);
 	}
-	/* 0: the connection is closing; SuperReady falls and comes back. */
-	c->asked_id = netmach_mutate(c->super, AM_ADD, &state, 1,
-	    am_buf_val(&args), -1, on_asked, c);
+	/* Or the connection is closing; SuperReady falls and comes back. */
+	id = netmach_mutate(c->super, AM_ADD, &state, 1, am_buf_val(&args), -1,
+	    on_asked, c);
+	c->asked_id = id > 0 ? (uint32_t)id : 0;
 	am_buf_done(&args);
 }
 

@@ -206,6 +206,7 @@ am_client_request(struct am_client *c, struct am_val args, int64_t timeout_ms,
 	const am_id state = Wrk_WorkRequested;
 	struct pending *p;
 	unsigned window;
+	int id;
 
 	if (client_lease(c) == NULL)
 		return -ENOLCK;
@@ -218,12 +219,13 @@ am_client_request(struct am_client *c, struct am_val args, int64_t timeout_ms,
 	p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return -ENOMEM;
-	p->id = netmach_mutate(c->worker, AM_ADD, &state, 1, args,
+	id = netmach_mutate(c->worker, AM_ADD, &state, 1, args,
 	    timeout_ms >= 0 ? timeout_ms : -1, on_reply, c);
-	if (p->id == 0) {
+	if (id < 0) {
 		free(p);
-		return -ENOMEM;
+		return id;
 	}
+	p->id = (uint32_t)id;
 	p->req = ++c->last_req;
 	if (timeout_ms >= 0)
 		p->deadline_ns = clock_ns() + node_ns(timeout_ms) +
@@ -254,7 +256,7 @@ am_client_cancel(struct am_client *c, uint64_t req)
 	const struct pending *p = pending_by_req(c, req);
 	const am_id state = Wrk_CancelWork;
 	struct am_buf args = AM_BUF_INIT;
-	uint32_t id = 0;
+	int r = -ENOTCONN;
 
 	if (p == NULL)
 		return -ENOENT;
@@ -262,10 +264,10 @@ am_client_cancel(struct am_client *c, uint64_t req)
 	node_put_uint(&args, "req", p->id);
 	node_put_str(&args, "reason", "client");
 	if (c->worker != NULL)
-		id = netmach_mutate(c->worker, AM_ADD, &state, 1,
+		r = netmach_mutate(c->worker, AM_ADD, &state, 1,
 		    am_buf_val(&args), -1, on_cancel_reply, NULL);
 	am_buf_done(&args);
-	return id != 0 ? 0 : -ENOMEM;
+	return r < 0 ? r : 0;
 }
 
 /* ---- payloads ---- */

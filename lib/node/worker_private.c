@@ -9,7 +9,6 @@
 enum {
 	/* A new supervisor may come before the old one's end was seen. */
 	PRIVATE_SESSIONS = 4,
-	PRIVATE_FRAME_MAX = 64 * 1024,
 };
 
 /* ---- SuperSendPayload {name, ...} ---- */
@@ -166,7 +165,7 @@ const struct rpc_policy worker_private_policy = {
 	.hello = on_hello,
 	.up = on_up,
 	.may = worker_may,
-	.frame_max = PRIVATE_FRAME_MAX,
+	.frame_max = ARPC_FRAME_SMALL,
 	.info = worker_info,
 	.lease_begin = lease_begin,
 	.last_seq = on_last_seq,

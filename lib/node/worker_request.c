@@ -146,8 +146,10 @@ pulse_payload(struct am_worker *w, uint64_t seq, uint32_t id, const char *name,
 static int
 check_payload(struct am_worker *w, struct am_val data, bool always)
 {
-	if (data.len > ARPC_PAYLOAD_MAX)
-		return -E2BIG;
+	int r = am_val_check(data, ARPC_PAYLOAD_MAX);
+
+	if (r < 0)
+		return r;
 	if (always || outbox_has_room(&w->outbox, data.len))
 		return 0;
 	w->wants_room = true;

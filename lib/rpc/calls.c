@@ -1,6 +1,5 @@
 #include "lib/rpc/calls.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -42,14 +41,24 @@ find_oldest(struct calls *c)
 		c->oldest = id_after(c->oldest);
 }
 
+static bool
+is_free(const struct calls *c, uint32_t id)
+{
+	return !is_open(c, id) &&
+	    (c->is_taken == NULL || !c->is_taken(id, c->arg));
+}
+
 uint32_t
 calls_next_id(struct calls *c)
 {
-	if (c->n_open == ID_MAX)
-		return 0;
-	do {
-		c->last_id = id_after(c->last_id);
-	} while (is_open(c, c->last_id));
+	uint32_t id = id_after(c->last_id);
+
+	for (unsigned n = 0; !is_free(c, id); n++) {
+		if (n == ID_MAX)
+			return 0;
+		id = id_after(id);
+	}
+	c->last_id = id;
 	/* The new one must not pass for the oldest. */
 	if (c->n_open > 0 && c->last_id == c->oldest)
 		find_oldest(c);
@@ -77,9 +86,13 @@ grow(struct calls *c)
 }
 
 int
-calls_put(struct calls *c, const struct netmach_call *call)
+calls_open(struct calls *c, struct netmach_call *call)
 {
-	assert(call->id != 0 && !is_open(c, call->id));
+	uint32_t id = calls_next_id(c);
+
+	if (id == 0)
+		return -EBUSY;
+	call->id = id;
 	while (c->n_slots == 0 || slot_of(c, call->id)->id != 0) {
 		if (grow(c) < 0)
 			return -ENOMEM;

@@ -21,13 +21,18 @@ struct calls {
 	size_t n_open;
 	uint32_t last_id;
 	uint32_t oldest; /* no open call is older than this id */
+	/* Whether an id that is not open is taken all the same; NULL: none is. */
+	bool (*is_taken)(uint32_t id, void *arg);
+	void *arg;
 };
 
 void calls_done(struct calls *c);
-/* A new id, never 0 and not that of an open call; 0: all are open. */
+/* A new id, never 0, not that of an open call, and not taken otherwise; 0: there
+ * is none. */
 uint32_t calls_next_id(struct calls *c);
-/* Opens call->id, which is of calls_next_id(). -ENOMEM. */
-int calls_put(struct calls *c, const struct netmach_call *call);
+/* Opens a call under a new id, which it writes to call->id. -EBUSY: all ids are
+ * taken; -ENOMEM. */
+int calls_open(struct calls *c, struct netmach_call *call);
 /* Closes it. false: there is no such call. */
 bool calls_take(struct calls *c, uint32_t id, struct netmach_call *ret);
 /* Closes the oldest one. false: none is open. */

@@ -431,7 +431,8 @@ conn_new(struct am_loop *l, int fd, bool connecting, const struct conn_ops *ops,
 		.junk = AM_BUF_INIT,
 		.peer = { .pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1 },
 	};
-	mp_scan_init(&c->scan, ARPC_FRAME_MAX, MP_FRAME_DEPTH_MAX);
+	mp_scan_init(&c->scan, ARPC_FRAME_MAX,
+	    connecting ? MP_FRAME_DEPTH_MAX : MP_CALL_DEPTH_MAX);
 	am_timer_init(&c->timer, l, on_timer, c);
 	am_timer_init(&c->ask, l, conn_tcp_on_ask, c);
 	(void)event_assign(&c->rd, loop_base(l), fd, EV_READ | EV_PERSIST,

@@ -146,8 +146,8 @@ on_reap(void *arg)
 	free(nm);
 }
 
-static am_result on_mirror_mutate(struct am_machine *m,
-    const struct am_mutation *mut, void *arg);
+static int on_mirror_mutate(struct am_machine *m, const struct am_mutation *mut,
+    void *arg);
 
 struct netmach *
 netmach_new(struct am_loop *l, const struct netmach_conf *conf,
@@ -161,6 +161,7 @@ netmach_new(struct am_loop *l, const struct netmach_conf *conf,
 	nm->loop = l;
 	nm->ops = ops;
 	nm->arg = arg;
+	nm->frame_max = ARPC_FRAME_MAX;
 	nm->timeout_ms = conf->timeout_ms > 0 ? conf->timeout_ms : CONNECT_MS;
 	nm->hello.proto = ARPC_VERSION;
 	nm->hello.client_id = conf->client_id != 0 ? conf->client_id
@@ -329,21 +330,22 @@ netmach_backlog(const struct netmach *nm)
 /* ---- calls ---- */
 
 /* Opens a call that is no mutation, and puts the head of its frame, whose params
- * follow into *ret_out. */
-static uint32_t
+ * follow, into *ret_out. Its id, or -errno. */
+static int
 call_begin(struct netmach *nm, enum arpc_method method, netmach_reply_fn fn,
     void *arg, struct am_buf **ret_out)
 {
 	struct netmach_call call = { .method = method, .fn = fn, .arg = arg };
+	int r;
 
 	if (!netmach_is_ready(nm))
-		return 0;
-	call.id = calls_next_id(&nm->others);
-	if (call.id == 0 || calls_put(&nm->others, &call) < 0)
-		return 0;
+		return -ENOTCONN;
+	r = calls_open(&nm->others, &call);
+	if (r < 0)
+		return r;
 	*ret_out = conn_out(nm->conn);
 	arpc_put_request(*ret_out, call.id + OTHER_IDS, method);
-	return call.id + OTHER_IDS;
+	return (int)(call.id + OTHER_IDS);
 }
 
 static enum arpc_method
@@ -366,40 +368,52 @@ method_of(enum am_op op)
 	return ARPC_UNKNOWN;
 }
 
-static uint32_t
+/* What the server would close the connection for is not sent. */
+static int
+check_mutation(const struct netmach *nm, size_t n, struct am_val args)
+{
+	if (n > ARPC_NAMES_MAX)
+		return -EINVAL;
+	return am_args_check(args, nm->frame_max - ARPC_FRAME_HEAD);
+}
+
+static int
 mutate_kept(struct netmach *nm, struct netmach_call *call, const am_id *states,
     size_t n, struct am_val args, int64_t deadline_ms)
 {
+	int r;
+
 	if (nm->freed || nm->closing)
-		return 0;
-	call->id = calls_next_id(&nm->calls);
-	if (call->id == 0)
-		return 0;
-	call->resend = resend_put(nm, call->id, call->method, states, n, args,
-	    deadline_ms);
-	if (call->resend == NULL)
-		return 0;
-	if (calls_put(&nm->calls, call) < 0) {
+		return -ENOTCONN;
+	r = resend_put(nm, call->method, states, n, args, deadline_ms,
+	    &call->resend);
+	if (r < 0)
+		return r;
+	r = calls_open(&nm->calls, call);
+	if (r < 0) {
 		resend_drop(nm, call->resend);
-		return 0;
+		return r;
 	}
+	call->resend->id = call->id;
 	resend_flush(nm);
-	return call->id;
+	return (int)call->id;
 }
 
-uint32_t
+int
 netmach_mutate_once(struct netmach *nm, enum am_op op, const am_id *states,
     size_t n, struct am_val args, netmach_reply_fn fn, void *arg)
 {
 	struct am_buf *out;
-	uint32_t id = call_begin(nm, method_of(op), fn, arg, &out);
+	int r = check_mutation(nm, n, args);
 
-	if (id != 0)
+	if (r == 0)
+		r = call_begin(nm, method_of(op), fn, arg, &out);
+	if (r > 0)
 		arpc_put_mutation(out, states, n, args, -1);
-	return id;
+	return r;
 }
 
-uint32_t
+int
 netmach_mutate(struct netmach *nm, enum am_op op, const am_id *states, size_t n,
     struct am_val args, int64_t deadline_ms, netmach_reply_fn fn, void *arg)
 {
@@ -407,27 +421,28 @@ netmach_mutate(struct netmach *nm, enum am_op op, const am_id *states, size_t n,
 		.fn = fn,
 		.arg = arg };
 	struct am_buf *out;
-	uint32_t id = 0;
+	int r;
 
 	if (op == AM_CAN_ADD || op == AM_CAN_REMOVE)
 		return netmach_mutate_once(nm, op, states, n, args, fn, arg);
+	r = check_mutation(nm, n, args);
+	if (r < 0)
+		return r;
 	if (nm->resume && fn != NULL)
 		return mutate_kept(nm, &call, states, n, args, deadline_ms);
 	if (!netmach_is_ready(nm))
-		return 0;
-	if (fn != NULL) {
-		call.id = calls_next_id(&nm->calls);
-		if (call.id == 0 || calls_put(&nm->calls, &call) < 0)
-			return 0;
-		id = call.id;
-	}
+		return -ENOTCONN;
+	if (fn != NULL)
+		r = calls_open(&nm->calls, &call);
+	if (r < 0)
+		return r;
 	out = conn_out(nm->conn);
 	if (fn != NULL)
-		arpc_put_request(out, id, call.method);
+		arpc_put_request(out, call.id, call.method);
 	else
 		arpc_put_notification(out, call.method);
 	arpc_put_mutation(out, states, n, args, deadline_ms);
-	return fn != NULL ? id : UINT32_MAX;
+	return (int)call.id;
 }
 
 /* ---- mutations of the mirror ---- */
@@ -451,77 +466,79 @@ on_mirror_reply(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 	    nm->remote.result_arg);
 }
 
-static am_result
+static int
 on_mirror_mutate(struct am_machine *m, const struct am_mutation *mut, void *arg)
 {
-	uint32_t id = netmach_mutate(netmach_of(arg), mut->op, mut->states,
-	    mut->n_states, mut->args, -1, on_mirror_reply, NULL);
-
 	(void)m;
-	return id == 0 ? AM_CANCELED : AM_QUEUED + id;
+	return netmach_mutate(netmach_of(arg), mut->op, mut->states,
+	    mut->n_states, mut->args, -1, on_mirror_reply, NULL);
 }
 
-uint32_t
+int
 netmach_info(struct netmach *nm, struct am_val params, netmach_reply_fn fn,
     void *arg)
 {
 	struct am_buf *out;
-	uint32_t id = call_begin(nm, ARPC_info, fn, arg, &out);
+	int r = am_val_check(params, nm->frame_max - ARPC_FRAME_HEAD);
 
-	if (id != 0)
+	if (r == 0)
+		r = call_begin(nm, ARPC_info, fn, arg, &out);
+	if (r > 0)
 		am_put_val(out, params);
-	return id;
+	return r;
 }
 
-uint32_t
+int
 netmach_lease_begin(struct netmach *nm, const struct arpc_lease *lease,
     netmach_reply_fn fn, void *arg)
 {
 	struct am_buf *out;
-	uint32_t id = call_begin(nm, ARPC_lease_begin, fn, arg, &out);
+	int r = call_begin(nm, ARPC_lease_begin, fn, arg, &out);
 
-	if (id != 0)
+	if (r > 0)
 		arpc_put_lease(out, lease);
-	return id;
+	return r;
 }
 
-uint32_t
+int
 netmach_sync(struct netmach *nm, netmach_reply_fn fn, void *arg)
 {
 	struct am_buf *out;
-	uint32_t id = call_begin(nm, ARPC_sync, fn, arg, &out);
+	int r = call_begin(nm, ARPC_sync, fn, arg, &out);
 
-	if (id != 0)
+	if (r > 0)
 		am_put_array(out, 0);
-	return id;
+	return r;
 }
 
-uint32_t
+int
 netmach_when_args(struct netmach *nm, am_id state, struct am_val args,
     netmach_reply_fn fn, void *arg)
 {
 	struct am_buf *out;
-	uint32_t id = call_begin(nm, ARPC_when_args, fn, arg, &out);
+	int r = check_mutation(nm, 1, args);
 
-	if (id != 0) {
+	if (r == 0)
+		r = call_begin(nm, ARPC_when_args, fn, arg, &out);
+	if (r > 0) {
 		am_put_array(out, 2);
 		am_put_uint(out, state);
 		am_put_val(out, args);
 	}
-	return id;
+	return r;
 }
 
-uint32_t
+int
 netmach_trace(struct netmach *nm, bool on, netmach_reply_fn fn, void *arg)
 {
 	struct am_buf *out;
-	uint32_t id = call_begin(nm, ARPC_trace, fn, arg, &out);
+	int r = call_begin(nm, ARPC_trace, fn, arg, &out);
 
-	if (id != 0) {
+	if (r > 0) {
 		am_put_array(out, 1);
 		am_put_bool(out, on);
 	}
-	return id;
+	return r;
 }
 
 void

@@ -138,32 +138,32 @@ uint64_t netmach_mismatches(const struct netmach *nm);
  * again. */
 void netmach_give_up(struct netmach *nm, const char *why);
 
-/* Each returns the id of the call (never 0), or 0 if there is no connection
- * (phase READY; a resuming one takes mutations with fn at any time) or there are
- * 65,535 open calls. fn is called exactly once, never from within the call; fn
- * NULL: sent as a notification where the method allows it, and the id is not of
- * a call. deadline_ms: -1 none. */
-uint32_t netmach_mutate(struct netmach *nm, enum am_op op, const am_id *states,
+/* Each returns the id of the call, which is more than 0, and fn is called exactly
+ * once, never from within the call. A mutation with fn NULL is sent as a
+ * notification and returns 0. -ENOTCONN: there is no connection (phase READY; a
+ * resuming one takes mutations with fn at any time); -EBUSY: 65,535 calls are
+ * open; -ENOBUFS: a resuming one keeps too much; -EINVAL, -E2BIG, -ENOMEM: of
+ * am_args_check(), am_val_check(), by what the server takes. deadline_ms: -1
+ * none. */
+int netmach_mutate(struct netmach *nm, enum am_op op, const am_id *states,
     size_t n, struct am_val args, int64_t deadline_ms, netmach_reply_fn fn,
     void *arg);
 /* A mutation that makes sense on this connection only (what it asks for ends with
  * it): never sent again, also by a resuming one. As a request, of phase READY. */
-uint32_t netmach_mutate_once(struct netmach *nm, enum am_op op,
-    const am_id *states, size_t n, struct am_val args, netmach_reply_fn fn,
-    void *arg);
+int netmach_mutate_once(struct netmach *nm, enum am_op op, const am_id *states,
+    size_t n, struct am_val args, netmach_reply_fn fn, void *arg);
 /* params: the whole array, topic first. */
-uint32_t netmach_info(struct netmach *nm, struct am_val params,
+int netmach_info(struct netmach *nm, struct am_val params, netmach_reply_fn fn,
+    void *arg);
+int netmach_lease_begin(struct netmach *nm, const struct arpc_lease *lease,
     netmach_reply_fn fn, void *arg);
-uint32_t netmach_lease_begin(struct netmach *nm, const struct arpc_lease *lease,
-    netmach_reply_fn fn, void *arg);
-uint32_t netmach_sync(struct netmach *nm, netmach_reply_fn fn, void *arg);
+int netmach_sync(struct netmach *nm, netmach_reply_fn fn, void *arg);
 /* fn is answered when the state is activated by a mutation whose args have all
  * of these (AM_NONE: any). A server holds 64. */
-uint32_t netmach_when_args(struct netmach *nm, am_id state, struct am_val args,
+int netmach_when_args(struct netmach *nm, am_id state, struct am_val args,
     netmach_reply_fn fn, void *arg);
 /* Switches on_mutated on or off; until the connection ends. */
-uint32_t netmach_trace(struct netmach *nm, bool on, netmach_reply_fn fn,
-    void *arg);
+int netmach_trace(struct netmach *nm, bool on, netmach_reply_fn fn, void *arg);
 void netmach_ack(struct netmach *nm, uint64_t seq);
 
 #endif

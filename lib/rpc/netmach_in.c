@@ -63,7 +63,7 @@ apply_update(struct netmach *nm, struct am_val update)
 	if (r == -EILSEQ) {
 		nm->mismatches++;
 		if (!nm->wrong && netmach_is_ready(nm) &&
-		    netmach_sync(nm, NULL, NULL) == 0)
+		    netmach_sync(nm, NULL, NULL) < 0)
 			protocol_error(nm, "wrong checksum, and no sync");
 		nm->wrong = true;
 		return true;
@@ -89,7 +89,7 @@ take_schema(struct netmach *nm, const struct arpc_welcome *w,
 	if (nm->schema != NULL && w->hash == nm->hash &&
 	    w->n_states == am_schema_len(nm->schema))
 		return 0;
-	if (w->schema.data == NULL) {
+	if (w->schema.len == 0) {
 		(void)snprintf(err->text, sizeof(err->text),
 		    "no schema for an unknown hash");
 		return -EBADMSG;
@@ -215,6 +215,7 @@ on_welcome(struct netmach *nm, const struct arpc_frame *f)
 	nm->epoch = w.epoch;
 	nm->last_seq = w.last_seq;
 	nm->window = w.window;
+	nm->frame_max = w.frame_max;
 	nm->phase = NETMACH_READY;
 	nm->backoff_ms = 0;
 	nm->lost_why[0] = '\0';

@@ -52,6 +52,7 @@ struct netmach {
 	struct arpc_hello hello;
 	uint32_t hello_id;
 	int64_t timeout_ms;
+	size_t frame_max;         /* of the server, as far as it is known */
 	struct am_schema *schema; /* NULL: none is known */
 	uint64_t hash;            /* of schema, as the server counts it */
 	struct am_machine *mirror;

@@ -1,8 +1,10 @@
 #include "lib/rpc/resend.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 #include "lib/rpc/replay.h"
 #include "lib/rpc/netmach_int.h"
@@ -93,39 +95,38 @@ resend_flush(struct netmach *nm)
 	nm->unsent = k;
 }
 
-struct resend *
-resend_put(struct netmach *nm, uint32_t id, enum arpc_method method,
-    const am_id *states, size_t n, struct am_val args, int64_t deadline_ms)
+int
+resend_put(struct netmach *nm, enum arpc_method method, const am_id *states,
+    size_t n, struct am_val args, int64_t deadline_ms, struct resend **ret)
 {
-	struct am_buf b = AM_BUF_INIT;
-	struct resend *k = NULL;
+	am_cleanup(am_buf_done) struct am_buf b = AM_BUF_INIT;
+	struct resend *k;
 
+	if (nm->resend_bytes + sizeof(*k) + args.len > RESEND_BYTES_MAX)
+		return -ENOBUFS;
 	am_put_array(&b, n);
 	for (size_t i = 0; i < n; i++)
 		am_put_uint(&b, states[i]);
 	am_put_val(&b, args);
-	if (am_buf_error(&b) == 0 &&
-	    nm->resend_bytes + sizeof(*k) + b.len <= RESEND_BYTES_MAX)
-		k = malloc(sizeof(*k) + b.len);
-	if (k != NULL) {
-		*k = (struct resend){
-			.id = id,
-			.method = method,
-			.deadline_ns = -1,
-			.len = b.len,
-		};
-		memcpy(k->params, b.data, b.len);
-		if (deadline_ms > ARPC_DURATION_MAX_MS)
-			deadline_ms = ARPC_DURATION_MAX_MS;
-		if (deadline_ms >= 0)
-			k->deadline_ns = clock_ns() + deadline_ms * NS_PER_MS;
-		TAILQ_INSERT_TAIL(&nm->resend, k, link);
-		nm->resend_bytes += sizeof(*k) + k->len;
-		if (nm->unsent == NULL)
-			nm->unsent = k;
-	}
-	am_buf_done(&b);
-	return k;
+	k = am_buf_error(&b) < 0 ? NULL : malloc(sizeof(*k) + b.len);
+	if (k == NULL)
+		return -ENOMEM;
+	*k = (struct resend){
+		.method = method,
+		.deadline_ns = -1,
+		.len = b.len,
+	};
+	memcpy(k->params, b.data, b.len);
+	if (deadline_ms > ARPC_DURATION_MAX_MS)
+		deadline_ms = ARPC_DURATION_MAX_MS;
+	if (deadline_ms >= 0)
+		k->deadline_ns = clock_ns() + deadline_ms * NS_PER_MS;
+	TAILQ_INSERT_TAIL(&nm->resend, k, link);
+	nm->resend_bytes += sizeof(*k) + k->len;
+	if (nm->unsent == NULL)
+		nm->unsent = k;
+	*ret = k;
+	return 0;
 }
 
 void

@@ -27,11 +27,10 @@ struct resend {
 };
 TAILQ_HEAD(resend_list, resend);
 
-/* Keeps one mutation; resend_flush() follows. NULL: no memory, or too
+/* Keeps one mutation; its id and resend_flush() follow. -ENOMEM; -ENOBUFS: too
  * much is kept. */
-struct resend *resend_put(struct netmach *nm, uint32_t id,
-    enum arpc_method method, const am_id *states, size_t n, struct am_val args,
-    int64_t deadline_ms);
+int resend_put(struct netmach *nm, enum arpc_method method, const am_id *states,
+    size_t n, struct am_val args, int64_t deadline_ms, struct resend **ret);
 /* It was answered; NULL is fine. */
 void resend_drop(struct netmach *nm, struct resend *k);
 /* Sends what is not sent yet, as much as the window takes; without a connection

@@ -10,7 +10,6 @@
 #include "lib/base/cleanup.h"
 
 enum {
-	HELLO_FRAME_MAX = 64 * 1024,
 	HELLO_WAITING_MAX = 256, /* connections of a listener */
 };
 
@@ -18,6 +17,14 @@ bool
 session_is_up(const struct rpc_session *s)
 {
 	return s->up && s->conn != NULL && conn_phase(s->conn) == CONN_UP;
+}
+
+size_t
+session_frame_max(const struct rpc_session *s)
+{
+	size_t max = s->li->policy->frame_max;
+
+	return max > 0 ? max : ARPC_FRAME_MAX;
 }
 
 int
@@ -111,13 +118,11 @@ welcome(struct rpc_session *s, const struct arpc_frame *f,
 	s->up = true;
 	s->li->n_waiting--;
 	s->li->n_up++;
-	conn_set_frame_max(s->conn,
-	    s->li->policy->frame_max > 0 ? s->li->policy->frame_max
-					 : ARPC_FRAME_MAX);
+	conn_set_frame_max(s->conn, session_frame_max(s));
 	if (!h->sync.no_schema &&
 	    (!h->has_hash || h->hash != am_schema_hash(schema))) {
 		rows = session_schema_rows(s->srv);
-		if (rows.data == NULL) {
+		if (rows.len == 0) {
 			refuse(s, f, ARPC_E_internal, "no memory");
 			return;
 		}
@@ -391,7 +396,7 @@ session_new(struct listener *li, int fd)
 	s->sent.n = n;
 	TAILQ_INSERT_TAIL(&srv->sessions, s, link);
 	li->n_waiting++;
-	conn_set_frame_max(s->conn, HELLO_FRAME_MAX);
+	conn_set_frame_max(s->conn, ARPC_FRAME_SMALL);
 	conn_deadline(s->conn, CONN_HELLO_MS, "no_hello: no hello within 5 s");
 	if (li->n_waiting > HELLO_WAITING_MAX)
 		close_oldest_waiting(li);

@@ -89,6 +89,8 @@ int session_grow(struct rpc_session *s);
 void session_drop(struct rpc_session *s);
 /* The hello was let in, and it is not being closed. */
 bool session_is_up(const struct rpc_session *s);
+/* How long its frames may be once it is. */
+size_t session_frame_max(const struct rpc_session *s);
 
 /* Tells it of transitions from now on, if its watch wants so. -ENOMEM. */
 int session_watch(struct rpc_session *s);

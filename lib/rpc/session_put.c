@@ -181,6 +181,7 @@ session_answer_welcome(struct rpc_session *s, uint32_t id, struct am_val rows)
 	w.time = am_buf_val(&time);
 	w.queue_tick = s->sent.queue_tick;
 	w.machine_tick = s->sent.machine_tick;
+	w.frame_max = session_frame_max(s);
 	w.has_resumed = s->replay != NULL;
 	w.resumed = s->resumed;
 	if (policy->last_seq != NULL)
@@ -234,7 +235,7 @@ session_put_schema(struct rpc_session *s)
 	struct am_val rows = session_schema_rows(s->srv);
 	struct am_buf *out = conn_out(s->conn);
 
-	if (rows.data == NULL) {
+	if (rows.len == 0) {
 		conn_close(s->conn, "internal: no memory");
 		return;
 	}
@@ -249,7 +250,7 @@ session_answer_schema(struct rpc_session *s, const struct arpc_frame *f)
 	struct am_val rows = session_schema_rows(s->srv);
 	struct am_buf *out = conn_out(s->conn);
 
-	if (rows.data == NULL) {
+	if (rows.len == 0) {
 		session_answer_error(s, f, ARPC_E_internal, "no memory");
 		return;
 	}

@@ -101,8 +101,8 @@ static void
 send_one(struct client *c)
 {
 	c->to_send--;
-	if (netmach_mutate(c->nm, AM_ADD, &c->id, 1, AM_NONE, -1, on_reply,
-		c) == 0)
+	if (netmach_mutate(c->nm, AM_ADD, &c->id, 1, AM_NONE, -1, on_reply, c) <
+	    0)
 		floor_die("mutate", ENOTCONN);
 }
 

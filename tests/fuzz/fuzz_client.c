@@ -164,11 +164,11 @@ call_new(struct world *w)
 }
 
 static void
-call_made(struct world *w, struct called *c, uint32_t id)
+call_made(struct world *w, struct called *c, int id)
 {
 	assert(!c->answered);
-	c->id = id;
-	if (id == 0)
+	c->id = id > 0 ? (uint32_t)id : 0;
+	if (id < 0)
 		w->n_called--;
 }
 
@@ -201,7 +201,7 @@ ask(struct world *w, unsigned arg)
 	const struct am_val params = { topic, sizeof(topic) };
 	const struct arpc_lease lease = { .lease = "L1" };
 	struct called *c = call_new(w);
-	uint32_t id = 0;
+	int id = 0;
 
 	if (c == NULL)
 		return;

@@ -285,7 +285,19 @@ START_TEST(welcome_goes_both_ways)
 	ck_assert_int_eq(arpc_welcome_get(am_buf_val(&b), &got, &why), 0);
 	ck_assert_uint_eq(got.window, 64);
 	ck_assert_ptr_null(got.schema.data);
+	ck_assert_uint_eq(got.frame_max, ARPC_FRAME_MAX);
 	am_buf_reset(&b);
+	w.frame_max = ARPC_FRAME_SMALL;
+	arpc_put_welcome(&b, &w);
+	ck_assert_int_eq(arpc_welcome_get(am_buf_val(&b), &got, &why), 0);
+	ck_assert_uint_eq(got.frame_max, ARPC_FRAME_SMALL);
+	am_buf_reset(&b);
+	w.frame_max = ARPC_FRAME_MIN - 1;
+	arpc_put_welcome(&b, &w);
+	ck_assert_int_eq(arpc_welcome_get(am_buf_val(&b), &got, &why),
+	    -EBADMSG);
+	am_buf_reset(&b);
+	w.frame_max = 0;
 	w.n_states--;
 	arpc_put_welcome(&b, &w);
 	ck_assert_int_eq(arpc_welcome_get(am_buf_val(&b), &got, &why),
@@ -352,6 +364,16 @@ START_TEST(malformed_mutations_are_refused)
 	arpc_put_mutation(&b, NULL, 0, AM_NONE, INT64_MAX);
 	ck_assert_int_eq(arpc_mutation_get(am_buf_val(&b), 9, &m, &why), 0);
 	ck_assert_int_eq(m.deadline_ms, ARPC_DURATION_MAX_MS);
+	am_buf_reset(&b);
+	buf_append(&b, "\x92\x91\x01\x82\xa1k\x01\xa1k\x01", 10);
+	ck_assert_int_eq(arpc_mutation_get(am_buf_val(&b), 9, &m, &why),
+	    -EBADMSG);
+	ck_assert_str_eq(why, "args have a key twice");
+	am_buf_reset(&b);
+	buf_append(&b, "\x92\x91\x01\x81\x01\x01", 6);
+	ck_assert_int_eq(arpc_mutation_get(am_buf_val(&b), 9, &m, &why),
+	    -EBADMSG);
+	ck_assert_str_eq(why, "args are not a map of strings");
 	am_buf_reset(&b);
 	am_put_array(&b, 1);
 	am_put_array(&b, ARPC_NAMES_MAX + 1);

@@ -27,7 +27,7 @@ END_TEST
 
 START_TEST(a_failed_buffer_stays_failed_until_it_is_reset)
 {
-	struct am_buf b = AM_BUF_INIT;
+	struct am_buf b = AM_BUF_INIT, other = AM_BUF_INIT;
 
 	buf_puts(&b, "abc");
 	ck_assert_int_eq(am_buf_reserve(&b, SIZE_MAX), -ENOMEM);
@@ -35,13 +35,18 @@ START_TEST(a_failed_buffer_stays_failed_until_it_is_reset)
 	buf_puts(&b, "def");
 	am_put_int(&b, 1);
 	ck_assert_uint_eq(b.len, 3);
-	ck_assert_ptr_null(am_buf_val(&b).data);
+	ck_assert_uint_eq(am_buf_val(&b).len, 0);
+	ck_assert_int_eq(am_val_check(am_buf_val(&b), 100), -ENOMEM);
+	am_put_val(&other, am_buf_val(&b));
+	ck_assert_int_eq(am_buf_error(&other), -ENOMEM);
 	ck_assert_str_eq(buf_text(&b), "");
 	am_buf_reset(&b);
+	ck_assert_int_eq(am_val_check(am_buf_val(&b), 100), 0);
 	ck_assert_int_eq(am_buf_error(&b), 0);
 	buf_puts(&b, "xy");
 	ck_assert_str_eq(buf_text(&b), "xy");
 	am_buf_done(&b);
+	am_buf_done(&other);
 }
 END_TEST
 

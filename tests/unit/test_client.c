@@ -374,6 +374,43 @@ START_TEST(a_cut_link_is_not_a_missing_lease)
 }
 END_TEST
 
+static void
+put_large(struct am_buf *b)
+{
+	static const char zeros[ARPC_FRAME_MAX];
+
+	am_put_map(b, 1);
+	am_put_str(b, "zeros");
+	am_put_bin(b, zeros, sizeof(zeros));
+}
+
+START_TEST(a_request_that_cannot_be_carried_is_refused_here)
+{
+	static const char *const bad[] = { "\xc1", "\x81\xa1k",
+		"\x82\xa1k\x01\xa1k\x02", "\x91\x01" };
+	struct world *w = leased();
+	struct am_buf b = AM_BUF_INIT;
+
+	for (size_t i = 0; i < 4; i++)
+		ck_assert_int_eq(am_client_request(w->c,
+				     (struct am_val){ bad[i], strlen(bad[i]) },
+				     -1, NULL),
+		    -EINVAL);
+	put_large(&b);
+	ck_assert_int_eq(am_client_request(w->c, am_buf_val(&b), -1, NULL),
+	    -E2BIG);
+	(void)am_buf_reserve(&b, SIZE_MAX);
+	ck_assert_int_eq(am_client_request(w->c, am_buf_val(&b), -1, NULL),
+	    -ENOMEM);
+	ck_assert_uint_eq(w->n_reqs, 0);
+	(void)request(w, NULL, -1);
+	world_until_true(w, w->n_reqs == 1);
+	ck_assert_uint_eq(w->n_lost, 0);
+	am_buf_done(&b);
+	world_free(w);
+}
+END_TEST
+
 START_TEST(death_of_the_worker_leaves_the_outcome_unknown)
 {
 	struct world *w = leased();
@@ -743,6 +780,7 @@ UNIT_MAIN("client", failed_and_slow_handlers_leave_no_error_state,
     each_end_has_its_status, deadline_is_a_timeout, cancel_ends_the_request,
     many_requests_are_answered_in_any_order, nothing_is_asked_without_a_worker,
     a_cut_link_is_not_a_missing_lease,
+    a_request_that_cannot_be_carried_is_refused_here,
     death_of_the_worker_leaves_the_outcome_unknown,
     request_that_never_arrived_is_sent_again, large_answer_comes_whole,
     answer_is_told_once, each_request_ends_once_whatever_is_cut,

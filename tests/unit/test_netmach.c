@@ -414,27 +414,27 @@ START_TEST(ids_wrap_and_spare_open_calls)
 	const am_id ids[] = { 1 };
 	struct am_buf b = AM_BUF_INIT;
 	static char sink[1 << 20];
-	uint32_t first, id = 0;
+	int first, id = 0;
 
 	setup();
 	put_welcome(&b, greet(), zeros);
 	say(&b);
 	first = netmach_mutate(nm, AM_ADD, ids, 1, AM_NONE, -1, on_reply, NULL);
-	ck_assert_uint_gt(first, 0);
+	ck_assert_int_gt(first, 0);
 	for (int i = 0; i < 70000; i++) {
 		id = netmach_mutate(nm, AM_ADD, ids, 1, AM_NONE, -1, on_reply,
 		    NULL);
-		if (id == 0)
+		if (id < 0)
 			break;
-		ck_assert_uint_le(id, 65535);
+		ck_assert_int_le(id, 65535);
 	}
 	/* all 65,535 are open */
-	ck_assert_uint_eq(id, 0);
+	ck_assert_int_eq(id, -EBUSY);
 	arpc_put_error(&b, 300, ARPC_E_busy, NULL, "x");
 	say(&b);
 	ck_assert_int_eq(n_replies, 1);
-	ck_assert_uint_eq(netmach_mutate(nm, AM_ADD, ids, 1, AM_NONE, -1,
-			      on_reply, NULL),
+	ck_assert_int_eq(netmach_mutate(nm, AM_ADD, ids, 1, AM_NONE, -1,
+			     on_reply, NULL),
 	    300);
 	while (recv(fd, sink, sizeof(sink), MSG_DONTWAIT) > 0)
 		turns(1);

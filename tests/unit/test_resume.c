@@ -151,7 +151,7 @@ resuming(struct client *c, struct netmach_conf conf)
 }
 
 /* Log is multi: two ticks of it are one add. */
-static uint32_t
+static int
 put_log(struct client *c, int64_t deadline_ms)
 {
 	const am_id state = Log;
@@ -168,7 +168,7 @@ START_TEST(what_did_not_arrive_is_sent_again)
 	proxy_up();
 	resuming(&a, retrying);
 	deaf = true;
-	ck_assert_uint_ne(put_log(&a, -1), 0);
+	ck_assert_int_gt(put_log(&a, -1), 0);
 	turns(5);
 	ck_assert_uint_eq(am_tick(m, Log), 0);
 	deaf = false;
@@ -192,12 +192,12 @@ START_TEST(what_was_made_is_answered_and_not_made_twice)
 	proxy_up();
 	resuming(&a, retrying);
 	dumb = true;
-	ck_assert_uint_ne(put_log(&a, -1), 0);
+	ck_assert_int_gt(put_log(&a, -1), 0);
 	turns(5);
 	ck_assert_uint_eq(am_tick(m, Log), 1);
 	/* The reason is remembered as well. */
-	ck_assert_uint_ne(netmach_mutate(a.nm, AM_ADD, &work, 1, AM_NONE, -1,
-			      on_reply, &a),
+	ck_assert_int_gt(netmach_mutate(a.nm, AM_ADD, &work, 1, AM_NONE, -1,
+			     on_reply, &a),
 	    0);
 	turns(5);
 	ck_assert_int_eq(a.n_replies, 0);
@@ -222,7 +222,7 @@ START_TEST(a_new_server_leaves_it_unknown)
 	resuming(&a,
 	    (struct netmach_conf){ .retry_ms = 5000, .retry_gone = true });
 	dumb = true;
-	ck_assert_uint_ne(put_log(&a, -1), 0);
+	ck_assert_int_gt(put_log(&a, -1), 0);
 	turns(5);
 	ck_assert_uint_eq(am_tick(m, Log), 1);
 	server_down();
@@ -246,7 +246,7 @@ START_TEST(a_forgotten_client_learns_that)
 	proxy_up();
 	resuming(&a, retrying);
 	dumb = true;
-	ck_assert_uint_ne(put_log(&a, -1), 0);
+	ck_assert_int_gt(put_log(&a, -1), 0);
 	turns(5);
 	rpc_server_forget(srv, listener);
 	dumb = false;
@@ -267,8 +267,8 @@ START_TEST(what_is_made_without_a_connection_waits_for_it)
 	resuming(&a, (struct netmach_conf){ 0 });
 	cut_all();
 	until(&a.n_closed, 1);
-	ck_assert_uint_ne(put_log(&a, -1), 0);
-	ck_assert_uint_ne(put_log(&a, 20), 0);
+	ck_assert_int_gt(put_log(&a, -1), 0);
+	ck_assert_int_gt(put_log(&a, 20), 0);
 	/* That one has no time for it. */
 	until(&a.n_replies, 1);
 	ck_assert_int_eq(a.reply.status, NETMACH_NOT_SENT);
@@ -287,12 +287,12 @@ START_TEST(nobody_waits_for_ever)
 	proxy_up();
 	resuming(&a, (struct netmach_conf){ .keep_ms = 30 });
 	dumb = true;
-	ck_assert_uint_ne(put_log(&a, -1), 0);
+	ck_assert_int_gt(put_log(&a, -1), 0);
 	turns(5);
 	cut_all();
 	until(&a.n_replies, 1);
 	ck_assert_int_eq(a.reply.status, NETMACH_LOST);
-	ck_assert_uint_ne(put_log(&a, -1), 0);
+	ck_assert_int_gt(put_log(&a, -1), 0);
 	netmach_give_up(a.nm, "no more");
 	ck_assert_int_eq(a.n_replies, 2);
 	ck_assert_int_eq(a.reply.status, NETMACH_NOT_SENT);
@@ -323,8 +323,8 @@ START_TEST(what_ends_with_its_connection_is_not_sent_again)
 	proxy_up();
 	resuming(&a, retrying);
 	dumb = true;
-	ck_assert_uint_gt(netmach_mutate_once(a.nm, AM_ADD, &state, 1, AM_NONE,
-			      on_reply, &a),
+	ck_assert_int_gt(netmach_mutate_once(a.nm, AM_ADD, &state, 1, AM_NONE,
+			     on_reply, &a),
 	    UINT16_MAX);
 	turns(5);
 	ck_assert_uint_eq(am_tick(m, Log), 1);
@@ -434,7 +434,7 @@ START_TEST(the_window_holds_the_rest_back)
 	resuming(&a, retrying);
 	dumb = true;
 	for (int i = 0; i < N; i++)
-		ck_assert_uint_ne(put_log(&a, -1), 0);
+		ck_assert_int_gt(put_log(&a, -1), 0);
 	turns(50);
 	ck_assert_int_eq(a.n_replies, 0);
 	ck_assert_uint_eq(am_queue_tick(m), before + 1000);
@@ -524,8 +524,8 @@ ask(struct counted *k)
 	am_put_uint(&args, i);
 	am_put_str(&args, "n");
 	am_put_int(&args, q->number);
-	ck_assert_uint_ne(netmach_mutate(k->c.nm, AM_ADD, log, 1,
-			      am_buf_val(&args), -1, on_counted, q),
+	ck_assert_int_gt(netmach_mutate(k->c.nm, AM_ADD, log, 1,
+			     am_buf_val(&args), -1, on_counted, q),
 	    0);
 	am_buf_done(&args);
 }

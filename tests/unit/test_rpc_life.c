@@ -159,9 +159,9 @@ START_TEST(a_mirror_survives_a_new_server_of_the_same_schema)
 	server_down();
 	until(&a.n_closed, 1);
 	ck_assert_str_eq(a.why, "eof");
-	ck_assert_uint_eq(netmach_mutate(a.nm, AM_ADD, ready_ids, 1, AM_NONE,
-			      -1, on_reply, &a),
-	    0);
+	ck_assert_int_eq(netmach_mutate(a.nm, AM_ADD, ready_ids, 1, AM_NONE, -1,
+			     on_reply, &a),
+	    -ENOTCONN);
 	ck_assert_ptr_eq(netmach_mirror(a.nm), mirror);
 	server_up();
 	ck_assert_int_eq(netmach_connect(a.nm, &addr), 0);

@@ -179,8 +179,8 @@ mutate(struct world *w, struct world_peer *p, enum am_op op, am_id state,
     struct am_val args, int64_t deadline_ms)
 {
 	p->replied = false;
-	ck_assert_uint_ne(netmach_mutate(p->nm, op, &state, 1, args,
-			      deadline_ms, world_on_reply, p),
+	ck_assert_int_gt(netmach_mutate(p->nm, op, &state, 1, args, deadline_ms,
+			     world_on_reply, p),
 	    0);
 	world_until(w, &p->replied);
 	return p->result;
@@ -223,8 +223,8 @@ world_info(struct world *w, struct world_peer *p, const char *topic)
 	am_put_array(&params, 1);
 	am_put_str(&params, topic);
 	p->replied = false;
-	ck_assert_uint_ne(netmach_info(p->nm, am_buf_val(&params),
-			      world_on_reply, p),
+	ck_assert_int_gt(netmach_info(p->nm, am_buf_val(&params),
+			     world_on_reply, p),
 	    0);
 	am_buf_done(&params);
 	world_until(w, &p->replied);
@@ -240,8 +240,8 @@ world_lease(struct world *w, const char *id, int64_t ttl_ms, int64_t max_ms)
 	(void)snprintf(l.lease, sizeof(l.lease), "%s", id);
 	memcpy(l.token, w->token, sizeof(l.token));
 	w->super.replied = false;
-	ck_assert_uint_ne(netmach_lease_begin(w->super.nm, &l, world_on_reply,
-			      &w->super),
+	ck_assert_int_gt(netmach_lease_begin(w->super.nm, &l, world_on_reply,
+			     &w->super),
 	    0);
 	world_until(w, &w->super.replied);
 }
