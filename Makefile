@@ -289,6 +289,7 @@ define places
 	examples/client.py
 644 $(docdir)/go $(wildcard examples/go/*)
 644 $(mandir)/man1 $(wildcard man/*.1)
+644 $(mandir)/man3 $(wildcard man/*.3)
 644 $(mandir)/man5 $(wildcard man/*.5)
 644 $(mandir)/man7 $(wildcard man/*.7)
 644 $(mandir)/man8 $(wildcard man/*.8)

@@ -109,7 +109,7 @@ for f in bin/amctl sbin/amnoded libexec/amnode/amnode-exec include/amnode.h \
 	include/amnode/client.h include/amnode/supervisor.h lib/libamnode.so lib/libamnode.a lib/amnode/amnode-tls.so \
 	lib/pkgconfig/amnode.pc lib/amnode/square.py lib/amnode/square \
 	lib/systemd/system/amnoded.service lib/systemd/system/amnoded@.service \
-	share/man/man1/amctl.1 share/man/man8/amnoded.8 \
+	share/man/man1/amctl.1 share/man/man3/libamnode.3 share/man/man8/amnoded.8 \
 	share/doc/amnode/semantics.md share/doc/amnode/arpc.md \
 	share/doc/amnode/flows.md; do
 	ok "  $f" test -e "$dest/usr/$f"
