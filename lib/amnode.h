@@ -458,8 +458,12 @@ AM_API const char *am_result_name(am_result r);
 
 struct am_loop;
 
-/* returns new; NULL: no memory, no fds */
+/* Returns new; NULL: no memory, no fds. Every object that lives on it borrows
+ * it, and is freed before. */
 AM_API struct am_loop *am_loop_new(void);
+/* Tells what was posted and waits that go on (am_wait_start(),
+ * am_retry_start()) that nothing comes any more. Not from a callback. NULL is
+ * fine; returns NULL. */
 AM_API struct am_loop *am_loop_free(struct am_loop *l);
 /* Runs until am_loop_stop(). */
 AM_API int am_loop_run(struct am_loop *l);
@@ -467,23 +471,68 @@ AM_API int am_loop_run(struct am_loop *l);
  * due, writes what was queued. */
 AM_API int am_loop_step(struct am_loop *l, int timeout_ms);
 AM_API void am_loop_stop(struct am_loop *l);
-/* Thread-safe: fn(arg) runs on the loop's thread. */
-AM_API int am_loop_post(struct am_loop *l, void (*fn)(void *arg), void *arg);
+/* Thread-safe, as long as the loop is not freed: fn(arg, 0) runs on the loop's
+ * thread, in the order of the calls. fn(arg, -ECANCELED): the loop is being
+ * freed, give back what arg owns. It is called exactly once, if this returned
+ * 0; -ENOMEM; -ECANCELED: it is being freed. */
+AM_API int am_loop_post(struct am_loop *l, void (*fn)(void *arg, int r),
+    void *arg);
 
-/* A timer is embedded in its owner. Starting it again moves it. */
+/* To sit in another loop: wait until am_loop_fd() is readable, or for
+ * am_loop_timeout_ms() (-1: no bound), asked for anew each time, then call
+ * am_loop_step(l, 0). With poll():
+ *
+ *	struct pollfd p[] = { { .fd = am_loop_fd(l), .events = POLLIN }, ... };
+ *
+ *	poll(p, n, am_loop_timeout_ms(l));
+ *	am_loop_step(l, 0);
+ *
+ * What is done between the turns (a request, a mutation of a mirror) is written
+ * by the next step, for which the timeout is then 0. The descriptor is the
+ * loop's; -ENOTSUP, -errno: it has none, or /proc is not there. */
+AM_API int am_loop_fd(struct am_loop *l);
+AM_API int am_loop_timeout_ms(const struct am_loop *l);
+
+/* A timer is embedded in its owner. Starting it again moves it. It never comes
+ * early. */
 struct am_timer {
 	struct am_loop *loop;
 	void (*fn)(void *arg);
 	void *arg;
 	int64_t deadline_ns; /* monotonic; 0: not running */
-	void *event;
+	size_t at;           /* the loop's */
 };
 AM_API void am_timer_init(struct am_timer *t, struct am_loop *l,
     void (*fn)(void *arg), void *arg);
+/* -ENOMEM, but not of one that runs. */
 AM_API int am_timer_start(struct am_timer *t, int64_t delay_ms);
 AM_API void am_timer_stop(struct am_timer *t);
 /* idempotent, also on zeroed memory */
 AM_API void am_timer_done(struct am_timer *t);
+
+/* A descriptor that is watched, embedded in its owner; the descriptor stays
+ * his. fn is called in each turn in which it can be read or written without
+ * blocking; an end or an error of the other side counts as both. fn may change,
+ * end and free it. */
+enum {
+	AM_IO_READ = 1,
+	AM_IO_WRITE = 2,
+};
+struct am_io {
+	struct am_loop *loop;
+	void (*fn)(void *arg, unsigned events);
+	void *arg;
+	int fd;
+	unsigned events; /* that are watched for; 0: none */
+	void *event;     /* the loop's */
+};
+AM_API void am_io_init(struct am_io *io, struct am_loop *l, int fd,
+    void (*fn)(void *arg, unsigned events), void *arg);
+/* From now on watches for these; 0: for nothing. -errno: nothing is watched
+ * (-EPERM: a file, which never blocks). */
+AM_API int am_io_watch(struct am_io *io, unsigned events);
+/* Before the descriptor is closed; idempotent, also on zeroed memory. */
+AM_API void am_io_done(struct am_io *io);
 
 /* ---- worker ---- */
 

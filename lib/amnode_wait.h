@@ -35,24 +35,26 @@ enum am_wait_for {
 	AM_WAIT_ANY,
 };
 
-struct am_wait;
+/* A handle, never used twice; 0 is none. */
+typedef uint64_t am_wait;
 
 /* result: the condition that held (any), 0 (all), -ETIMEDOUT, or -ECANCELED: a
- * machine that was still waited for is freed. */
+ * machine that was still waited for is freed, or the loop is. */
 typedef void (*am_wait_fn)(void *arg, int result);
 
-/* Calls fn once, never before it returns, and is gone then. timeout_ms -1: no
- * bound. Copies the conditions. Returns new, which nobody has to free; NULL: no
- * memory, args that are no map, or a machine that is being freed. */
-AM_API struct am_wait *am_wait_new(struct am_loop *l, enum am_wait_for what,
+/* Calls fn once, never before it returns. timeout_ms -1: no bound. Copies the
+ * conditions. 0: no memory, args that are no map, or a machine that is being
+ * freed. */
+AM_API am_wait am_wait_start(struct am_loop *l, enum am_wait_for what,
     const struct am_cond *cond, size_t n, int64_t timeout_ms, am_wait_fn fn,
     void *arg);
-/* Before fn was called: it will not be. NULL is fine; returns NULL. */
-AM_API struct am_wait *am_wait_free(struct am_wait *w);
+/* fn will not be called. 0 and what has ended are fine. */
+AM_API void am_wait_cancel(struct am_loop *l, am_wait w);
 
 /* ---- a mutation that is tried again while it is canceled ---- */
 
-struct am_retry;
+/* A handle, as of am_wait_start(). */
+typedef uint64_t am_retry;
 
 struct am_retry_conf {
 	size_t size; /* sizeof(struct am_retry_conf) */
@@ -62,16 +64,20 @@ struct am_retry_conf {
 	unsigned retries;     /* after the first attempt */
 	int64_t delay_ms;     /* before the second one, then doubled */
 	int64_t max_delay_ms; /* 0: no bound */
-	/* r: executed, queued, or canceled in the end, also by the machine's end;
+	/* r: executed, queued, or canceled in the end, also by the machine's end
+	 * or the loop's;
 	 * am_why() tells the reason of the last attempt. */
 	void (*fn)(void *arg, am_result r);
 	void *arg;
 };
 
-/* Tries in the next turn of the loop. As am_wait_new(). */
-AM_API struct am_retry *am_retry_new(struct am_loop *l,
+/* Tries in the next turn of the loop, and calls fn once. 0: no memory, conf
+ * without a size, or a machine that is being freed. */
+AM_API am_retry am_retry_start(struct am_loop *l,
     const struct am_retry_conf *conf);
-AM_API struct am_retry *am_retry_free(struct am_retry *r);
+/* Nothing is tried any more, and fn is not called. 0 and what has ended are
+ * fine. */
+AM_API void am_retry_cancel(struct am_loop *l, am_retry r);
 
 #ifdef __cplusplus
 }

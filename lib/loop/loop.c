@@ -1,8 +1,6 @@
-#include "lib/loop/loop.h"
+#include "lib/loop/loop_int.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -12,10 +10,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 
-enum {
-	SCRATCH_LEN = 64 * 1024,
-	FREE_TURN = 1024 * 1024, /* bytes a turn */
-};
+enum { FREE_TURN = 1024 * 1024 }; /* bytes a turn */
 
 /* Memory that is given back; it lies at its beginning. */
 struct freed {
@@ -23,62 +18,25 @@ struct freed {
 	size_t len; /* what is left of it */
 };
 
-TAILQ_HEAD(turn_head, turn_item);
-struct turn_list {
-	struct turn_head head;
-	size_t len;
-};
-
-struct post {
-	void (*fn)(void *arg);
-	void *arg;
-	STAILQ_ENTRY(post) link;
-};
-STAILQ_HEAD(post_head, post);
-
-struct am_loop {
-	struct event_base *base;
-	struct event *wake;    /* readable: something was posted */
-	struct event *timeout; /* of am_loop_step() */
-	struct turn_list flush;
-	struct turn_list reap;
-	struct turn_list next;
-	SLIST_HEAD(, freed) freed;
-	struct turn_item free_turn;
-	int64_t now_ns; /* 0: not read in this turn */
-	bool stop;
-	int wake_fd;
-	pthread_mutex_t lock; /* guards posts */
-	struct post_head posts;
-	uint8_t scratch[SCRATCH_LEN];
-};
-
 static void
 on_wake(evutil_socket_t fd, short what, void *arg)
 {
-	struct am_loop *l = arg;
-	struct post_head posts = STAILQ_HEAD_INITIALIZER(posts);
-	struct post *p;
 	uint64_t n;
 
 	(void)what;
 	(void)!read(fd, &n, sizeof(n)); /* only to reset it */
-	(void)pthread_mutex_lock(&l->lock);
-	STAILQ_CONCAT(&posts, &l->posts);
-	(void)pthread_mutex_unlock(&l->lock);
-	while ((p = STAILQ_FIRST(&posts)) != NULL) {
-		STAILQ_REMOVE_HEAD(&posts, link);
-		p->fn(p->arg);
-		free(p);
-	}
+	posts_run(arg, 0);
 }
 
+/* That the turn ends is all that is wanted. */
 static void
 on_timeout(evutil_socket_t fd, short what, void *arg)
 {
+	struct am_loop *l = arg;
+
 	(void)fd;
 	(void)what;
-	(void)arg; /* that the turn ends is all that is wanted */
+	l->timeout_ns = 0;
 }
 
 static void
@@ -143,6 +101,7 @@ am_loop_new(void)
 		return NULL;
 	(void)pthread_mutex_init(&l->lock, NULL);
 	STAILQ_INIT(&l->posts);
+	l->handles.free = UINT32_MAX;
 	list_init(&l->flush);
 	list_init(&l->reap);
 	list_init(&l->next);
@@ -212,18 +171,16 @@ struct am_loop *
 am_loop_free(struct am_loop *l)
 {
 	struct freed *f;
-	struct post *p;
 
 	if (l == NULL)
 		return NULL;
+	posts_end(l);
+	handles_done(l);
 	run_list(&l->reap);
+	timers_done(l);
 	while ((f = SLIST_FIRST(&l->freed)) != NULL) {
 		SLIST_REMOVE_HEAD(&l->freed, link);
 		free(f);
-	}
-	while ((p = STAILQ_FIRST(&l->posts)) != NULL) {
-		STAILQ_REMOVE_HEAD(&l->posts, link);
-		free(p);
 	}
 	if (l->wake != NULL)
 		event_free(l->wake);
@@ -239,8 +196,33 @@ am_loop_free(struct am_loop *l)
 	return NULL;
 }
 
+/* ---- a turn ---- */
+
+/* Wakes the loop at the next timer, or at end_ns if that is sooner (0: none).
+ * libevent counts in coarse time, so it may be some ms early: then the turn
+ * after it waits for the rest. */
 static int
-turn(struct am_loop *l, int flags)
+set_timeout(struct am_loop *l, int64_t end_ns)
+{
+	int64_t at_ns = timers_next_ns(l);
+	struct timeval tv;
+	int64_t us;
+
+	if (at_ns == 0 || (end_ns != 0 && end_ns < at_ns))
+		at_ns = end_ns;
+	if (at_ns == l->timeout_ns)
+		return 0;
+	l->timeout_ns = at_ns;
+	if (at_ns == 0)
+		return event_del(l->timeout);
+	us = (at_ns - clock_ns() + 999) / 1000;
+	us = us > 0 ? us : 0;
+	tv = (struct timeval){ us / 1000000, us % 1000000 };
+	return event_add(l->timeout, &tv);
+}
+
+static int
+turn(struct am_loop *l, int flags, int64_t end_ns)
 {
 	size_t n_next;
 	int r;
@@ -254,7 +236,10 @@ turn(struct am_loop *l, int flags)
 	n_next = l->next.len;
 	if (n_next > 0)
 		flags |= EVLOOP_NONBLOCK;
+	if (!(flags & EVLOOP_NONBLOCK) && set_timeout(l, end_ns) < 0)
+		return -ENOMEM;
 	r = event_base_loop(l->base, EVLOOP_ONCE | flags);
+	timers_run(l);
 	run_next(l, n_next);
 	(void)finish(l);
 	l->now_ns = 0;
@@ -267,7 +252,7 @@ am_loop_run(struct am_loop *l)
 	int r = 0;
 
 	while (!l->stop && r == 0)
-		r = turn(l, 0);
+		r = turn(l, 0, 0);
 	l->stop = false;
 	return r;
 }
@@ -275,41 +260,16 @@ am_loop_run(struct am_loop *l)
 int
 am_loop_step(struct am_loop *l, int timeout_ms)
 {
-	struct timeval tv = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
-	int r;
-
 	if (timeout_ms == 0)
-		return turn(l, EVLOOP_NONBLOCK);
-	if (timeout_ms > 0 && event_add(l->timeout, &tv) < 0)
-		return -ENOMEM;
-	r = turn(l, 0);
-	if (timeout_ms > 0)
-		(void)event_del(l->timeout);
-	return r;
+		return turn(l, EVLOOP_NONBLOCK, 0);
+	return turn(l, 0,
+	    timeout_ms < 0 ? 0 : clock_ns() + timeout_ms * NS_PER_MS);
 }
 
 void
 am_loop_stop(struct am_loop *l)
 {
 	l->stop = true;
-}
-
-int
-am_loop_post(struct am_loop *l, void (*fn)(void *arg), void *arg)
-{
-	struct post *p = malloc(sizeof(*p));
-	uint64_t one = 1;
-
-	if (p == NULL)
-		return -ENOMEM;
-	p->fn = fn;
-	p->arg = arg;
-	(void)pthread_mutex_lock(&l->lock);
-	STAILQ_INSERT_TAIL(&l->posts, p, link);
-	(void)pthread_mutex_unlock(&l->lock);
-	/* It fails only if the counter is full: then the loop is awake. */
-	(void)!write(l->wake_fd, &one, sizeof(one));
-	return 0;
 }
 
 struct event_base *
@@ -382,78 +342,4 @@ loop_scratch(struct am_loop *l, size_t *ret_len)
 {
 	*ret_len = sizeof(l->scratch);
 	return l->scratch;
-}
-
-/* ---- timers ---- */
-
-static int
-timer_arm(struct am_timer *t, int64_t delay_ns)
-{
-	int64_t us = (delay_ns + 999) / 1000;
-	struct timeval tv = { us / 1000000, us % 1000000 };
-
-	return event_add(t->event, &tv) < 0 ? -ENOMEM : 0;
-}
-
-static void
-on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct am_timer *t = arg;
-	int64_t left_ns;
-
-	(void)fd;
-	(void)what;
-	if (t->deadline_ns == 0)
-		return;
-	/* libevent counts in coarse time: it may be some ms early. */
-	left_ns = t->deadline_ns - clock_ns();
-	if (left_ns > 0 && timer_arm(t, left_ns) == 0)
-		return;
-	t->deadline_ns = 0;
-	t->fn(t->arg);
-}
-
-void
-am_timer_init(struct am_timer *t, struct am_loop *l, void (*fn)(void *arg),
-    void *arg)
-{
-	*t = (struct am_timer){ .loop = l, .fn = fn, .arg = arg };
-}
-
-int
-am_timer_start(struct am_timer *t, int64_t delay_ms)
-{
-	int64_t now_ns = clock_ns();
-	int r;
-
-	assert(t->loop != NULL);
-	if (t->event == NULL) {
-		t->event = event_new(t->loop->base, -1, 0, on_timer, t);
-		if (t->event == NULL)
-			return -ENOMEM;
-	}
-	if (delay_ms < 0)
-		delay_ms = 0;
-	if (delay_ms > (INT64_MAX - now_ns) / NS_PER_MS)
-		delay_ms = (INT64_MAX - now_ns) / NS_PER_MS;
-	r = timer_arm(t, delay_ms * NS_PER_MS);
-	t->deadline_ns = r < 0 ? 0 : now_ns + delay_ms * NS_PER_MS;
-	return r;
-}
-
-void
-am_timer_stop(struct am_timer *t)
-{
-	t->deadline_ns = 0;
-	if (t->event != NULL)
-		(void)event_del(t->event);
-}
-
-void
-am_timer_done(struct am_timer *t)
-{
-	t->deadline_ns = 0;
-	if (t->event != NULL)
-		event_free(t->event);
-	t->event = NULL;
 }

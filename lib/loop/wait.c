@@ -1,25 +1,24 @@
-/* Waiting for several conditions, and mutations that are tried again: what a
- * machine and a loop give together. */
+/* Waiting for several conditions: what machines and a loop give together. */
 #include "lib/amnode_wait.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "lib/base/cleanup.h"
-#include "lib/base/sized.h"
+#include "lib/loop/loop_int.h"
 
 /* ---- waiting ---- */
 
 struct part {
-	struct am_wait *wait;
+	struct wait *wait;
 	struct am_machine *machine;
 	am_sub sub;
 	am_sub gone;
 	bool done; /* it has held, or its machine is gone */
 };
 
-struct am_wait {
+struct wait {
+	struct am_loop *loop;
+	am_wait handle;
 	am_wait_fn fn;
 	void *arg;
 	struct am_timer timer;
@@ -42,20 +41,18 @@ part_end(struct part *p)
 	am_sub_cancel(p->machine, p->gone);
 }
 
-struct am_wait *
-am_wait_free(struct am_wait *w)
+static void
+wait_free(struct wait *w)
 {
-	if (w == NULL)
-		return NULL;
 	for (size_t i = 0; i < w->n; i++)
 		part_end(&w->part[i]);
 	am_timer_done(&w->timer);
+	loop_handle_drop(w->loop, w->handle);
 	free(w);
-	return NULL;
 }
 
 static void
-finish(struct am_wait *w, int result)
+finish(struct wait *w, int result)
 {
 	am_wait_fn fn = w->fn;
 	void *arg = w->arg;
@@ -65,14 +62,14 @@ finish(struct am_wait *w, int result)
 		w->decided = true;
 		return;
 	}
-	am_wait_free(w);
+	wait_free(w);
 	fn(arg, result);
 }
 
 static void
 on_timer(void *arg)
 {
-	struct am_wait *w = arg;
+	struct wait *w = arg;
 
 	finish(w, w->decided ? w->result : -ETIMEDOUT);
 }
@@ -81,7 +78,7 @@ static void
 on_held(struct am_machine *m, void *arg)
 {
 	struct part *p = arg;
-	struct am_wait *w = p->wait;
+	struct wait *w = p->wait;
 
 	/* The machine's end: on_gone() comes. */
 	if (am_disposing(m))
@@ -101,7 +98,9 @@ on_gone(struct am_machine *m, void *arg)
 
 	(void)m;
 	part_end(p);
-	finish(p->wait, -ECANCELED);
+	/* What has held before comes by the timer. */
+	if (!p->wait->decided)
+		finish(p->wait, -ECANCELED);
 }
 
 static am_sub
@@ -130,7 +129,7 @@ subscribe(const struct am_cond *c, struct part *p)
 }
 
 static bool
-part_begin(struct am_wait *w, const struct am_cond *c)
+part_begin(struct wait *w, const struct am_cond *c)
 {
 	struct part *p = &w->part[w->n++];
 	am_sub sub;
@@ -142,157 +141,54 @@ part_begin(struct am_wait *w, const struct am_cond *c)
 	return sub != AM_SUB_FAILED && p->gone != AM_SUB_FAILED;
 }
 
-struct am_wait *
-am_wait_new(struct am_loop *l, enum am_wait_for what,
+/* The loop is being freed. */
+static void
+on_end(void *obj)
+{
+	struct wait *w = obj;
+
+	finish(w, w->decided ? w->result : -ECANCELED);
+}
+
+am_wait
+am_wait_start(struct am_loop *l, enum am_wait_for what,
     const struct am_cond *cond, size_t n, int64_t timeout_ms, am_wait_fn fn,
     void *arg)
 {
-	struct am_wait *w = calloc(1, sizeof(*w) + n * sizeof(w->part[0]));
+	struct wait *w = calloc(1, sizeof(*w) + n * sizeof(w->part[0]));
+	bool ok;
 
 	if (w == NULL)
-		return NULL;
+		return 0;
+	w->loop = l;
 	w->fn = fn;
 	w->arg = arg;
 	w->what = what;
 	w->starting = true;
 	w->left = n;
 	am_timer_init(&w->timer, l, on_timer, w);
-	for (size_t i = 0; i < n; i++)
-		if (!part_begin(w, &cond[i]))
-			return am_wait_free(w);
+	w->handle = loop_handle(l, w, on_end);
+	ok = w->handle != 0;
+	for (size_t i = 0; ok && i < n; i++)
+		ok = part_begin(w, &cond[i]);
 	if (n == 0 && what == AM_WAIT_ALL)
 		w->decided = true;
 	w->starting = false;
 	if (w->decided)
 		timeout_ms = 0;
-	if (timeout_ms >= 0 && am_timer_start(&w->timer, timeout_ms) < 0)
-		return am_wait_free(w);
-	return w;
-}
-
-/* ---- trying again ---- */
-
-struct am_retry {
-	struct am_retry_conf conf;
-	struct am_timer timer;
-	am_sub gone; /* 0: the machine is */
-	bool trying; /* its mutation runs, so it is not freed */
-	bool freed;
-	am_id *states; /* owned */
-	void *args;    /* likewise */
-	struct am_source from;
-	char *from_machine; /* owned */
-	int64_t delay_ms;
-};
-
-struct am_retry *
-am_retry_free(struct am_retry *r)
-{
-	if (r == NULL)
-		return NULL;
-	r->freed = true;
-	if (r->trying)
-		return NULL;
-	if (r->gone != 0)
-		am_sub_cancel(r->conf.machine, r->gone);
-	am_timer_done(&r->timer);
-	free(r->states);
-	free(r->args);
-	free(r->from_machine);
-	free(r);
-	return NULL;
-}
-
-static void
-retry_finish(struct am_retry *r, am_result result)
-{
-	void (*fn)(void *arg, am_result r) = r->conf.fn;
-	void *arg = r->conf.arg;
-
-	am_retry_free(r);
-	fn(arg, result);
-}
-
-static void
-on_machine_gone(struct am_machine *m, void *arg)
-{
-	struct am_retry *r = arg;
-
-	(void)m;
-	r->gone = 0;
-	if (!r->trying)
-		retry_finish(r, AM_CANCELED);
-}
-
-/* What the mutation causes may free the machine, and the retry. */
-static void
-on_try(void *arg)
-{
-	struct am_retry *r = arg;
-	int64_t max = r->conf.max_delay_ms;
-	am_result result;
-
-	r->trying = true;
-	result = am_mutate(r->conf.machine, &r->conf.mutation);
-	r->trying = false;
-	if (r->freed) {
-		am_retry_free(r);
-		return;
-	}
-	if (result != AM_CANCELED || r->conf.retries == 0 || r->gone == 0 ||
-	    am_timer_start(&r->timer, r->delay_ms) < 0) {
-		retry_finish(r, result);
-		return;
-	}
-	r->conf.retries--;
-	r->delay_ms = r->delay_ms > INT64_MAX / 2 ? INT64_MAX : 2 * r->delay_ms;
-	if (max > 0 && r->delay_ms > max)
-		r->delay_ms = max;
-}
-
-/* Copies what the mutation points to; -1: no memory. */
-static int
-own_mutation(struct am_retry *r, struct am_mutation *mut)
-{
-	r->states = malloc((mut->n_states + 1) * sizeof(*r->states));
-	r->args = malloc(mut->args.len + 1);
-	if (r->states == NULL || r->args == NULL)
-		return -1;
-	for (size_t i = 0; i < mut->n_states; i++)
-		r->states[i] = mut->states[i];
-	mut->states = r->states;
-	if (mut->args.len > 0) {
-		memcpy(r->args, mut->args.data, mut->args.len);
-		mut->args.data = r->args;
-	}
-	if (mut->from == NULL)
+	if (!ok ||
+	    (timeout_ms >= 0 && am_timer_start(&w->timer, timeout_ms) < 0)) {
+		wait_free(w);
 		return 0;
-	r->from_machine = strdup(mut->from->machine);
-	r->from = *mut->from;
-	r->from.machine = r->from_machine;
-	mut->from = &r->from;
-	return r->from_machine != NULL ? 0 : -1;
+	}
+	return w->handle;
 }
 
-struct am_retry *
-am_retry_new(struct am_loop *l, const struct am_retry_conf *conf)
+void
+am_wait_cancel(struct am_loop *l, am_wait wait)
 {
-	struct am_retry *r = calloc(1, sizeof(*r));
+	struct wait *w = loop_handle_get(l, wait);
 
-	if (r == NULL)
-		return NULL;
-	if (sized_copy(&r->conf, sizeof(r->conf), conf) < 0) {
-		free(r);
-		return NULL;
-	}
-	r->delay_ms = r->conf.delay_ms;
-	am_timer_init(&r->timer, l, on_try, r);
-	r->gone = am_when_disposed(r->conf.machine, on_machine_gone, r);
-	if (r->gone == AM_SUB_FAILED ||
-	    own_mutation(r, &r->conf.mutation) < 0 ||
-	    am_timer_start(&r->timer, 0) < 0) {
-		r->gone = r->gone == AM_SUB_FAILED ? 0 : r->gone;
-		return am_retry_free(r);
-	}
-	return r;
+	if (w != NULL)
+		wait_free(w);
 }

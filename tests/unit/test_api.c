@@ -48,7 +48,7 @@ START_TEST(a_struct_without_its_size_is_refused)
 	ck_assert_int_eq(am_set_logger(m, &logger), -EINVAL);
 	ck_assert_int_eq(am_set_logger_env(m, &logger), -EINVAL);
 	ck_assert_int_eq(am_trace(m, &tracer, NULL), -EINVAL);
-	ck_assert_ptr_null(am_retry_new(l, &retry));
+	ck_assert_uint_eq(am_retry_start(l, &retry), 0);
 	am_machine_free(m);
 	am_loop_free(l);
 }

@@ -10,7 +10,7 @@
 struct bed {
 	struct rig *r;
 	struct am_loop *l;
-	struct am_retry *retry;
+	am_retry retry;
 	int n_done;
 	int result;
 	am_result mutated;
@@ -65,8 +65,9 @@ START_TEST(all_of_several_are_waited_for)
 		{ other->m, AM_COND_QUEUE_ENDS, NULL, 0, NULL, AM_NONE },
 	};
 
-	ck_assert_ptr_nonnull(
-	    am_wait_new(b.l, AM_WAIT_ALL, cond, 7, 10000, on_done, &b));
+	ck_assert_uint_ne(am_wait_start(b.l, AM_WAIT_ALL, cond, 7, 10000,
+			      on_done, &b),
+	    0);
 	(void)am_add(b.r->m, RIG_LIST(A, B, C), AM_NONE);
 	(void)am_set(b.r->m, NULL, 0, AM_NONE);
 	(void)am_add(other->m, RIG_LIST(A, 4), AM_NONE);
@@ -89,17 +90,17 @@ START_TEST(any_of_several_is_told_by_its_place)
 		{ b.r->m, AM_COND_ACTIVE, RIG_LIST(B), NULL, AM_NONE },
 	};
 
-	(void)am_wait_new(b.l, AM_WAIT_ANY, cond, 2, -1, on_done, &b);
+	(void)am_wait_start(b.l, AM_WAIT_ANY, cond, 2, -1, on_done, &b);
 	(void)am_add(b.r->m, RIG_LIST(B, A), AM_NONE);
 	ck_assert_int_eq(b.n_done, 1);
 	ck_assert_int_eq(b.result, 0);
 	(void)am_remove1(b.r->m, A, AM_NONE);
 	/* What holds already is told by the loop, not by the call. */
-	(void)am_wait_new(b.l, AM_WAIT_ANY, cond, 2, -1, on_done, &b);
+	(void)am_wait_start(b.l, AM_WAIT_ANY, cond, 2, -1, on_done, &b);
 	ck_assert_int_eq(b.n_done, 1);
 	step_until_done(&b, 2);
 	ck_assert_int_eq(b.result, 1);
-	(void)am_wait_new(b.l, AM_WAIT_ALL, cond, 0, -1, on_done, &b);
+	(void)am_wait_start(b.l, AM_WAIT_ALL, cond, 0, -1, on_done, &b);
 	step_until_done(&b, 3);
 	ck_assert_int_eq(b.result, 0);
 	bed_done(&b);
@@ -113,31 +114,88 @@ START_TEST(a_wait_ends_by_time_machine_or_hand)
 		{ b.r->m, AM_COND_ACTIVE, RIG_LIST(A), NULL, AM_NONE },
 		{ b.r->m, AM_COND_ACTIVE, RIG_LIST(B), NULL, AM_NONE },
 	};
-	struct am_wait *w;
+	am_wait w;
 
-	(void)am_wait_new(b.l, AM_WAIT_ANY, cond, 2, 1, on_done, &b);
+	(void)am_wait_start(b.l, AM_WAIT_ANY, cond, 2, 1, on_done, &b);
 	step_until_done(&b, 1);
 	ck_assert_int_eq(b.result, -ETIMEDOUT);
-	w = am_wait_new(b.l, AM_WAIT_ANY, cond, 2, -1, on_done, &b);
-	ck_assert_ptr_null(am_wait_free(w));
+	w = am_wait_start(b.l, AM_WAIT_ANY, cond, 2, -1, on_done, &b);
+	am_wait_cancel(b.l, w);
 	(void)am_add1(b.r->m, A, AM_NONE);
 	ck_assert_int_eq(b.n_done, 1);
-	(void)am_wait_new(b.l, AM_WAIT_ALL, cond, 2, -1, on_done, &b);
+	(void)am_wait_start(b.l, AM_WAIT_ALL, cond, 2, -1, on_done, &b);
 	b.r->m = am_machine_free(b.r->m);
 	ck_assert_int_eq(b.n_done, 2);
 	ck_assert_int_eq(b.result, -ECANCELED);
-	ck_assert_ptr_null(am_wait_free(NULL));
+	am_wait_cancel(b.l, 0);
 	bed_done(&b);
 	b = bed_of(four);
-	ck_assert_ptr_null(am_wait_new(b.l, AM_WAIT_ALL,
-	    &(struct am_cond){
-		.machine = b.r->m,
-		.kind = AM_COND_ARGS,
-		.states = RIG_IDS(A),
-		.n_states = 1,
-		.args = { "k", 1 },
-	    },
-	    1, -1, on_done, &b));
+	ck_assert_uint_eq(am_wait_start(b.l, AM_WAIT_ALL,
+			      &(struct am_cond){
+				  .machine = b.r->m,
+				  .kind = AM_COND_ARGS,
+				  .states = RIG_IDS(A),
+				  .n_states = 1,
+				  .args = { "k", 1 },
+			      },
+			      1, -1, on_done, &b),
+	    0);
+	bed_done(&b);
+}
+END_TEST
+
+START_TEST(what_held_counts_although_a_machine_went_after_it)
+{
+	struct bed b = bed_of(four);
+	struct rig *other = rig_json(four);
+	const struct am_cond cond[] = {
+		{ other->m, AM_COND_ACTIVE, RIG_LIST(A), NULL, AM_NONE },
+		{ b.r->m, AM_COND_INACTIVE, RIG_LIST(B), NULL, AM_NONE },
+	};
+
+	(void)am_wait_start(b.l, AM_WAIT_ANY, cond, 2, -1, on_done, &b);
+	rig_free(other);
+	step_until_done(&b, 1);
+	ck_assert_int_eq(b.result, 1);
+	bed_done(&b);
+}
+END_TEST
+
+START_TEST(the_handle_of_a_wait_that_is_over_is_nobody_elses)
+{
+	struct bed b = bed_of(four);
+	const struct am_cond cond = { b.r->m, AM_COND_ACTIVE, RIG_LIST(A), NULL,
+		AM_NONE };
+	am_wait first, second;
+
+	first = am_wait_start(b.l, AM_WAIT_ANY, &cond, 1, -1, on_done, &b);
+	(void)am_add1(b.r->m, A, AM_NONE);
+	ck_assert_int_eq(b.n_done, 1);
+	am_wait_cancel(b.l, first);
+	(void)am_remove1(b.r->m, A, AM_NONE);
+	second = am_wait_start(b.l, AM_WAIT_ANY, &cond, 1, -1, on_done, &b);
+	ck_assert_uint_ne(first, second);
+	am_wait_cancel(b.l, first);
+	(void)am_add1(b.r->m, A, AM_NONE);
+	ck_assert_int_eq(b.n_done, 2);
+	bed_done(&b);
+}
+END_TEST
+
+START_TEST(the_end_of_the_loop_ends_what_waits)
+{
+	struct bed b = bed_of(four);
+	const struct am_cond cond = { b.r->m, AM_COND_ACTIVE, RIG_LIST(A), NULL,
+		AM_NONE };
+
+	for (int i = 0; i < 6; i++)
+		(void)am_wait_start(b.l, AM_WAIT_ALL, &cond, 1, -1, on_done,
+		    &b);
+	b.l = am_loop_free(b.l);
+	ck_assert_int_eq(b.n_done, 6);
+	ck_assert_int_eq(b.result, -ECANCELED);
+	/* Nothing of them is left in the machine. */
+	(void)am_add1(b.r->m, A, AM_NONE);
 	bed_done(&b);
 }
 END_TEST
@@ -187,7 +245,7 @@ START_TEST(a_canceled_mutation_is_tried_again)
 	struct am_retry_conf conf = retry_of(&b, &a, 3);
 
 	ck_assert_int_eq(am_bind(b.r->m, &h, &b), 0);
-	ck_assert_ptr_nonnull(am_retry_new(b.l, &conf));
+	ck_assert_uint_ne(am_retry_start(b.l, &conf), 0);
 	ck_assert_str_eq(rig_log(b.r), "");
 	step_until_done(&b, 1);
 	ck_assert_uint_eq(b.mutated, AM_EXECUTED);
@@ -197,7 +255,7 @@ START_TEST(a_canceled_mutation_is_tried_again)
 	(void)am_remove1(b.r->m, A, AM_NONE);
 	b.result = 0;
 	conf.retries = 1;
-	(void)am_retry_new(b.l, &conf);
+	(void)am_retry_start(b.l, &conf);
 	step_until_done(&b, 2);
 	ck_assert_uint_eq(b.mutated, AM_CANCELED);
 	ck_assert_str_eq(am_why(b.r->m), "AEnter: refused");
@@ -224,7 +282,7 @@ START_TEST(a_retry_remembers_where_it_comes_from)
 
 	conf.mutation.from = &from;
 	ck_assert_int_eq(am_trace(b.r->m, &t, b.r), 0);
-	(void)am_retry_new(b.l, &conf);
+	(void)am_retry_start(b.l, &conf);
 	id[0] = '\0';
 	from.time = 4;
 	step_until_done(&b, 1);
@@ -247,7 +305,8 @@ free_retry(struct am_event *ev)
 {
 	struct bed *b = ev->arg;
 
-	b->retry = am_retry_free(b->retry);
+	b->result++;
+	am_retry_cancel(b->l, b->retry);
 	return false;
 }
 
@@ -264,19 +323,26 @@ START_TEST(a_retry_ends_with_its_machine)
 
 	ck_assert_int_eq(am_bind(b.r->m, &h, &b), 0);
 	/* Freed by what it does, and before it does anything. */
-	b.retry = am_retry_new(b.l, &conf);
-	while (b.retry != NULL)
-		(void)am_loop_step(b.l, 100);
-	am_retry_free(am_retry_new(b.l, &conf));
+	b.retry = am_retry_start(b.l, &conf);
+	(void)am_loop_step(b.l, 1000);
+	ck_assert_int_eq(b.result, 1);
+	am_retry_cancel(b.l, am_retry_start(b.l, &conf));
 	conf.mutation.states = &a;
-	(void)am_retry_new(b.l, &conf);
+	(void)am_retry_start(b.l, &conf);
 	step_until_done(&b, 1);
 	ck_assert_uint_eq(b.mutated, AM_CANCELED);
 	bed_done(&b);
 	b = bed_of(four);
 	conf = retry_of(&b, &a, 3);
-	(void)am_retry_new(b.l, &conf);
+	(void)am_retry_start(b.l, &conf);
 	b.r->m = am_machine_free(b.r->m);
+	ck_assert_int_eq(b.n_done, 1);
+	ck_assert_uint_eq(b.mutated, AM_CANCELED);
+	bed_done(&b);
+	b = bed_of(four);
+	conf = retry_of(&b, &a, 3);
+	(void)am_retry_start(b.l, &conf);
+	b.l = am_loop_free(b.l);
 	ck_assert_int_eq(b.n_done, 1);
 	ck_assert_uint_eq(b.mutated, AM_CANCELED);
 	bed_done(&b);
@@ -468,8 +534,10 @@ END_TEST
 
 UNIT_MAIN("help", all_of_several_are_waited_for,
     any_of_several_is_told_by_its_place, a_wait_ends_by_time_machine_or_hand,
-    a_canceled_mutation_is_tried_again, a_retry_remembers_where_it_comes_from,
-    a_retry_ends_with_its_machine, a_state_is_mirrored,
-    errors_are_passed_on_and_stay, known_states_are_found_by_name,
-    a_machine_is_freed_by_what_is_passed, a_machine_that_is_freed_gets_no_pipe,
-    pipes_are_logged_at_both_ends)
+    what_held_counts_although_a_machine_went_after_it,
+    the_handle_of_a_wait_that_is_over_is_nobody_elses,
+    the_end_of_the_loop_ends_what_waits, a_canceled_mutation_is_tried_again,
+    a_retry_remembers_where_it_comes_from, a_retry_ends_with_its_machine,
+    a_state_is_mirrored, errors_are_passed_on_and_stay,
+    known_states_are_found_by_name, a_machine_is_freed_by_what_is_passed,
+    a_machine_that_is_freed_gets_no_pipe, pipes_are_logged_at_both_ends)

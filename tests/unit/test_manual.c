@@ -573,8 +573,9 @@ START_TEST(a_timeout_flow)
 		    .n_states = 1 },
 	};
 
-	ck_assert_ptr_nonnull(
-	    am_wait_new(l, AM_WAIT_ANY, cond, 2, 10000, on_wait, r));
+	ck_assert_uint_ne(am_wait_start(l, AM_WAIT_ANY, cond, 2, 10000, on_wait,
+			      r),
+	    0);
 	(void)am_add1(r->m, Foo, AM_NONE);
 	(void)am_add1(r->m, 2, AM_NONE);
 	ck_assert_str_eq(rig_log(r), "+Foo, +Exception, error or the end");

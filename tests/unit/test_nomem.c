@@ -207,9 +207,9 @@ help_all(struct am_machine *m, struct am_loop *l)
 		.fn = on_retry };
 
 	am_pipe_free(am_pipe_new(m, A, m, F, F));
-	am_wait_free(
-	    am_wait_new(l, AM_WAIT_ALL, &cond, 1, 1000, on_wait, NULL));
-	am_retry_free(am_retry_new(l, &conf));
+	am_wait_cancel(l,
+	    am_wait_start(l, AM_WAIT_ALL, &cond, 1, 1000, on_wait, NULL));
+	am_retry_cancel(l, am_retry_start(l, &conf));
 }
 
 /* A longer schema, made of both. */
