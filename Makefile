@@ -212,7 +212,7 @@ check: deps
 packages = gcc make pkgconf perl python3 libevent-dev libmsgpack-dev \
 	libcjson-dev libssl-dev libsystemd-dev libini-config-dev zlib1g-dev \
 	check clang clang-format mandoc shellcheck systemd systemd-container \
-	netbase procps iproute2 openssl python3-msgpack neovim
+	netbase procps iproute2 openssl python3-msgpack neovim locales
 deps:
 	@tests/deps $(packages)
 

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/utf8.h"
+
 void
 buf_append(struct am_buf *b, const void *p, size_t n)
 {
@@ -19,12 +21,6 @@ void
 buf_puts(struct am_buf *b, const char *s)
 {
 	buf_append(b, s, strlen(s));
-}
-
-void
-buf_putc(struct am_buf *b, char c)
-{
-	buf_append(b, &c, 1);
 }
 
 void
@@ -71,12 +67,16 @@ buf_text(struct am_buf *b)
 int
 error_set(struct am_error *err, const char *fmt, ...)
 {
+	const size_t max = sizeof(err->text) - 1;
 	va_list ap;
+	int n;
 
 	if (err == NULL)
 		return -EINVAL;
 	va_start(ap, fmt);
-	(void)vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	n = vsnprintf(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);
+	if (n > 0)
+		err->text[utf8_cut(err->text, (size_t)n, max)] = '\0';
 	return -EINVAL;
 }

@@ -7,7 +7,12 @@
 
 void buf_append(struct am_buf *b, const void *p, size_t n);
 void buf_puts(struct am_buf *b, const char *s);
-void buf_putc(struct am_buf *b, char c);
+static inline void
+buf_putc(struct am_buf *b, char c)
+{
+	if (b->len < b->cap || am_buf_reserve(b, 1) == 0)
+		b->data[b->len++] = c;
+}
 void buf_printf(struct am_buf *b, const char *fmt, ...) AM_PRINTF(2, 3);
 /* Drops the first n bytes, n <= len. */
 void buf_consume(struct am_buf *b, size_t n);

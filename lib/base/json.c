@@ -1,253 +1,78 @@
-#include <cjson/cJSON.h>
+/* JSON out: text is written as the value is read. */
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "lib/amnode.h"
 #include "lib/base/base64.h"
 #include "lib/base/buf.h"
-#include "lib/base/cleanup.h"
-#include "lib/base/json_scan.h"
+#include "lib/base/json.h"
+#include "lib/base/json_keys.h"
+#include "lib/base/number.h"
+#include "lib/base/utf8.h"
 #include "proto/mp.h"
 
-enum { DOUBLE_TEXT_MAX = 32, SHOWN_KEY_MAX = 100 };
-
-/* ---- in ---- */
-
-struct decode {
-	struct am_buf *out;   /* borrowed */
-	struct am_error *err; /* borrowed; may be NULL */
-	const char *is_whole; /* borrowed; by number, in order of the text */
-	size_t number;        /* the next one */
-};
-
-static int decode_value(struct decode *d, const cJSON *item);
-
-static void
-tree_deletep(cJSON **tree)
-{
-	cJSON_Delete(*tree);
-}
-
-static int
-by_text(const void *a, const void *b)
-{
-	const char *const *x = (const char *const *)a;
-	const char *const *y = (const char *const *)b;
-
-	return strcmp(*x, *y);
-}
-
-/* -EINVAL with a message if a key is there twice. */
-static int
-check_keys(struct decode *d, const cJSON *object, size_t n)
-{
-	am_cleanup(am_freep) const char **key = NULL;
-	size_t i = 0;
-
-	if (n < 2)
-		return 0;
-	key = calloc(n, sizeof(*key));
-	if (key == NULL)
-		return -ENOMEM;
-	for (const cJSON *c = object->child; c != NULL; c = c->next)
-		key[i++] = c->string;
-	qsort(key, n, sizeof(*key), by_text);
-	for (i = 1; i < n; i++)
-		if (strcmp(key[i - 1], key[i]) == 0)
-			return error_set(d->err,
-			    "key \"%.*s\" is there twice: one would be lost",
-			    SHOWN_KEY_MAX, key[i]);
-	return 0;
-}
-
-static bool
-is_bin(const cJSON *object)
-{
-	const cJSON *c = object->child;
-
-	return c != NULL && c->next == NULL && cJSON_IsString(c) &&
-	    strcmp(c->string, "$bin") == 0;
-}
-
-static int
-decode_bin(struct decode *d, const char *text)
-{
-	am_cleanup(buf_donep) struct am_buf bytes = AM_BUF_INIT;
-	int r = base64_decode(&bytes, text, strlen(text));
-
-	if (r == -EINVAL)
-		return error_set(d->err,
-		    "\"$bin\" is not base64 with padding: \"%.*s\"",
-		    SHOWN_KEY_MAX, text);
-	if (r < 0)
-		return r;
-	am_put_bin(d->out, bytes.data, bytes.len);
-	return 0;
-}
-
-static int
-decode_object(struct decode *d, const cJSON *object)
-{
-	size_t n = 0;
-	int r;
-
-	if (is_bin(object))
-		return decode_bin(d, object->child->valuestring);
-	for (const cJSON *c = object->child; c != NULL; c = c->next)
-		n++;
-	r = check_keys(d, object, n);
-	if (r < 0)
-		return r;
-	am_put_map(d->out, n);
-	for (const cJSON *c = object->child; c != NULL; c = c->next) {
-		am_put_str(d->out, c->string);
-		r = decode_value(d, c);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int
-decode_array(struct decode *d, const cJSON *array)
-{
-	size_t n = 0;
-
-	for (const cJSON *c = array->child; c != NULL; c = c->next)
-		n++;
-	am_put_array(d->out, n);
-	for (const cJSON *c = array->child; c != NULL; c = c->next) {
-		int r = decode_value(d, c);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int
-decode_value(struct decode *d, const cJSON *item)
-{
-	if (cJSON_IsObject(item))
-		return decode_object(d, item);
-	if (cJSON_IsArray(item))
-		return decode_array(d, item);
-	if (cJSON_IsString(item))
-		am_put_str(d->out, item->valuestring);
-	else if (cJSON_IsBool(item))
-		am_put_bool(d->out, cJSON_IsTrue(item));
-	else if (cJSON_IsNull(item))
-		am_put_nil(d->out);
-	else if (d->is_whole[d->number++] && !signbit(item->valuedouble))
-		am_put_uint(d->out, (uint64_t)item->valuedouble);
-	else if (d->is_whole[d->number - 1] && item->valuedouble != 0)
-		am_put_int(d->out, (int64_t)item->valuedouble);
-	else
-		am_put_double(d->out, item->valuedouble);
-	return 0;
-}
-
-static int
-parse(const char *json, size_t len, cJSON **ret, struct am_error *err)
-{
-	am_cleanup(tree_deletep) cJSON *tree = NULL;
-	const char *end = json;
-
-	errno = 0;
-	tree = cJSON_ParseWithLengthOpts(json, len, &end, false);
-	if (tree == NULL && errno == ENOMEM)
-		return -ENOMEM;
-	if (tree == NULL)
-		return error_set(err, "not JSON at byte %zu",
-		    (size_t)(end - json));
-	while (end < json + len && memchr(" \t\r\n", *end, 4) != NULL)
-		end++;
-	if (end < json + len)
-		return error_set(err, "text behind the JSON value at byte %zu",
-		    (size_t)(end - json));
-	*ret = am_steal(&tree);
-	return 0;
-}
-
-int
-am_json_decode(const char *json, size_t len, struct am_buf *out,
-    struct am_error *err)
-{
-	am_cleanup(buf_donep) struct am_buf is_whole = AM_BUF_INIT;
-	am_cleanup(tree_deletep) cJSON *tree = NULL;
-	struct decode d = { .out = out, .err = err };
-	size_t start = out->len;
-	int r;
-
-	r = json_scan(json, len, &is_whole, err);
-	if (r < 0)
-		return r;
-	r = parse(json, len, &tree, err);
-	if (r < 0)
-		return r;
-	d.is_whole = is_whole.data;
-	r = decode_value(&d, tree);
-	if (r == 0)
-		r = am_buf_error(out);
-	if (r < 0)
-		out->len = start;
-	return r;
-}
-
-/* ---- out: written as it is read; a tree would take 100 bytes a number ---- */
+enum { SHOWN_MAX = 64 }; /* bytes of a key in a message */
 
 struct encode {
-	struct am_buf *out;   /* borrowed */
-	struct am_error *err; /* borrowed; may be NULL */
+	const char *start;      /* of the value, borrowed */
+	struct am_buf *out;     /* borrowed */
+	struct am_error *err;   /* borrowed; may be NULL */
+	struct json_keys *keys; /* borrowed */
 	unsigned depth;
+	unsigned depth_max;
 };
 
 static int encode_value(struct encode *e, struct mp *c);
 
-static int
-encode_str(struct encode *e, const char *s, size_t len)
+static void
+encode_escape(struct encode *e, char c)
 {
-	static const char escapes[32] = {
+	static const char letters[32] = {
 		['\b'] = 'b',
 		['\t'] = 't',
 		['\n'] = 'n',
 		['\f'] = 'f',
 		['\r'] = 'r',
 	};
-	size_t plain = 0, i = 0;
+
+	if (c == '"' || c == '\\')
+		buf_printf(e->out, "\\%c", c);
+	else if (letters[(int)c] != '\0')
+		buf_printf(e->out, "\\%c", letters[(int)c]);
+	else
+		buf_printf(e->out, "\\u%04x", (unsigned)c);
+}
+
+static int
+encode_str(struct encode *e, const char *s, size_t len)
+{
+	size_t copied = 0, i = 0;
 
 	buf_putc(e->out, '"');
 	while (i < len) {
-		unsigned char u = (unsigned char)s[i];
-		size_t n = utf8_len(s + i, len - i);
+		size_t n = json_is_plain(s[i]) ? 1 : utf8_len(s + i, len - i);
 
 		if (n == 0)
 			return error_set(e->err,
 			    "a string is not UTF-8 at its byte %zu: "
 			    "it should be binary",
 			    i);
-		if (u == '\0')
+		if (s[i] == '\0')
 			return error_set(e->err,
 			    "a string holds a NUL at its byte %zu: "
 			    "it should be binary",
 			    i);
-		if (u >= ' ' && u != '"' && u != '\\') {
+		if (n > 1 || json_is_plain(s[i])) {
 			i += n;
 			continue;
 		}
-		buf_append(e->out, s + plain, i - plain);
-		if (u >= ' ')
-			buf_printf(e->out, "\\%c", u);
-		else if (escapes[u] != '\0')
-			buf_printf(e->out, "\\%c", escapes[u]);
-		else
-			buf_printf(e->out, "\\u%04x", u);
-		plain = ++i;
+		buf_append(e->out, s + copied, i - copied);
+		encode_escape(e, s[i]);
+		copied = ++i;
 	}
-	buf_append(e->out, s + plain, len - plain);
+	buf_append(e->out, s + copied, len - copied);
 	buf_putc(e->out, '"');
 	return 0;
 }
@@ -255,31 +80,23 @@ encode_str(struct encode *e, const char *s, size_t len)
 static int
 encode_double(struct encode *e, double d)
 {
-	char text[DOUBLE_TEXT_MAX];
+	char text[NUMBER_TEXT_MAX];
 
 	if (!isfinite(d))
 		return error_set(e->err,
 		    "JSON has no number for infinity and not-a-number");
-	/* The shortest text that is read back as the same double. */
-	for (int digits = 15; digits <= 17; digits++) {
-		(void)snprintf(text, sizeof(text), "%.*g", digits, d);
-		if (strtod(text, NULL) == d)
-			break;
-	}
-	buf_puts(e->out, text);
-	/* It stays a double for whoever reads it. */
-	if (strpbrk(text, ".e") == NULL)
-		buf_puts(e->out, ".0");
+	buf_append(e->out, text, number_write(d, text));
 	return 0;
 }
 
 static void
 encode_int(struct encode *e, const struct mp_item *it)
 {
-	if (it->is_negative)
-		buf_printf(e->out, "%lld", (long long)it->i);
-	else
-		buf_printf(e->out, "%llu", (unsigned long long)it->u);
+	char text[NUMBER_TEXT_MAX];
+	size_t len = it->is_negative ? number_write_int(it->i, text)
+				     : number_write_uint(it->u, text);
+
+	buf_append(e->out, text, len);
 }
 
 static void
@@ -308,34 +125,63 @@ encode_array(struct encode *e, struct mp *c, uint32_t n)
 }
 
 static int
+encode_pair(struct encode *e, struct mp *c)
+{
+	struct json_key key = { .at = 0 };
+	const char *text;
+	int r;
+
+	if (mp_get_str(c, &text, &key.len) < 0)
+		return error_set(e->err,
+		    "JSON has no key that is not a string");
+	key.start = (size_t)(text - e->start);
+	r = json_keys_push(e->keys, &key);
+	if (r == 0)
+		r = encode_str(e, text, key.len);
+	if (r < 0)
+		return r;
+	buf_putc(e->out, ':');
+	return encode_value(e, c);
+}
+
+/* A map of one pair: would it be read back as binary? */
+static bool
+is_like_bin(struct mp c)
+{
+	const char *key;
+	size_t len;
+
+	return mp_get_str(&c, &key, &len) == 0 && len == 4 &&
+	    memcmp(key, "$bin", 4) == 0 && mp_type(&c) == MP_STR;
+}
+
+static int
 encode_map(struct encode *e, struct mp *c, uint32_t n)
 {
+	size_t first_key = e->keys->n;
+	const struct json_key *twice;
+
+	if (n == 1 && is_like_bin(*c))
+		return error_set(e->err,
+		    "a map of the one key \"$bin\" would be taken for binary");
 	buf_putc(e->out, '{');
 	for (uint32_t i = 0; i < n; i++) {
-		const char *key;
-		size_t len;
 		int r;
 
-		if (mp_get_str(c, &key, &len) < 0)
-			return error_set(e->err,
-			    "JSON has no key that is not a string");
-		if (n == 1 && len == 4 && memcmp(key, "$bin", 4) == 0 &&
-		    mp_type(c) == MP_STR)
-			return error_set(e->err,
-			    "a map of the one key \"$bin\" would be taken for "
-			    "binary");
 		if (i > 0)
 			buf_putc(e->out, ',');
-		r = encode_str(e, key, len);
-		if (r < 0)
-			return r;
-		buf_putc(e->out, ':');
-		r = encode_value(e, c);
+		r = encode_pair(e, c);
 		if (r < 0)
 			return r;
 	}
 	buf_putc(e->out, '}');
-	return 0;
+	twice = json_keys_pop(e->keys, first_key, e->start);
+	if (twice == NULL)
+		return 0;
+	return error_set(e->err,
+	    "key \"%.*s\" is there twice: one would be lost",
+	    (int)utf8_cut(e->start + twice->start, twice->len, SHOWN_MAX),
+	    e->start + twice->start);
 }
 
 static int
@@ -343,7 +189,7 @@ encode_container(struct encode *e, struct mp *c, const struct mp_item *it)
 {
 	int r;
 
-	if (e->depth == MP_VALUE_DEPTH_MAX)
+	if (e->depth == e->depth_max)
 		return error_set(e->err, "nested deeper than %d levels",
 		    MP_VALUE_DEPTH_MAX);
 	e->depth++;
@@ -388,24 +234,47 @@ encode_value(struct encode *e, struct mp *c)
 	return error_set(e->err, "malformed value");
 }
 
-int
-am_json_encode(struct am_val v, struct am_buf *out, struct am_error *err)
+static int
+encode(struct encode *e, struct am_val v)
 {
-	struct encode e = { .out = out, .err = err };
-	size_t start = out->len;
 	struct mp c = mp_of(v);
-	int r;
+	int r = encode_value(e, &c);
 
-	if (v.data == NULL) {
-		buf_puts(out, "null");
-		return am_buf_error(out);
-	}
-	r = encode_value(&e, &c);
 	if (r == 0 && !mp_at_end(&c))
-		r = error_set(err, "bytes behind the value");
+		r = error_set(e->err, "bytes behind the value");
+	return r;
+}
+
+int
+json_encode(struct am_val v, unsigned n_around, struct am_buf *out,
+    struct am_error *err)
+{
+	struct json_keys keys;
+	struct encode e = {
+		.start = v.data,
+		.out = out,
+		.err = err,
+		.keys = &keys,
+		.depth_max = MP_VALUE_DEPTH_MAX + n_around,
+	};
+	size_t start = out->len;
+	int r = 0;
+
+	json_keys_init(&keys);
+	if (v.data == NULL)
+		buf_puts(out, "null");
+	else
+		r = encode(&e, v);
+	json_keys_done(&keys);
 	if (r == 0)
 		r = am_buf_error(out);
 	if (r < 0)
 		out->len = start;
 	return r;
+}
+
+int
+am_json_encode(struct am_val v, struct am_buf *out, struct am_error *err)
+{
+	return json_encode(v, 0, out, err);
 }

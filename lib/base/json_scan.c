@@ -1,239 +1,450 @@
+/* JSON in: MessagePack is written as the text is read. */
 #include "lib/base/json_scan.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/base64.h"
 #include "lib/base/buf.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/json.h"
+#include "lib/base/json_keys.h"
+#include "lib/base/number.h"
 #include "proto/mp.h"
 
-enum { NUMBER_MAX = 64 };
+static int scan_value(struct scan *s);
 
-struct scan {
-	const char *json; /* borrowed */
-	size_t len;
-	size_t at;
-	unsigned depth;
-	struct am_buf *is_whole; /* borrowed */
-	struct am_error *err;    /* borrowed; may be NULL */
-};
-
-size_t
-utf8_len(const char *s, size_t avail)
-{
-	const unsigned char *u = (const unsigned char *)s;
-	size_t n = u[0] < 0x80 ? 1
-	    : u[0] < 0xc2      ? 0
-	    : u[0] < 0xe0      ? 2
-	    : u[0] < 0xf0      ? 3
-	    : u[0] < 0xf5      ? 4
-			       : 0;
-
-	if (n == 0 || n > avail)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((u[i] & 0xc0) != 0x80)
-			return 0;
-	/* Overlong forms, surrogates, beyond U+10FFFF. */
-	if ((u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] > 0x9f) ||
-	    (u[0] == 0xf0 && u[1] < 0x90) || (u[0] == 0xf4 && u[1] > 0x8f))
-		return 0;
-	return n;
-}
-
-static int
-not_json(const struct scan *s, const char *what)
-{
-	return error_set(s->err, "not JSON at byte %zu: %s", s->at, what);
-}
+/* ---- strings, numbers and words ---- */
 
 static int
 scan_string(struct scan *s)
 {
-	size_t start = s->at++;
+	struct scan_string str;
+	int r = scan_string_measure(s, &str);
 
-	while (s->at < s->len && s->json[s->at] != '"') {
-		const char *p = s->json + s->at;
-		size_t left = s->len - s->at;
-		size_t n = utf8_len(p, left);
-
-		if (n == 0)
-			return error_set(s->err,
-			    "string at byte %zu is not UTF-8 (byte %zu): "
-			    "send it as {\"$bin\":\"base64\"}",
-			    start, s->at);
-		if ((unsigned char)*p < ' ')
-			return not_json(s, "control character in a string");
-		if (*p == '\\') {
-			if (left >= 6 && memcmp(p, "\\u0000", 6) == 0)
-				return error_set(s->err,
-				    "string at byte %zu holds a NUL "
-				    "(byte %zu): send it as "
-				    "{\"$bin\":\"base64\"}",
-				    start, s->at);
-			n = left >= 2 ? 2 : 1;
-		}
-		s->at += n;
-	}
-	if (s->at == s->len) {
-		s->at = start;
-		return not_json(s, "string without an end");
-	}
-	s->at++;
-	return 0;
+	if (r < 0)
+		return r;
+	if (str.is_lost)
+		am_put_nil(s->out);
+	else
+		scan_string_put(s, &str);
+	return r;
 }
 
-static size_t
-skip_digits(const struct scan *s, size_t i)
+static void
+put_number(struct am_buf *out, const struct number *n)
 {
-	while (i < s->len && isdigit((unsigned char)s->json[i]))
-		i++;
-	return i;
+	if (n->kind == NUMBER_UINT)
+		am_put_uint(out, n->u);
+	else if (n->kind == NUMBER_INT)
+		am_put_int(out, n->i);
+	else if (n->kind == NUMBER_DOUBLE)
+		am_put_double(out, n->d);
+	else
+		am_put_nil(out);
 }
 
-/* The end of the number at s->at by the grammar of JSON; 0 if it is none. */
-static size_t
-number_end(const struct scan *s, bool *ret_is_whole)
+/* Does the text end in a number, to which more might have belonged? */
+static bool
+ends_in_number(const struct scan *s)
 {
-	size_t i = s->at, start;
+	size_t i = s->at;
 
-	*ret_is_whole = true;
-	if (s->json[i] == '-')
+	while (i < s->len && s->json[i] != '\0' &&
+	    strchr("0123456789+-.eE", s->json[i]) != NULL)
 		i++;
-	start = i;
-	i = skip_digits(s, i);
-	if (i == start || (s->json[start] == '0' && i > start + 1))
-		return 0;
-	if (i < s->len && s->json[i] == '.') {
-		*ret_is_whole = false;
-		start = ++i;
-		i = skip_digits(s, i);
-		if (i == start)
-			return 0;
-	}
-	if (i < s->len && (s->json[i] == 'e' || s->json[i] == 'E')) {
-		*ret_is_whole = false;
-		i++;
-		if (i < s->len && (s->json[i] == '+' || s->json[i] == '-'))
-			i++;
-		start = i;
-		i = skip_digits(s, i);
-		if (i == start)
-			return 0;
-	}
-	return i;
+	return i == s->len && s->depth > 0;
 }
 
 static int
 scan_number(struct scan *s)
 {
+	static const char *const faults[] = {
+		[NUMBER_BEYOND_64_BITS] = "is an integer beyond 64 bits",
+		[NUMBER_OUT_OF_RANGE] = "is out of the range of a double",
+		[NUMBER_INEXACT] = "has digits that a double cannot hold",
+	};
 	const char *p = s->json + s->at;
-	char text[NUMBER_MAX];
-	bool is_whole;
-	size_t end = number_end(s, &is_whole), len;
-	double d;
+	struct number n;
+	size_t at = s->at;
+	size_t len = number_read(p, s->len - at, &n);
 
-	if (end == 0)
-		return not_json(s, "malformed number");
-	len = end - s->at;
-	if (len >= sizeof(text))
-		return error_set(s->err, "number at byte %zu is too long",
-		    s->at);
-	memcpy(text, p, len);
-	text[len] = '\0';
-	d = strtod(text, NULL);
-	/* 2^53 + 1 becomes 2^53 as a double, so that one is compared as text. */
-	if (is_whole &&
-	    (fabs(d) > 0x1p53 ||
-		(fabs(d) == 0x1p53 &&
-		    strstr(text, "9007199254740992") == NULL)))
-		return error_set(s->err,
-		    "integer %s at byte %zu is beyond 2^53 and would be "
-		    "changed on the way: send it as a string",
-		    text, s->at);
-	if (isinf(d))
-		return error_set(s->err,
-		    "number %s at byte %zu is beyond what a double can hold",
-		    text, s->at);
-	buf_putc(s->is_whole, is_whole ? 1 : 0);
-	s->at = end;
+	if ((len == 0 || at + len == s->len) && ends_in_number(s)) {
+		s->at = s->len;
+		am_put_nil(s->out);
+		return scan_cut(s);
+	}
+	if (len == 0)
+		return scan_not_json(s, at, "malformed number");
+	s->at += len;
+	put_number(s->out, &n);
+	if (n.kind < NUMBER_BEYOND_64_BITS)
+		return 0;
+	return scan_lose(s, "number %.*s%s at byte %zu %s: send it as a string",
+	    scan_shown(p, len), p, scan_more(len), at, faults[n.kind]);
+}
+
+enum word { WORD_NULL, WORD_TRUE, WORD_FALSE, WORD_NOT_A_NUMBER };
+
+/* The last three are what others write who have no JSON for it. */
+static const struct {
+	const char *text;
+	enum word word;
+} words[] = {
+	{ "null", WORD_NULL },
+	{ "true", WORD_TRUE },
+	{ "false", WORD_FALSE },
+	{ "NaN", WORD_NOT_A_NUMBER },
+	{ "Infinity", WORD_NOT_A_NUMBER },
+	{ "-Infinity", WORD_NOT_A_NUMBER },
+};
+
+static int
+put_word(struct scan *s, size_t at, const char *text, enum word word)
+{
+	if (word == WORD_TRUE || word == WORD_FALSE)
+		am_put_bool(s->out, word == WORD_TRUE);
+	else
+		am_put_nil(s->out);
+	if (word == WORD_NOT_A_NUMBER)
+		return scan_lose(s, "%s at byte %zu: JSON has no number for it",
+		    text, at);
 	return 0;
 }
 
 static int
 scan_word(struct scan *s)
 {
-	static const char *const words[] = { "true", "false", "null" };
+	const char *p = s->json + s->at;
+	size_t avail = s->len - s->at;
 
-	for (size_t i = 0; i < 3; i++) {
-		size_t n = strlen(words[i]);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		size_t n = strlen(words[i].text), at = s->at;
 
-		if (s->len - s->at >= n &&
-		    memcmp(s->json + s->at, words[i], n) == 0) {
-			s->at += n;
-			return 0;
+		if (memcmp(p, words[i].text, n < avail ? n : avail) != 0)
+			continue;
+		if (avail < n) {
+			am_put_nil(s->out);
+			s->at = s->len;
+			return scan_cut(s);
 		}
+		s->at += n;
+		return put_word(s, at, words[i].text, words[i].word);
 	}
-	return not_json(s, "no value begins like this");
+	return scan_not_json(s, s->at, "no value begins like this");
+}
+
+/* ---- arrays and objects ---- */
+
+/* The next byte that is not white space; -1 at the end. */
+static int
+peek(struct scan *s)
+{
+	while (s->at < s->len) {
+		char c = s->json[s->at];
+
+		if (c != ' ' && c != '\t' && c != '\n' && c != '\r')
+			return (unsigned char)c;
+		s->at++;
+	}
+	return -1;
 }
 
 static int
-scan_token(struct scan *s)
+scan_key(struct scan *s)
 {
-	char c = s->json[s->at];
+	struct json_key key;
+	struct scan_string str;
+	int r;
+
+	r = peek(s);
+	if (r < 0)
+		return scan_cut(s);
+	if (r != '"')
+		return scan_not_json(s, s->at, "a key must be a string");
+	key.at = s->at;
+	r = scan_string_measure(s, &str);
+	if (r != 0)
+		return r;
+	if (str.is_lost)
+		am_put_strn(s->out, "", 0);
+	else
+		scan_string_put(s, &str);
+	if (am_buf_error(s->out) < 0)
+		return -ENOMEM;
+	key.len = str.is_lost ? 0 : str.len;
+	key.start = s->out->len - key.len;
+	r = json_keys_push(s->keys, &key);
+	if (r < 0)
+		return r;
+	r = peek(s);
+	if (r >= 0 && r != ':')
+		return scan_not_json(s, s->at, "a colon must follow a key");
+	s->at += r == ':';
+	return 0;
+}
+
+static int
+scan_member(struct scan *s, char close, size_t *n)
+{
+	int r = close == '}' ? scan_key(s) : 0;
+
+	if (r != 0)
+		return r;
+	++*n;
+	return scan_value(s);
+}
+
+/* From behind the opening bracket to behind the closing one. */
+static int
+scan_members(struct scan *s, char close, size_t *n)
+{
+	*n = 0;
+	if (peek(s) == close) {
+		s->at++;
+		return 0;
+	}
+	for (;;) {
+		int r = scan_member(s, close, n);
+		int c = r == 0 ? peek(s) : -1;
+
+		if (r != 0)
+			return r;
+		if (c < 0)
+			return scan_cut(s);
+		if (c != close && c != ',')
+			return scan_not_json(s, s->at,
+			    close == ']' ? "a comma or ] must follow a value"
+					 : "a comma or } must follow a value");
+		s->at++;
+		if (c == close)
+			return 0;
+	}
+}
+
+/* The head takes the place of the byte at start. */
+static int
+put_head(struct am_buf *out, size_t start, bool is_map, size_t n)
+{
+	size_t end = out->len, len;
+	char head[8];
+
+	if (is_map)
+		am_put_map(out, n);
+	else
+		am_put_array(out, n);
+	if (am_buf_error(out) < 0)
+		return -ENOMEM;
+	len = out->len - end;
+	memcpy(head, out->data + end, len);
+	memmove(out->data + start + len, out->data + start + 1,
+	    end - start - 1);
+	memcpy(out->data + start, head, len);
+	out->len = end + len - 1;
+	return 0;
+}
+
+/* If the map at start is {"$bin":"..."} it becomes binary, else 1. */
+static int
+put_bin(struct scan *s, size_t start, size_t at)
+{
+	am_cleanup(buf_donep) struct am_buf bytes = AM_BUF_INIT;
+	struct mp c = mp_of((struct am_val){ s->out->data + start + 1,
+	    s->out->len - start - 1 });
+	const char *key, *text;
+	size_t key_len, len;
+	int r;
+
+	if (mp_get_str(&c, &key, &key_len) < 0 || key_len != 4 ||
+	    memcmp(key, "$bin", 4) != 0 || mp_get_str(&c, &text, &len) < 0)
+		return 1;
+	r = base64_decode(&bytes, text, len);
+	if (r == -EINVAL)
+		r = scan_lose(s,
+		    "{\"$bin\":\"%.*s%s\"} at byte %zu is not base64 with "
+		    "padding",
+		    scan_shown(text, len), text, scan_more(len), at);
+	if (r < 0)
+		return r;
+	s->out->len = start;
+	am_put_bin(s->out, bytes.data, bytes.len);
+	return 0;
+}
+
+/* The object that ends here, all of which is written behind start. */
+static int
+close_object(struct scan *s, size_t start, size_t first_key, size_t n,
+    size_t at)
+{
+	const struct json_key *twice = json_keys_pop(s->keys, first_key,
+	    s->out->data);
+	int r = 1;
+
+	if (twice != NULL &&
+	    scan_lose(s,
+		"key \"%.*s%s\" at byte %zu is there twice: one would be lost",
+		scan_shown(s->out->data + twice->start, twice->len),
+		s->out->data + twice->start, scan_more(twice->len),
+		twice->at) < 0)
+		return -EINVAL;
+	if (n == 1)
+		r = put_bin(s, start, at);
+	return r <= 0 ? r : put_head(s->out, start, true, n);
+}
+
+/* Over a container that is too deep: strings are looked at, brackets counted. */
+static int
+skip_container(struct scan *s)
+{
+	struct scan_string str;
+	size_t open = 0;
+	int r = 0;
+
+	am_put_nil(s->out);
+	while (s->at < s->len && r == 0) {
+		char c = s->json[s->at];
+
+		if (c == '"') {
+			r = scan_string_measure(s, &str);
+			continue;
+		}
+		s->at++;
+		if (c == '[' || c == '{')
+			open++;
+		else if ((c == ']' || c == '}') && --open == 0)
+			return 0;
+	}
+	return r != 0 ? r : scan_cut(s);
+}
+
+static int
+scan_container(struct scan *s)
+{
+	size_t start = s->out->len, at = s->at, first_key = s->keys->n, n;
+	bool is_map = s->json[at] == '{';
+	int ended, r;
+
+	if (s->depth == s->depth_max) {
+		r = scan_lose(s, "nested deeper than %d levels at byte %zu",
+		    MP_VALUE_DEPTH_MAX, at);
+		return r < 0 ? r : skip_container(s);
+	}
+	buf_putc(s->out, '\0');
+	s->at++;
+	s->depth++;
+	ended = scan_members(s, is_map ? '}' : ']', &n);
+	s->depth--;
+	if (ended < 0)
+		return ended;
+	if (am_buf_error(s->out) < 0)
+		return -ENOMEM;
+	r = is_map ? close_object(s, start, first_key, n, at)
+		   : put_head(s->out, start, false, n);
+	return r < 0 ? r : ended;
+}
+
+/* It begins like a number. */
+static bool
+is_infinity(const struct scan *s)
+{
+	return s->len - s->at > 1 && s->json[s->at + 1] == 'I';
+}
+
+static int
+scan_value(struct scan *s)
+{
+	int c = peek(s);
 
 	switch (c) {
+	case -1:
+		am_put_nil(s->out);
+		return scan_cut(s);
 	case '"':
 		return scan_string(s);
 	case '{':
 	case '[':
-		if (s->depth == MP_VALUE_DEPTH_MAX)
-			return error_set(s->err,
-			    "nested deeper than %d levels at byte %zu",
-			    MP_VALUE_DEPTH_MAX, s->at);
-		s->depth++;
-		s->at++;
-		return 0;
-	case '}':
-	case ']':
-		if (s->depth == 0)
-			return not_json(s, "nothing is open to be closed");
-		s->depth--;
-		s->at++;
-		return 0;
-	case ',':
-	case ':':
-	case ' ':
-	case '\t':
-	case '\n':
-	case '\r':
-		s->at++;
-		return 0;
+		return scan_container(s);
 	default:
-		if (c == '-' || isdigit((unsigned char)c))
+		if ((c >= '0' && c <= '9') || (c == '-' && !is_infinity(s)))
 			return scan_number(s);
 		return scan_word(s);
 	}
 }
 
-int
-json_scan(const char *json, size_t len, struct am_buf *is_whole,
-    struct am_error *err)
+/* ---- whole texts ---- */
+
+/* What some editors and shells put in front of a text. */
+static const char *
+byte_order_mark(const char *json, size_t len)
 {
+	if (len >= 3 && memcmp(json, "\xef\xbb\xbf", 3) == 0)
+		return "a byte order mark (BOM); leave it out";
+	if (len >= 2 &&
+	    (memcmp(json, "\xff\xfe", 2) == 0 ||
+		memcmp(json, "\xfe\xff", 2) == 0))
+		return "a byte order mark (BOM) of UTF-16; send UTF-8 without "
+		       "one";
+	return NULL;
+}
+
+static int
+scan_text(struct scan *s)
+{
+	const char *bom = byte_order_mark(s->json, s->len);
+	int r;
+
+	if (bom != NULL)
+		return scan_not_json(s, 0, bom);
+	r = scan_value(s);
+	if (r == 0 && peek(s) >= 0)
+		r = scan_not_json(s, s->at, "there is text behind the value");
+	if (r == 0 && s->is_lossy)
+		r = JSON_E_LOSSY;
+	return am_buf_error(s->out) < 0 ? -ENOMEM : r;
+}
+
+static int
+scan(const char *json, size_t len, unsigned n_around, bool is_salvage,
+    struct am_buf *out, struct am_error *err)
+{
+	struct json_keys keys;
 	struct scan s = {
 		.json = json,
 		.len = len,
-		.is_whole = is_whole,
+		.keys = &keys,
+		.depth_max = MP_VALUE_DEPTH_MAX + n_around,
+		.is_salvage = is_salvage,
+		.out = out,
 		.err = err,
 	};
+	size_t start = out->len;
+	int r;
 
-	while (s.at < s.len) {
-		int r = scan_token(&s);
+	json_keys_init(&keys);
+	r = scan_text(&s);
+	json_keys_done(&keys);
+	if (r < 0)
+		out->len = start;
+	return r;
+}
 
-		if (r < 0)
-			return r;
-	}
-	return am_buf_error(is_whole);
+int
+json_decode(const char *json, size_t len, unsigned n_around, struct am_buf *out,
+    struct am_error *err)
+{
+	return scan(json, len, n_around, false, out, err);
+}
+
+int
+json_salvage(const char *json, size_t len, unsigned n_around,
+    struct am_buf *out, struct am_error *err)
+{
+	return scan(json, len, n_around, true, out, err);
+}
+
+int
+am_json_decode(const char *json, size_t len, struct am_buf *out,
+    struct am_error *err)
+{
+	return json_decode(json, len, 0, out, err);
 }

@@ -1,18 +1,55 @@
-/* json_scan.h - looks at JSON text before cJSON does, for what cJSON would
- * take and change: digits, NULs, bytes that are no UTF-8, deep nesting. */
+/* json_scan.h - where the reading of a JSON text stands; private to json_scan.c
+ * and json_string.c. */
 #ifndef LIB_BASE_JSON_SCAN_H
 #define LIB_BASE_JSON_SCAN_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "lib/amnode.h"
 
-/* 0, or -EINVAL with a message in err (may be NULL) that says at which byte;
- * -ENOMEM. Checks tokens, not grammar: that is left to cJSON. Appends to
- * is_whole a byte for each number in order: 1 if it was written without
- * fraction and exponent. */
-int json_scan(const char *json, size_t len, struct am_buf *is_whole,
-    struct am_error *err);
+struct json_keys;
 
-/* The length of the well-formed UTF-8 sequence at s, 0 if there is none. */
-size_t utf8_len(const char *s, size_t avail);
+/* Functions that scan return 0, JSON_E_CUT at the end of a text that is
+ * salvaged, -EINVAL with a message, or -ENOMEM. */
+struct scan {
+	const char *json; /* borrowed */
+	size_t len;
+	size_t at; /* the next byte */
+	unsigned depth;
+	unsigned depth_max;
+	bool is_salvage;
+	bool is_lossy;          /* of a salvage: err has the reason */
+	struct am_buf *out;     /* borrowed */
+	struct am_error *err;   /* borrowed; may be NULL */
+	struct json_keys *keys; /* borrowed */
+};
+
+/* ---- what is wrong ---- */
+
+/* The text is not JSON. */
+int scan_not_json(const struct scan *s, size_t at, const char *what);
+/* The text ends within a value. */
+int scan_cut(struct scan *s);
+/* What is there cannot be carried: an error, or the first loss of a salvage,
+ * which returns 0. */
+int scan_lose(struct scan *s, const char *fmt, ...) AM_PRINTF(2, 3);
+/* How many of len bytes at p a message shows, and "..." if not all. */
+int scan_shown(const char *p, size_t len);
+const char *scan_more(size_t len);
+
+/* ---- strings ---- */
+
+struct scan_string {
+	size_t start; /* behind the quote */
+	size_t end;   /* the quote */
+	size_t len;   /* decoded; less than end - start if there are escapes */
+	bool is_lost;
+};
+
+/* Finds the end of the string at s->at, and goes behind it. */
+int scan_string_measure(struct scan *s, struct scan_string *ret);
+/* Appends it; one that is not lost. */
+void scan_string_put(const struct scan *s, const struct scan_string *str);
 
 #endif

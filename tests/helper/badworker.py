@@ -37,7 +37,7 @@ MODES = {
     "cancel",            # hangs until it is canceled
     "progress",          # two of progress and a chunk before the answer
     "states",            # own states: Fetching around each request
-    "big-number",        # an integer that JSON in C cannot carry
+    "big-number",        # an integer beyond 64 bits
     "base-state",        # adds a state that is not its own
     "big",               # N: the answer has N bytes
     "report",            # answers with what it was given by its host
@@ -155,7 +155,7 @@ class Worker:
         elif "report" in m:
             self.say(req=req, payload=self.report())
         elif "big-number" in m:
-            self.say(req=req, payload={"output": 2**60 + 1})
+            self.say(req=req, payload={"output": 2**64})
         else:
             self.good_answer(req, args)
 

@@ -141,7 +141,7 @@ def order():
     with bad("big-number") as r:
         r.supervise()
         c = r.lease()
-        is_("an integer of 2^60 fails its request", c.work({})[1]["code"], "bad_payload")
+        is_("an integer of 2^64 fails its request", c.work({})[1]["code"], "bad_payload")
         is_("and only it", c.work({})[1]["code"], "bad_payload")
 
 

@@ -26,7 +26,7 @@ print('{"arg":{"input":3}}')
 print('{"add":["WorkReqested"]}')
 print('{"add":[]}')
 print('{"timeout":"soon"}')
-print('{"args":{"input":9007199254740993}}')
+print('{"args":{"input":18446744073709551616}}')
 print('{"id":{"a":[1,null]},"args":{"input":5}}', end="")
 EOT
 exits 1 "good and bad lines" stream

@@ -148,14 +148,14 @@ START_TEST(an_answer_that_cannot_be_carried_fails_its_request_only)
 	struct am_buf buf = AM_BUF_INIT;
 	struct line_msg m;
 
-	m = parsed(&buf, "{\"req\":5,\"payload\":{\"n\":9007199254740993}}");
+	m = parsed(&buf, "{\"req\":5,\"payload\":{\"n\":18446744073709551616}}");
 	ck_assert_int_eq(m.kind, LINE_ERROR);
 	ck_assert_uint_eq(m.req, 5);
 	ck_assert_str_eq(m.code, "bad_payload");
-	ck_assert_ptr_nonnull(strstr(m.text, "9007199254740993"));
+	ck_assert_ptr_nonnull(strstr(m.text, "18446744073709551616"));
 	m = parsed(&buf, "{\"req\":5,\"payload\":{\"a\":1,\"a\":2}}");
 	ck_assert_int_eq(m.kind, LINE_ERROR);
-	m = parsed(&buf, "{\"req\":5,\"progress\":9007199254740993}");
+	m = parsed(&buf, "{\"req\":5,\"progress\":18446744073709551616}");
 	ck_assert_int_eq(m.kind, LINE_NOTHING);
 	am_buf_done(&buf);
 }

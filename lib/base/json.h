@@ -1,0 +1,37 @@
+/* json.h - JSON at the edges: text to MessagePack and back, each in one pass. */
+#ifndef LIB_BASE_JSON_H
+#define LIB_BASE_JSON_H
+
+#include <stdbool.h>
+
+#include "lib/amnode.h"
+
+/* am_json_decode() and am_json_encode() of a document that has n_around levels
+ * around values of ours, each of which may have its 32 levels. */
+int json_decode(const char *json, size_t len, unsigned n_around,
+    struct am_buf *out, struct am_error *err);
+int json_encode(struct am_val v, unsigned n_around, struct am_buf *out,
+    struct am_error *err);
+
+enum {
+	JSON_E_LOSSY = 1, /* JSON, but a part of it cannot be carried */
+	JSON_E_CUT = 2,   /* JSON up to its end, which comes too early */
+};
+
+/* json_decode() that appends what it can: nil stands for a value that cannot be
+ * carried or is cut off, "" for such a key, and keys may be there twice. 0; one
+ * of the above with the first reason in err; -EINVAL if it is no JSON at all;
+ * -ENOMEM. */
+int json_salvage(const char *json, size_t len, unsigned n_around,
+    struct am_buf *out, struct am_error *err);
+
+/* A byte of a string that is one character and means itself. */
+static inline bool
+json_is_plain(char c)
+{
+	unsigned char u = (unsigned char)c;
+
+	return u >= 0x20 && u < 0x80 && u != '"' && u != '\\';
+}
+
+#endif
