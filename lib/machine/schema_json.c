@@ -1,5 +1,4 @@
 /* A schema from JSON: user input, so every mistake is named. */
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +6,9 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/utf8.h"
 #include "lib/machine/schema.h"
+#include "proto/mp.h"
 
 enum { JSON_MAX = 4 * 1024 * 1024 };
 
@@ -22,14 +23,10 @@ struct draft {
 	size_t list_len;
 	struct am_group *group; /* owned; those of base come first */
 	size_t n_groups;
+	char *text; /* owned; names and docs of the JSON, each terminated */
+	size_t text_len;
 	struct am_error *err;
 };
-
-static void
-json_freep(cJSON **j)
-{
-	cJSON_Delete(*j);
-}
 
 static void
 draft_done(struct draft *d)
@@ -37,41 +34,65 @@ draft_done(struct draft *d)
 	free(d->row);
 	free(d->list);
 	free(d->group);
+	free(d->text);
 }
 
 static int
-find(const struct draft *d, const char *name)
+find(const struct draft *d, const char *name, size_t len)
 {
 	for (size_t i = 0; i < d->len; i++)
-		if (d->row[i].name != NULL && strcmp(d->row[i].name, name) == 0)
+		if (d->row[i].name != NULL &&
+		    strncmp(d->row[i].name, name, len) == 0 &&
+		    d->row[i].name[len] == '\0')
 			return (int)i;
 	return -ENOENT;
+}
+
+/* The string as a text of its own; NULL: it is no string. */
+static const char *
+text_of(struct draft *d, struct am_val val)
+{
+	struct mp c = mp_of(val);
+	char *to = d->text + d->text_len;
+	const char *s;
+	size_t len;
+
+	if (mp_get_str(&c, &s, &len) < 0)
+		return NULL;
+	memcpy(to, s, len);
+	to[len] = '\0';
+	d->text_len += len + 1;
+	return to;
 }
 
 /* ---- names first, since relations may point forward ---- */
 
 static int
-read_name(struct draft *d, size_t i, const cJSON *j)
+read_name(struct draft *d, size_t i, struct am_val row)
 {
-	const cJSON *name = cJSON_GetObjectItemCaseSensitive(j, "name");
+	struct mp c = mp_of(row);
+	struct am_val val = AM_NONE;
+	const char *name;
 	int there;
 
-	if (!cJSON_IsObject(j))
+	if (mp_type(&c) != MP_MAP)
 		return error_set(d->err, "states[%zu]: must be an object", i);
-	if (!cJSON_IsString(name) || name->valuestring[0] == '\0')
+	(void)am_get(row, "name", &val);
+	name = text_of(d, val);
+	if (name == NULL || name[0] == '\0')
 		return error_set(d->err,
 		    "states[%zu]: \"name\" must be a string that is not empty",
 		    i);
-	there = find(d, name->valuestring);
+	there = find(d, name, strlen(name));
 	if (there >= 0 && (size_t)there < d->n_base)
 		return error_set(d->err,
 		    "state \"%s\": is a base state, which cannot be defined "
 		    "again",
-		    name->valuestring);
+		    name);
 	if (there >= 0)
 		return error_set(d->err, "state \"%s\": there are two of it",
-		    name->valuestring);
-	d->row[d->len++].name = name->valuestring;
+		    name);
+	d->row[d->len++].name = name;
 	return 0;
 }
 
@@ -79,81 +100,83 @@ read_name(struct draft *d, size_t i, const cJSON *j)
 
 /* where: what the list belongs to, for messages */
 static int
-read_names(struct draft *d, const char *where, const cJSON *j,
+read_names(struct draft *d, const char *where, struct am_val names,
     struct am_list *ret)
 {
 	am_id *to = d->list + d->list_len;
-	const cJSON *item;
-	size_t n = 0;
+	struct mp c = mp_of(names);
+	uint32_t n = 0;
+	bool is_array = mp_get_array(&c, &n) == 0;
 
-	if (!cJSON_IsArray(j))
-		return error_set(d->err, "%s: must be an array of state names",
-		    where);
-	cJSON_ArrayForEach(item, j)
-	{
+	for (uint32_t i = 0; i < n && is_array; i++) {
+		const char *name;
+		size_t len;
 		int id;
 
-		if (!cJSON_IsString(item))
-			return error_set(d->err,
-			    "%s: must be an array of state names", where);
-		id = find(d, item->valuestring);
+		is_array = mp_get_str(&c, &name, &len) == 0;
+		if (!is_array)
+			break;
+		id = find(d, name, len);
 		if (id < 0)
-			return error_set(d->err, "%s: no such state: \"%s\"",
-			    where, item->valuestring);
-		to[n++] = (am_id)id;
+			return error_set(d->err, "%s: no such state: \"%.*s\"",
+			    where, (int)utf8_cut(name, len, SCHEMA_NAME_MAX),
+			    name);
+		to[i] = (am_id)id;
 	}
+	if (!is_array)
+		return error_set(d->err, "%s: must be an array of state names",
+		    where);
 	d->list_len += n;
 	*ret = (struct am_list){ .id = to, .len = n };
 	return 0;
 }
 
 static int
-read_list(struct draft *d, const struct am_state *row, const cJSON *j,
-    struct am_list *ret)
+read_list(struct draft *d, const struct am_state *row, const char *key,
+    struct am_val val, struct am_list *ret)
 {
 	char where[2 * SCHEMA_NAME_MAX];
 
 	(void)snprintf(where, sizeof(where), "state \"%.128s\": %s", row->name,
-	    j->string);
-	return read_names(d, where, j, ret);
+	    key);
+	return read_names(d, where, val, ret);
 }
 
 static int
-read_bool(struct draft *d, const struct am_state *row, const cJSON *j,
-    bool *ret)
+read_bool(struct draft *d, const struct am_state *row, const char *key,
+    struct am_val val, bool *ret)
 {
-	if (!cJSON_IsBool(j))
+	struct mp c = mp_of(val);
+
+	if (mp_get_bool(&c, ret) < 0)
 		return error_set(d->err,
-		    "state \"%s\": %s: must be true or false", row->name,
-		    j->string);
-	*ret = cJSON_IsTrue(j);
+		    "state \"%s\": %s: must be true or false", row->name, key);
 	return 0;
 }
 
 static int
-read_key(struct draft *d, struct am_state *row, const cJSON *j)
+read_key(struct draft *d, struct am_state *row, const char *key,
+    struct am_val val)
 {
-	const char *key = j->string;
-
 	if (strcmp(key, "name") == 0)
 		return 0;
 	if (strcmp(key, "auto") == 0)
-		return read_bool(d, row, j, &row->automatic);
+		return read_bool(d, row, key, val, &row->automatic);
 	if (strcmp(key, "multi") == 0)
-		return read_bool(d, row, j, &row->multi);
+		return read_bool(d, row, key, val, &row->multi);
 	if (strcmp(key, "require") == 0)
-		return read_list(d, row, j, &row->require);
+		return read_list(d, row, key, val, &row->require);
 	if (strcmp(key, "add") == 0)
-		return read_list(d, row, j, &row->add);
+		return read_list(d, row, key, val, &row->add);
 	if (strcmp(key, "remove") == 0)
-		return read_list(d, row, j, &row->remove);
+		return read_list(d, row, key, val, &row->remove);
 	if (strcmp(key, "after") == 0)
-		return read_list(d, row, j, &row->after);
+		return read_list(d, row, key, val, &row->after);
 	if (strcmp(key, "doc") == 0) {
-		if (!cJSON_IsString(j))
+		row->doc = text_of(d, val);
+		if (row->doc == NULL)
 			return error_set(d->err,
 			    "state \"%s\": doc: must be a string", row->name);
-		row->doc = j->valuestring;
 		return 0;
 	}
 	return error_set(d->err,
@@ -162,62 +185,43 @@ read_key(struct draft *d, struct am_state *row, const cJSON *j)
 	    row->name, key);
 }
 
-static int
-read_row(struct draft *d, struct am_state *row, const cJSON *j)
+/* The next pair of a map of the decoder's: its keys are strings. */
+static const char *
+next_pair(struct draft *d, struct mp *c, struct am_val *ret)
 {
-	const cJSON *key, *before;
+	struct am_val key = AM_NONE;
 
-	cJSON_ArrayForEach(key, j)
-	{
-		int r;
+	(void)mp_get_val(c, &key);
+	(void)mp_get_val(c, ret);
+	return text_of(d, key);
+}
 
-		for (before = j->child; before != key; before = before->next)
-			if (strcmp(before->string, key->string) == 0)
-				return error_set(d->err,
-				    "state \"%s\": \"%s\" twice", row->name,
-				    key->string);
-		r = read_key(d, row, key);
+static int
+read_row(struct draft *d, struct am_state *row, struct am_val val)
+{
+	struct mp c = mp_of(val);
+	uint32_t n = 0;
+
+	(void)mp_get_map(&c, &n);
+	for (; n > 0; n--) {
+		struct am_val of_key;
+		const char *key = next_pair(d, &c, &of_key);
+		int r = read_key(d, row, key, of_key);
+
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-static size_t
-count_items(const cJSON *object)
-{
-	const cJSON *key;
-	size_t n = 0;
-
-	cJSON_ArrayForEach(key, object)
-	{
-		if (cJSON_IsArray(key))
-			n += (size_t)cJSON_GetArraySize(key);
-	}
-	return n;
-}
-
-static size_t
-count_relations(const cJSON *states)
-{
-	const cJSON *row;
-	size_t n = 0;
-
-	cJSON_ArrayForEach(row, states)
-	{
-		n += count_items(row);
-	}
-	return n;
-}
-
 static int
-read_groups(struct draft *d, const cJSON *groups)
+read_groups(struct draft *d, struct am_val groups)
 {
-	size_t n = (size_t)cJSON_GetArraySize(groups);
 	size_t n_base = d->base != NULL ? d->base->n_groups : 0;
-	const cJSON *j;
+	struct mp c = mp_of(groups);
+	uint32_t n = 0;
 
-	if (groups != NULL && !cJSON_IsObject(groups))
+	if (groups.data != NULL && mp_get_map(&c, &n) < 0)
 		return error_set(d->err,
 		    "\"groups\" must be an object of arrays of state names");
 	d->group = calloc(n_base + n + 1, sizeof(*d->group));
@@ -225,141 +229,120 @@ read_groups(struct draft *d, const cJSON *groups)
 		return error_set(d->err, "no memory");
 	for (; d->n_groups < n_base; d->n_groups++)
 		d->group[d->n_groups] = d->base->group[d->n_groups];
-	cJSON_ArrayForEach(j, groups)
-	{
+	for (; n > 0; n--) {
 		struct am_group *g = &d->group[d->n_groups++];
 		char where[2 * SCHEMA_NAME_MAX];
+		struct am_val names;
 		int r;
 
+		g->name = next_pair(d, &c, &names);
 		(void)snprintf(where, sizeof(where), "group \"%.128s\"",
-		    j->string);
-		g->name = j->string;
-		r = read_names(d, where, j, &g->states);
+		    g->name);
+		r = read_names(d, where, names, &g->states);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-static int
-read_states(struct draft *d, const cJSON *states, const cJSON *groups)
+/* Every machine has it, so relations may name it. */
+static void
+add_exception(struct draft *d)
 {
-	size_t n = (size_t)cJSON_GetArraySize(states), i = 0;
-	const cJSON *j;
+	d->exception_given = find(d, "Exception", 9) >= 0;
+	if (!d->exception_given)
+		d->row[d->len++] = (struct am_state){ .name = "Exception",
+			.doc = "level: an error state is active",
+			.multi = true };
+}
+
+static int
+read_states(struct draft *d, struct mp states, uint32_t n)
+{
+	struct mp again = states;
+	struct am_val row = AM_NONE;
+	int r = 0;
 
 	if (d->n_base + n > AM_STATES_MAX)
 		return error_set(d->err, "%zu states: at most %d are possible",
 		    d->n_base + n, AM_STATES_MAX);
 	d->row = calloc(d->n_base + n + 1, sizeof(*d->row));
-	d->list = calloc(count_relations(states) + count_items(groups) + 1,
-	    sizeof(*d->list));
-	if (d->row == NULL || d->list == NULL)
+	if (d->row == NULL)
 		return error_set(d->err, "no memory");
 	for (; d->len < d->n_base; d->len++)
 		d->row[d->len] = d->base->row[d->len];
-	cJSON_ArrayForEach(j, states)
-	{
-		int r = read_name(d, i++, j);
-
-		if (r < 0)
-			return r;
+	for (uint32_t i = 0; i < n && r == 0; i++) {
+		(void)mp_get_val(&states, &row);
+		r = read_name(d, i, row);
 	}
-	/* Every machine has it, so relations may name it. */
-	d->exception_given = find(d, "Exception") >= 0;
-	if (!d->exception_given)
-		d->row[d->len++] = (struct am_state){ .name = "Exception",
-			.doc = "level: an error state is active",
-			.multi = true };
-	i = d->n_base;
-	cJSON_ArrayForEach(j, states)
-	{
-		int r = read_row(d, &d->row[i++], j);
-
-		if (r < 0)
-			return r;
+	if (r < 0)
+		return r;
+	add_exception(d);
+	for (uint32_t i = 0; i < n && r == 0; i++) {
+		(void)mp_get_val(&again, &row);
+		r = read_row(d, &d->row[d->n_base + i], row);
 	}
-	return read_groups(d, groups);
+	return r;
 }
 
-static cJSON *
-parse(const char *json, size_t len, struct am_error *err)
-{
-	const char *end = NULL;
-	cJSON *doc;
-
-	if (len > JSON_MAX) {
-		(void)error_set(err, "a schema of %zu bytes: at most %d", len,
-		    JSON_MAX);
-		return NULL;
-	}
-	/* cJSON would cut a string there. */
-	if (memchr(json, '\0', len) != NULL ||
-	    memmem(json, len, "\\u0000", 6) != NULL) {
-		(void)error_set(err, "a schema holds no NUL");
-		return NULL;
-	}
-	doc = cJSON_ParseWithLengthOpts(json, len, &end, 0);
-	while (doc != NULL && end < json + len && strchr(" \t\r\n", *end))
-		end++;
-	if (doc != NULL && end == json + len)
-		return doc;
-	(void)error_set(err, "is no JSON: at byte %zu",
-	    end != NULL ? (size_t)(end - json) : 0);
-	cJSON_Delete(doc);
-	return NULL;
-}
-
-/* Of two the second one would be dropped in silence. Other keys are for others,
- * as the name of the machine. */
 static int
-check_once(const cJSON *doc, const char *key, struct am_error *err)
+read_doc(struct draft *d, struct am_val doc)
 {
-	const cJSON *j;
-	size_t n = 0;
+	struct am_val states = AM_NONE, groups = AM_NONE;
+	struct mp c;
+	uint32_t n;
+	int r;
 
-	cJSON_ArrayForEach(j, doc)
-	{
-		if (strcmp(j->string, key) == 0 && ++n > 1)
-			return error_set(err, "\"%s\" twice", key);
-	}
-	return 0;
+	(void)am_get(doc, "states", &states);
+	(void)am_get(doc, "groups", &groups);
+	c = mp_of(states);
+	if (mp_get_array(&c, &n) < 0)
+		return error_set(d->err,
+		    "must be an object with the array \"states\"");
+	/* Each string and each name of a list takes a byte more there. */
+	d->text = malloc(doc.len);
+	d->list = calloc(doc.len, sizeof(*d->list));
+	if (d->text == NULL || d->list == NULL)
+		return error_set(d->err, "no memory");
+	r = read_states(d, c, n);
+	return r < 0 ? r : read_groups(d, groups);
+}
+
+static int
+parse(const char *json, size_t len, struct am_buf *ret, struct am_error *err)
+{
+	int r;
+
+	if (len > JSON_MAX)
+		return error_set(err, "a schema of %zu bytes: at most %d", len,
+		    JSON_MAX);
+	r = am_json_decode(json, len, ret, err);
+	return r == -ENOMEM ? error_set(err, "no memory") : r;
 }
 
 struct am_schema *
 am_schema_from_json(const char *json, size_t len, const struct am_states *base,
     struct am_error *err)
 {
-	am_cleanup(json_freep) cJSON *doc = parse(json, len, err);
+	am_cleanup(buf_donep) struct am_buf doc = AM_BUF_INIT;
 	am_cleanup(draft_done) struct draft d = {
 		.base = base,
 		.n_base = base != NULL ? base->len : 0,
 		.err = err,
 	};
-	const cJSON *states, *groups;
-	struct am_states table;
 	struct am_schema *s;
 
-	if (doc == NULL)
+	if (parse(json, len, &doc, err) < 0 ||
+	    read_doc(&d, am_buf_val(&doc)) < 0)
 		return NULL;
-	states = cJSON_GetObjectItemCaseSensitive(doc, "states");
-	if (!cJSON_IsObject(doc) || !cJSON_IsArray(states)) {
-		(void)error_set(err,
-		    "must be an object with the array \"states\"");
-		return NULL;
-	}
-	groups = cJSON_GetObjectItemCaseSensitive(doc, "groups");
-	if (check_once(doc, "states", err) < 0 ||
-	    check_once(doc, "groups", err) < 0)
-		return NULL;
-	if (read_states(&d, states, groups) < 0)
-		return NULL;
-	table = (struct am_states){
+	s = am_schema_new(
+	    &(struct am_states){
 		.row = d.row,
 		.len = d.len,
 		.group = d.group,
 		.n_groups = d.n_groups,
-	};
-	s = am_schema_new(&table, err);
+	    },
+	    err);
 	if (s != NULL)
 		s->exception_given = d.exception_given;
 	return s;

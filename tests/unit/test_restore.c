@@ -134,7 +134,8 @@ static const struct {
 	{ "{\"G\":[1]}", "group \"G\": must be an array of state names" },
 	{ "{\"G\":[\"X\"]}", "group \"G\": no such state: \"X\"" },
 	{ "{\"G\":[\"A\",\"A\"]}", "group \"G\": \"A\" twice" },
-	{ "{\"G\":[],\"G\":[]}", "group \"G\": there are two of it" },
+	{ "{\"G\":[],\"G\":[]}",
+	    "key \"G\" at byte 42 is there twice: one would be lost" },
 	{ "{\"a b\":[]}",
 	    "group 0: \"a b\" is no name: letters, digits and _, a letter "
 	    "first, at most 128" },
