@@ -8,7 +8,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
-#include "daemon/owner.h"
+#include "daemon/sys/owner.h"
 #include "lib/amnode.h"
 #include "lib/tls/module.h"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/spawn.h"
+#include "daemon/sys/spawn.h"
 #include "lib/rpc/server.h"
 
 static bool

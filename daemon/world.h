@@ -1,12 +1,13 @@
 /* world.h - what the supervisor's handlers reach in a real amnoded: processes
- * (process.c), private connections (link.c), the public socket (access.c). */
+ * (sys/process.c), private connections (net/private.c), the public socket
+ * (net/public.c). */
 #ifndef DAEMON_WORLD_H
 #define DAEMON_WORLD_H
 
 #include <sys/resource.h>
 
-#include "daemon/runtime.h"
-#include "daemon/security.h"
+#include "daemon/sys/runtime.h"
+#include "daemon/net/security.h"
 #include "daemon/super.h"
 #include "lib/rpc/addr.h"
 
@@ -35,7 +36,7 @@ struct world {
 	char tcp_host[ADDR_HOST_MAX + 2]; /* [v6] in brackets; empty: Unix */
 	struct rpc_server *server;        /* owned */
 	struct event *sigchld;            /* owned */
-	struct am_buf prompt;             /* for link.c; of sync */
+	struct am_buf prompt;             /* of net/private.c, for sync */
 	bool stopped;
 };
 
@@ -52,19 +53,19 @@ int world_serve(struct world *w, struct super *s, struct am_error *err);
 void world_close_clients(struct world *w, const char *reason);
 void world_done(struct world *w); /* idempotent */
 
-/* process.c */
+/* sys/process.c */
 int process_init(struct world *w);
 int process_spawn(struct super *s, struct worker *w, struct am_error *err);
 void process_signal(struct super *s, struct worker *w, int sig);
 void process_forget(struct super *s, struct worker *w);
 
-/* link.c */
+/* net/private.c */
 int link_connect(struct super *s, struct worker *w);
 int link_serve(struct super *s, struct worker *w, const struct arpc_lease *l);
 int link_end_lease(struct super *s, struct worker *w, const struct lease *l);
 int link_ask(struct super *s, struct worker *w);
 
-/* access.c: the roles of clients, and what each may do. */
+/* net/public.c: the roles of clients, and what each may do. */
 enum { ACCESS_CLIENT = 1, ACCESS_ADMIN = 2 };
 struct allow_list;
 extern const struct allow_list access_allowed;
@@ -79,7 +80,7 @@ int access_tell(struct super *s, struct client *c, uint32_t req,
 struct client *access_client(struct super *s, const void *source,
     uint32_t *ret_id);
 
-/* info.c: the result of info [topic, ...]; 0 or an enum arpc_error with a text
+/* net/info.c: the result of info [topic, ...]; 0 or an enum arpc_error with a text
  * in err. */
 int info_get(const struct super *s, const char *topic, struct am_val params,
     struct am_buf *out, struct am_error *err);

@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #include "daemon/logs.h"
-#include "daemon/orphan.h"
-#include "daemon/reap.h"
-#include "daemon/runtime.h"
-#include "daemon/spawn.h"
+#include "daemon/sys/orphan.h"
+#include "daemon/sys/reap.h"
+#include "daemon/sys/runtime.h"
+#include "daemon/sys/spawn.h"
 #include "tests/unit/unit.h"
 
 struct run {

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/security.h"
+#include "daemon/net/security.h"
 #include "tests/unit/unit.h"
 
 static struct config config;

@@ -1,10 +1,10 @@
 /* orphan.h - workers of an amnoded that died, when this one stops as well. */
-#ifndef DAEMON_ORPHAN_H
-#define DAEMON_ORPHAN_H
+#ifndef DAEMON_SYS_ORPHAN_H
+#define DAEMON_SYS_ORPHAN_H
 
 #include <stdint.h>
 
-#include "daemon/runtime.h"
+#include "daemon/sys/runtime.h"
 
 /* Sends TERM to every worker that a dead amnoded left running in this directory
  * and waits until they are gone, KILL for their groups after grace_ms. Blocks

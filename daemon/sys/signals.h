@@ -1,6 +1,6 @@
 /* signals.h - TERM, INT, HUP and USR1 as events of the loop. */
-#ifndef DAEMON_SIGNALS_H
-#define DAEMON_SIGNALS_H
+#ifndef DAEMON_SYS_SIGNALS_H
+#define DAEMON_SYS_SIGNALS_H
 
 #include "daemon/notify.h"
 

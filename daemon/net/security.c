@@ -1,4 +1,4 @@
-#include "daemon/security.h"
+#include "daemon/net/security.h"
 
 #include <errno.h>
 #include <fcntl.h>

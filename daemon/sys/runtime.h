@@ -1,7 +1,7 @@
 /* runtime.h - the runtime directory of an instance: who owns it, what lies in
  * it, what a dead one left there. */
-#ifndef DAEMON_RUNTIME_H
-#define DAEMON_RUNTIME_H
+#ifndef DAEMON_SYS_RUNTIME_H
+#define DAEMON_SYS_RUNTIME_H
 
 #include <stdbool.h>
 #include <stddef.h>

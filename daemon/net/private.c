@@ -20,8 +20,8 @@ is_worker_schema(const struct am_machine *mirror)
 	if (am_schema_len(schema) < Wrk__COUNT)
 		return false;
 	for (am_id i = 0; i < Wrk__COUNT; i++)
-		if (strcmp(am_schema_name(schema, i), am_worker_states.row[i].name) !=
-		    0)
+		if (strcmp(am_schema_name(schema, i),
+			am_worker_states.row[i].name) != 0)
 			return false;
 	return true;
 }

@@ -1,4 +1,4 @@
-#include "daemon/reap.h"
+#include "daemon/sys/reap.h"
 
 #include <errno.h>
 #include <fcntl.h>

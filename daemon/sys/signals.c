@@ -1,4 +1,4 @@
-#include "daemon/signals.h"
+#include "daemon/sys/signals.h"
 
 #include <errno.h>
 #include <event2/event.h>

@@ -1,7 +1,7 @@
 /* security.h - the [Security] section: the certificate of this amnoded, and what
  * the certificates of clients allow. */
-#ifndef DAEMON_SECURITY_H
-#define DAEMON_SECURITY_H
+#ifndef DAEMON_NET_SECURITY_H
+#define DAEMON_NET_SECURITY_H
 
 #include "daemon/config.h"
 #include "lib/amnode.h"

@@ -1,7 +1,7 @@
 /* reap.h - the ends of processes: workers by pidfd, what escaped from them as
  * their subreaper. */
-#ifndef DAEMON_REAP_H
-#define DAEMON_REAP_H
+#ifndef DAEMON_SYS_REAP_H
+#define DAEMON_SYS_REAP_H
 
 #include <stdbool.h>
 #include <stddef.h>

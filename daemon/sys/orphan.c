@@ -1,4 +1,4 @@
-#include "daemon/orphan.h"
+#include "daemon/sys/orphan.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,6 +1,6 @@
 /* spawn.h - posix_spawn of a worker. */
-#ifndef DAEMON_SPAWN_H
-#define DAEMON_SPAWN_H
+#ifndef DAEMON_SYS_SPAWN_H
+#define DAEMON_SYS_SPAWN_H
 
 #include <sys/resource.h>
 #include <sys/types.h>

@@ -1,4 +1,4 @@
-#include "daemon/spawn.h"
+#include "daemon/sys/spawn.h"
 
 #include <assert.h>
 #include <errno.h>

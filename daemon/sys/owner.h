@@ -1,6 +1,6 @@
 /* owner.h - the process that a lease is bound to; its exit is noticed. */
-#ifndef DAEMON_OWNER_H
-#define DAEMON_OWNER_H
+#ifndef DAEMON_SYS_OWNER_H
+#define DAEMON_SYS_OWNER_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "daemon/runtime.h"
+#include "daemon/sys/runtime.h"
 
 #include <dirent.h>
 #include <errno.h>

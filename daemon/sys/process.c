@@ -9,8 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "daemon/reap.h"
-#include "daemon/spawn.h"
+#include "daemon/sys/reap.h"
+#include "daemon/sys/spawn.h"
 #include "daemon/world.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"

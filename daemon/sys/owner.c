@@ -1,4 +1,4 @@
-#include "daemon/owner.h"
+#include "daemon/sys/owner.h"
 
 #include <errno.h>
 #include <event2/event.h>
