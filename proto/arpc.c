@@ -23,7 +23,7 @@ static const char *const errors[ARPC_E__COUNT] = {
 #undef X
 };
 
-/* What decoders say when they refuse. */
+/* Sets the reason of a decoder that refuses. */
 static int
 bad(const char **ret_why, const char *why)
 {
@@ -95,7 +95,7 @@ arpc_frame_get(const void *data, size_t len, struct arpc_frame *ret,
 		return bad(ret_why, "wrong number of elements");
 	if (f.kind != ARPC_NOTIFICATION) {
 		if (mp_get_uint(&c, UINT32_MAX, &id) < 0)
-			return bad(ret_why, "the id is not of 32 bit");
+			return bad(ret_why, "the id does not fit 32 bits");
 		f.id = (uint32_t)id;
 	}
 	*ret_why = "the frame is malformed";
@@ -135,7 +135,7 @@ arpc_put_response(struct am_buf *b, uint32_t id)
 
 /* ---- errors ---- */
 
-/* Length of the text without a UTF-8 sequence that was cut in its middle. */
+/* The length of the text without a UTF-8 sequence that was cut in the middle. */
 static size_t
 whole_chars(const char *s, size_t len)
 {
@@ -231,7 +231,7 @@ arpc_put_bye(struct am_buf *b, const char *reason)
 
 /* ---- hello ---- */
 
-/* The one map that is all of the params. */
+/* The params must be one map. */
 static int
 only_map(struct am_val params, struct am_val *ret, const char **ret_why)
 {
@@ -257,7 +257,7 @@ get_uint(struct am_val map, const char *key, uint64_t max, uint64_t *ret)
 	return mp_get_uint(&c, max, ret);
 }
 
-/* A text for people: cut to size, control characters replaced. */
+/* A text for people: truncated, with control characters replaced. */
 static int
 get_shown(struct am_val map, const char *key, char *buf, size_t size)
 {
@@ -458,7 +458,7 @@ arpc_hello_get(struct am_val params, struct arpc_hello *ret,
 		return bad(ret_why, "hello has no number \"proto\"");
 	h.proto = (uint32_t)proto;
 	if (get_uint(map, "id", INT64_MAX, &h.client_id) < 0)
-		return bad(ret_why, "hello has no \"id\" of 63 bit");
+		return bad(ret_why, "hello has no \"id\" of 63 bits");
 	r = get_shown(map, "name", h.name, sizeof(h.name));
 	if (r < 0 && r != -ENOENT)
 		return bad(ret_why, "\"name\" is not a string");
@@ -528,7 +528,7 @@ arpc_put_welcome(struct am_buf *b, const struct arpc_welcome *w)
 	}
 }
 
-/* Is it an array of n unsigned numbers? */
+/* Whether v is an array of n unsigned numbers. */
 static bool
 is_time(struct am_val v, uint32_t n)
 {
@@ -579,7 +579,8 @@ arpc_welcome_get(struct am_val result, struct arpc_welcome *ret,
 	if (get_shown(result, "id", w.machine, sizeof(w.machine)) < 0)
 		return bad(ret_why, "\"id\" is not a string");
 	if (am_get(result, "time", &w.time) < 0 || !is_time(w.time, w.n_states))
-		return bad(ret_why, "\"time\" is not one tick a state");
+		return bad(ret_why,
+		    "\"time\" does not have one tick per state");
 	r = am_get(result, "schema", &w.schema);
 	c = mp_of(w.schema);
 	if (r != -ENOENT && (r < 0 || mp_type(&c) != MP_ARRAY))

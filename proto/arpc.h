@@ -14,18 +14,18 @@ enum {
 	ARPC_FRAME_MAX = 16 * 1024 * 1024,
 	/* To a supervisor, and from it to its worker. */
 	ARPC_FRAME_SMALL = 64 * 1024,
-	/* What a frame has beside its args, at most: method, id, states,
+	/* The most that a frame has besides its args: method, id, states,
 	 * deadline. */
 	ARPC_FRAME_HEAD = 4096,
-	ARPC_FRAME_MIN = 2 * ARPC_FRAME_HEAD, /* no server takes less */
+	ARPC_FRAME_MIN = 2 * ARPC_FRAME_HEAD, /* every server accepts this */
 	ARPC_DEPTH_MAX = 32,
 	ARPC_NAMES_MAX = AM_STATES_MAX, /* states in one mutation */
 	ARPC_TOKEN_LEN = 16,
 	ARPC_TEXT_MAX = 1024, /* of an error, a reason, a client's name */
 };
 
-/* 10,000 days: a longer duration of a peer is taken as this, so that a point in
- * time in nanoseconds can be made of any. */
+/* 10,000 days. Longer durations from a peer are shortened to this, so that a
+ * deadline in nanoseconds never overflows. */
 #define ARPC_DURATION_MAX_MS INT64_C(864000000000)
 
 enum arpc_kind {
@@ -45,15 +45,15 @@ enum arpc_method {
 /* "add", "t", ... */
 const char *arpc_method_name(enum arpc_method m);
 
-/* One frame, checked; everything is borrowed from its bytes. */
+/* One checked frame. Everything is borrowed from its bytes. */
 struct arpc_frame {
 	enum arpc_kind kind;
-	uint32_t id;             /* of a request and its response */
-	enum arpc_method method; /* not of a response */
-	const char *name;        /* the method as it was sent, not terminated */
+	uint32_t id;             /* requests and responses only */
+	enum arpc_method method; /* not for responses */
+	const char *name;        /* the method as sent, not terminated */
 	size_t name_len;
-	struct am_val params; /* an array; of a response: the result */
-	struct am_val error;  /* of a response; AM_NONE if nil */
+	struct am_val params; /* an array; the result of a response */
+	struct am_val error;  /* responses only; AM_NONE if nil */
 };
 
 /* 0, or -EBADMSG with *ret_why naming what is wrong ("type is not 0, 1 or 2").
@@ -68,16 +68,16 @@ int arpc_frame_get(const void *data, size_t len, struct arpc_frame *ret,
 	X(too_big)       /* likewise: frame over 16 MiB */                     \
 	X(too_deep)      /* likewise: nesting over 32 */                       \
 	X(no_hello)      /* likewise: traffic before hello */                  \
-	X(bad_proto)     /* hello of another version; closes */                \
+	X(bad_proto)     /* hello with another version; closes */              \
 	X(bad_token)     /* no such lease, or not its token; closes */         \
 	X(not_permitted) /* the role may not do this */                        \
 	X(no_method)                                                           \
 	X(bad_params)                                                          \
 	X(no_state)  /* state id out of range */                               \
 	X(no_topic)  /* info: no such topic */                                 \
-	X(no_lease)  /* no lease of this id, or it is over */                  \
-	X(busy)      /* a limit of this server: try later */                   \
-	X(forgotten) /* sent again, and nobody knows what became of it */      \
+	X(no_lease)  /* no lease has this id, or it is over */                 \
+	X(busy)      /* a limit is reached: try later */                       \
+	X(forgotten) /* sent again, but the outcome is unknown */              \
 	X(internal)
 
 enum arpc_error {
@@ -100,7 +100,7 @@ void arpc_put_response(struct am_buf *b, uint32_t id);
 void arpc_put_error(struct am_buf *b, uint32_t id, enum arpc_error e,
     const char *field, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
-/* Splits "code: text"; ARPC_E_internal if the code is not of the list. */
+/* Splits "code: text". ARPC_E_internal if the code is not in the list. */
 enum arpc_error arpc_error_get(struct am_val error, const char **ret_text,
     size_t *ret_len);
 /* Whole frame: [2, "bye", [reason]]. */
@@ -114,33 +114,34 @@ void arpc_put_bye(struct am_buf *b, const char *reason);
  *                   "prompt":[names]?}?}]
  * result: {"proto","id":text,"epoch","states":n,"schema":rows?,"hash","time":[...],
  *          "q","m","seq","window":uint?,"max":uint?,"resumed":bool?}; schema is left
- * out if the client's hash is right, max if it is ARPC_FRAME_MAX, resumed if it
- * did not say resume. */
+ * out if the client's hash is current, max if it is ARPC_FRAME_MAX, resumed if
+ * the hello had no resume. */
 
-/* What of the clocks a connection wants to see. */
+/* Which parts of the clock a connection wants to see. */
 struct arpc_sync {
-	struct am_val allow; /* an array of names: only these; AM_NONE: all */
-	struct am_val skip;  /* an array of names: all but these; AM_NONE */
-	bool shallow;        /* ticks that only say active or not */
-	bool mutations;      /* one update for each, with what was called */
+	struct am_val allow; /* array of names: only these; AM_NONE: all */
+	struct am_val skip;  /* array of names: all but these; or AM_NONE */
+	bool shallow;        /* ticks only say active or not */
+	bool mutations;      /* an m for each mutation */
 	bool no_schema;
-	bool no_events; /* no payloads that nobody asked for */
-	/* An array of names: a change of these is told at once, of others with
-	 * what is told next, or within ARPC_LATE_MS; AM_NONE: all at once. */
+	bool no_events; /* no payloads of kind event */
+	/* Array of names: changes of these are sent at once, changes of other
+	 * states with the next output or within ARPC_LATE_MS. AM_NONE: all are
+	 * sent at once. */
 	struct am_val prompt;
 };
 enum { ARPC_LATE_MS = 50 };
 
 struct arpc_hello {
 	uint32_t proto;
-	uint64_t client_id; /* random, 63 bit, new for each process */
-	char name[64];      /* for people; cut */
+	uint64_t client_id; /* random, 63 bits, new for each process */
+	char name[64];      /* for people; truncated */
 	bool has_token;
 	uint8_t token[ARPC_TOKEN_LEN];
 	bool has_hash;
 	uint64_t hash;
-	bool has_resume;       /* its mutations are to be remembered */
-	uint64_t resume_epoch; /* of the server it knows; 0: of none */
+	bool has_resume;       /* remember its mutations */
+	uint64_t resume_epoch; /* of the last welcome; 0: none */
 	struct arpc_sync sync;
 };
 
@@ -160,13 +161,14 @@ struct arpc_welcome {
 	uint64_t queue_tick;
 	uint64_t machine_tick;
 	uint64_t last_seq;
-	uint32_t window; /* requests open at once; 0: it takes none */
+	uint32_t window;  /* requests open at once; 0: none are taken */
 	size_t frame_max; /* of frames to the server; 0: ARPC_FRAME_MAX */
 	bool has_resumed;
-	bool resumed; /* mutations sent before are remembered */
+	bool resumed; /* earlier mutations are remembered */
 };
 
-/* The result only; rows: schema written before, AM_NONE leaves it out. */
+/* Puts the result only. w->schema must be encoded already; AM_NONE leaves it
+ * out. */
 void arpc_put_welcome(struct am_buf *b, const struct arpc_welcome *w);
 int arpc_welcome_get(struct am_val result, struct arpc_welcome *ret,
     const char **ret_why);
@@ -190,16 +192,18 @@ void arpc_put_mutation(struct am_buf *b, const am_id *states, size_t n,
 /* Args, or nil: AM_NONE. */
 struct mp;
 int arpc_args_get(struct mp *c, struct am_val *ret, const char **ret_why);
-/* *ret is written up to n_states; ids are below n_known or -ERANGE. */
+/* Writes only the first n_states of *ret. -ERANGE if an id is not below
+ * n_known. */
 int arpc_mutation_get(struct am_val params, size_t n_known,
     struct arpc_mutation *ret, const char **ret_why);
 
 /* ---- updates ----
  * [queue tick delta, checksum, id, delta, id, delta, ...] relative to what was
  * sent before on this connection; checksum = (sum of ticks + queue tick +
- * machine tick) mod 256 after it. A changed machine tick takes a sync. */
+ * machine tick) mod 256 after it. A changed machine tick requires a sync. */
 
-/* Writes the difference between sent and now (n ticks) and makes sent equal. */
+/* What a peer was sent last. arpc_put_update() writes the difference between
+ * that and now (n ticks), and updates it. */
 struct arpc_clock {
 	uint64_t *tick;
 	size_t n;
@@ -209,8 +213,8 @@ struct arpc_clock {
 };
 void arpc_put_update(struct am_buf *b, struct arpc_clock *sent,
     const uint64_t *now, uint64_t queue_tick);
-/* Applies one; -EBADMSG: malformed, -EILSEQ: the checksum differs (it was
- * applied; ask for a sync). */
+/* Applies an update. -EBADMSG: malformed. -EILSEQ: applied, but the checksum
+ * differs: ask for a sync. */
 int arpc_update_get(struct am_val update, struct arpc_clock *clock,
     const char **ret_why);
 uint8_t arpc_clock_sum(const struct arpc_clock *c);
@@ -235,9 +239,9 @@ int arpc_mutated_get(struct am_val params, size_t n_known,
     struct arpc_mutated *ret, const char **ret_why);
 
 /* ---- payloads ----
- * params: [seq, req, kind, name, source, data]; or of a large one [seq, req,
- * kind, name, source, nil, bytes], and its data follows in parts: [seq, bin],
- * each as a frame of its own; [seq, nil]: the rest does not come. */
+ * params: [seq, req, kind, name, source, data]. A large one has [seq, req, kind,
+ * name, source, nil, bytes], and its data follows in parts [seq, bin], each in a
+ * frame of its own. [seq, nil]: the rest will not come. */
 
 enum {
 	ARPC_PART_LEN = 256 * 1024,
@@ -248,30 +252,30 @@ enum arpc_payload_kind {
 	ARPC_P_RESULT,   /* the one final answer of a request */
 	ARPC_P_PROGRESS, /* before it */
 	ARPC_P_CHUNK,    /* before it */
-	ARPC_P_EVENT,    /* asked for by nobody */
+	ARPC_P_EVENT,    /* no request asked for it */
 };
 
-/* "result", ...: the word for it in what people and programs read. */
+/* "result", ...: as people and programs read it. */
 const char *arpc_payload_kind_name(enum arpc_payload_kind kind);
 
 struct arpc_payload {
-	uint64_t seq; /* 0: not numbered, not acked (supervisor's) */
+	uint64_t seq; /* 0: not numbered, not acked (a supervisor's) */
 	uint32_t req; /* id of the mutation that asked; 0: none */
 	enum arpc_payload_kind kind;
 	/* Whole string values. */
 	struct am_val name;
 	struct am_val source;
 	struct am_val data;
-	size_t total; /* bytes that follow in parts; 0: data is all */
+	size_t total; /* bytes that follow in parts; 0: data has all */
 };
 
 /* whole frame; the parts follow */
 void arpc_put_payload_head(struct am_buf *b, uint64_t seq, uint32_t req,
     enum arpc_payload_kind kind, const char *name, const char *source,
     size_t total);
-/* whole frame; NULL: the rest does not come */
+/* whole frame; NULL: the rest will not come */
 void arpc_put_part(struct am_buf *b, uint64_t seq, const void *p, size_t len);
-/* *ret_bytes is NULL if the rest does not come. */
+/* *ret_bytes is NULL if the rest will not come. */
 int arpc_part_get(struct am_val params, uint64_t *ret_seq,
     const void **ret_bytes, size_t *ret_len, const char **ret_why);
 void arpc_put_payload(struct am_buf *b, uint64_t seq, uint32_t req,
@@ -281,14 +285,14 @@ int arpc_payload_get(struct am_val params, struct arpc_payload *ret,
     const char **ret_why);
 
 /* ---- lease_begin (private connections) ----
- * params: [{"lease","token":bin,"client","ttl_ms","max_ms"}]; result as of a
- * mutation: the handler adds ServeClient {lease, client}. */
+ * params: [{"lease","token":bin,"client","ttl_ms","max_ms"}]; the result
+ * is that of a mutation: the handler adds ServeClient {lease, client}. */
 
 struct arpc_lease {
 	char lease[40];
 	uint8_t token[ARPC_TOKEN_LEN];
 	char client[64];
-	int64_t ttl_ms; /* at most ARPC_DURATION_MAX_MS, as max_ms */
+	int64_t ttl_ms; /* at most ARPC_DURATION_MAX_MS, like max_ms */
 	int64_t max_ms;
 };
 

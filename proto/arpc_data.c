@@ -74,11 +74,11 @@ arpc_args_get(struct mp *c, struct am_val *ret, const char **ret_why)
 	case 0:
 		return 0;
 	case -EEXIST:
-		return bad(ret_why, "args have a key twice");
+		return bad(ret_why, "args have a duplicate key");
 	case -E2BIG:
 		return bad(ret_why, "args have more than 1,024 keys");
 	default:
-		return bad(ret_why, "args are not a map of strings");
+		return bad(ret_why, "args are not a map with string keys");
 	}
 }
 
@@ -163,7 +163,7 @@ arpc_update_get(struct am_val update, struct arpc_clock *clock,
 	clock->sum = (uint8_t)(clock->sum + delta);
 	for (n -= 2; n > 0; n -= 2) {
 		if (mp_get_uint(&c, UINT64_MAX, &id) < 0 || id >= clock->n)
-			return bad(ret_why, "an update of no known state");
+			return bad(ret_why, "an update names an unknown state");
 		if (mp_get_uint(&c, UINT64_MAX, &delta) < 0)
 			return bad(ret_why, "a tick is not a number");
 		clock->tick[id] += delta;
@@ -192,7 +192,7 @@ arpc_mutated_get(struct am_val params, size_t n_known, struct arpc_mutated *ret,
 		return bad(ret_why, "m is not [update, op, called, flags]");
 	for (uint32_t i = 0; i < n; i++) {
 		if (mp_get_uint(&c, UINT64_MAX, &id) < 0 || id >= n_known)
-			return bad(ret_why, "m called no known state");
+			return bad(ret_why, "m names an unknown state");
 		ret->called[i] = (am_id)id;
 	}
 	if (mp_get_uint(&c, UINT32_MAX, &flags) < 0)
@@ -293,20 +293,21 @@ arpc_payload_get(struct am_val params, struct arpc_payload *ret,
 	uint32_t n;
 
 	if (mp_get_array(&c, &n) < 0 || n < 6 || n > 7)
-		return bad(ret_why, "a payload is not of six elements");
+		return bad(ret_why, "a payload does not have six elements");
 	if (mp_get_uint(&c, UINT64_MAX, &p.seq) < 0 ||
 	    mp_get_uint(&c, UINT32_MAX, &req) < 0)
 		return bad(ret_why, "a payload's seq or req is not a number");
 	if (mp_get_uint(&c, ARPC_P_EVENT, &kind) < 0)
-		return bad(ret_why, "a payload is of unknown kind");
+		return bad(ret_why, "a payload has an unknown kind");
 	if (mp_type(&c) != MP_STR || mp_get_val(&c, &p.name) < 0 ||
 	    mp_type(&c) != MP_STR || mp_get_val(&c, &p.source) < 0)
-		return bad(ret_why, "a payload's name or source is no string");
+		return bad(ret_why,
+		    "the name or source of a payload is not a string");
 	if (mp_get_val(&c, &p.data) < 0)
 		return bad(ret_why, "a payload has no data");
 	if (n == 7 &&
 	    (mp_get_uint(&c, ARPC_PAYLOAD_MAX, &total) < 0 || total == 0))
-		return bad(ret_why, "a payload of no known length");
+		return bad(ret_why, "a payload has no valid length");
 	p.total = (size_t)total;
 	p.req = (uint32_t)req;
 	p.kind = (enum arpc_payload_kind)kind;
@@ -347,17 +348,19 @@ arpc_lease_get(struct am_val params, struct arpc_lease *ret,
 	if (mp_get_array(&c, &n) < 0 || n != 1 || mp_get_val(&c, &map) < 0)
 		return bad(ret_why, "params are not one map");
 	if (am_get_text(map, "lease", l.lease, sizeof(l.lease)) < 0)
-		return bad(ret_why, "\"lease\" is no text of 39 bytes at most");
+		return bad(ret_why,
+		    "\"lease\" is not a text of at most 39 bytes");
 	if (am_get_bin(map, "token", &token, &len) < 0 ||
 	    len != sizeof(l.token))
 		return bad(ret_why, "\"token\" is not 16 bytes of binary");
 	memcpy(l.token, token, len);
 	if (am_get_text(map, "client", l.client, sizeof(l.client)) < 0)
 		return bad(ret_why,
-		    "\"client\" is no text of 63 bytes at most");
+		    "\"client\" is not a text of at most 63 bytes");
 	if (am_get_int(map, "ttl_ms", &l.ttl_ms) < 0 || l.ttl_ms < 0 ||
 	    am_get_int(map, "max_ms", &l.max_ms) < 0 || l.max_ms < 0)
-		return bad(ret_why, "\"ttl_ms\" or \"max_ms\" is no duration");
+		return bad(ret_why,
+		    "\"ttl_ms\" or \"max_ms\" is not a duration");
 	l.ttl_ms = bounded(l.ttl_ms);
 	l.max_ms = bounded(l.max_ms);
 	*ret = l;

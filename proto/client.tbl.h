@@ -37,7 +37,7 @@ STATE(SuperDisconnecting, "level: the supervisor's connection is being closed",
 
 STATE(SuperReady, "level: the supervisor takes requests", .multi = false)
 
-STATE(WorkerRequested, "level: a lease was asked for and not yet got",
+STATE(WorkerRequested, "level: a lease was requested and is not granted yet",
     .require = S(SuperReady))
 
 STATE(ErrNetwork, "pulse: a connection failed {err}", .multi = true,
@@ -48,7 +48,7 @@ STATE(ErrHandlerTimeout, "pulse: a handler took too long", .multi = true,
 
 STATE(Start, "level: the client runs {supervisors}", .multi = false)
 
-STATE(Healthcheck, "pulse: answers that the loop runs", .multi = true)
+STATE(Healthcheck, "pulse: shows that the loop runs", .multi = true)
 
 STATE(Heartbeat, "level: not used yet", .multi = false)
 

@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <string.h>
 
-/* The head of a value: what the first byte and the length behind it say. */
+/* The head of a value: its first byte and the length that follows. */
 struct head {
 	enum mp_type type;
-	uint8_t len;   /* of the head itself, with numbers */
-	uint32_t body; /* bytes behind it: str, bin, ext */
+	uint8_t len;   /* of the head, including a number */
+	uint32_t body; /* bytes after it: str, bin, ext */
 	uint32_t n;    /* elements: array, map (pairs) */
 };
 
@@ -22,8 +22,8 @@ be(const uint8_t *p, unsigned len)
 	return v;
 }
 
-/* Heads from 0xc0 to 0xdf: type, bytes of the number behind the first byte,
- * and what that number is. */
+/* Heads from 0xc0 to 0xdf: the type, how many bytes of a number follow the first
+ * byte, and what that number means. */
 enum number {
 	NONE,
 	VALUE,  /* the value itself */
@@ -35,7 +35,7 @@ static const struct {
 	uint8_t type;
 	uint8_t size;
 	uint8_t number;
-	uint8_t extra; /* bytes of body beside the length: the type of an ext */
+	uint8_t extra; /* bytes of body not counted: the type of an ext */
 } heads[32] = {
 	[0x00] = { MP_NIL, 0, NONE, 0 },
 	[0x01] = { MP_BAD, 0, NONE, 0 },
@@ -71,8 +71,8 @@ static const struct {
 	[0x1f] = { MP_MAP, 4, COUNT, 0 },
 };
 
-/* Reads the head at p, avail > 0. False if it is not there wholly; a body of
- * 2^32 - 1 bytes and its extra one is cut by a byte, far beyond any limit. */
+/* Reads the head at p; avail > 0. False if it is incomplete. A body of 2^32 - 1
+ * bytes with an extra one loses a byte here, which is far beyond any limit. */
 static inline bool
 head_get(const uint8_t *p, size_t avail, struct head *ret)
 {
@@ -207,7 +207,7 @@ mp_next(struct mp *c, struct mp_item *ret)
 	return 0;
 }
 
-/* mp_next() of one type. */
+/* mp_next() for one type only. */
 static int
 next_of(struct mp *c, enum mp_type type, struct mp_item *ret)
 {
@@ -369,7 +369,7 @@ mp_skip(struct mp *c)
 	uint64_t left = 1;
 	struct mp_item it;
 
-	/* Every element takes a byte, so this ends with the bytes. */
+	/* Every element has a byte, so this ends when the bytes do. */
 	while (left > 0) {
 		int r;
 
@@ -448,7 +448,7 @@ mp_scan_init(struct mp_scan *s, size_t max_len, unsigned max_depth)
 	s->depth = 0;
 }
 
-/* Enters an array or a map of n elements, or counts it as seen if empty. */
+/* Enters an array or a map of n elements; an empty one is done at once. */
 static enum mp_scan_result
 scan_enter(struct mp_scan *s, uint64_t n)
 {
@@ -463,7 +463,7 @@ scan_enter(struct mp_scan *s, uint64_t n)
 	return MP_SCAN_DONE;
 }
 
-/* The element at hand is seen; so is every array that it was the last of. */
+/* The current element is done, and so is every array that it completes. */
 static inline void
 scan_leave(struct mp_scan *s)
 {
@@ -471,7 +471,7 @@ scan_leave(struct mp_scan *s)
 		s->depth--;
 }
 
-/* Numbers of one byte, the most of a message of ours. */
+/* Skips numbers of one byte, which make up most of our messages. */
 static inline void
 scan_small(struct mp_scan *s, const uint8_t *p, size_t len)
 {
@@ -506,7 +506,7 @@ mp_scan(struct mp_scan *s, const uint8_t *p, size_t len, size_t *ret_frame_len)
 				return r;
 		}
 		scan_leave(s);
-		/* What is still to come takes a byte each at least. */
+		/* Each pending element needs at least a byte. */
 		if (s->pos + s->pending > s->max_len)
 			return MP_SCAN_BIG;
 		scan_small(s, p, len);

@@ -1,4 +1,4 @@
-/* mp.h - MessagePack read with checks: a cursor over whole values, and a
+/* mp.h - a checked reader of MessagePack: a cursor over whole values, and a
  * scanner that finds the end of a frame in a stream.
  *
  * Nothing here allocates, and nothing trusts a length or a count. */
@@ -22,7 +22,7 @@ enum {
 
 /* ---- cursor ---- */
 
-/* What is left to read. */
+/* The bytes left to read. */
 struct mp {
 	const uint8_t *p;
 	const uint8_t *end;
@@ -66,8 +66,8 @@ mp_of(struct am_val v)
 	return (struct mp){ .p = p, .end = p == NULL ? p : p + v.len };
 }
 
-/* All that is left: the last element of a value that was scanned. AM_NONE if
- * nothing is. */
+/* Everything that is left, the last element of a scanned value; AM_NONE if
+ * nothing is left. */
 static inline struct am_val
 mp_rest(struct mp *c)
 {
@@ -83,9 +83,10 @@ mp_at_end(const struct mp *c)
 	return c->p == c->end;
 }
 
-/* All of these: 0 and the cursor behind what was read; -EBADMSG: cut off or the
- * reserved byte; -EINVAL: another type; -ERANGE: does not fit. On failure
- * cursor and outputs are untouched. Data is borrowed from the bytes. */
+/* These return 0 and move the cursor past what they read. -EBADMSG: the value is
+ * cut off, or is the reserved byte; -EINVAL: it has another type; -ERANGE: it
+ * does not fit. On failure cursor and outputs are unchanged. Data is borrowed
+ * from the bytes. */
 int mp_next(struct mp *c, struct mp_item *ret);
 int mp_get_nil(struct mp *c);
 int mp_get_bool(struct mp *c, bool *ret);
@@ -99,27 +100,28 @@ int mp_get_map(struct mp *c, uint32_t *ret_n);
 int mp_get_val(struct mp *c, struct am_val *ret); /* one whole value */
 int mp_skip(struct mp *c);
 
-/* By the first byte only. */
+/* Looks at the first byte only. */
 enum mp_type mp_type(const struct mp *c);
 
-/* Copies a string of less than size bytes without a NUL, terminated; -ERANGE. */
+/* Copies and terminates a string. -ERANGE if it has a NUL, or size bytes or
+ * more. */
 int mp_get_text(struct mp *c, char *buf, size_t size);
 
 /* ---- scanner ---- */
 
 enum mp_scan_result {
 	MP_SCAN_DONE = 0,
-	MP_SCAN_MORE, /* so far so good */
+	MP_SCAN_MORE, /* incomplete, but good so far */
 	MP_SCAN_BAD,  /* the reserved byte */
 	MP_SCAN_DEEP, /* over max_depth */
 	MP_SCAN_BIG,  /* over max_len, or more elements than bytes */
 };
 
-/* Where the scan of one frame stands. */
+/* The state of the scan of one frame. */
 struct mp_scan {
 	size_t max_len;
-	size_t pos;     /* the next head; beyond the bytes while a body comes */
-	size_t pending; /* elements that are announced and not yet seen */
+	size_t pos;     /* the next head; past the end while a body arrives */
+	size_t pending; /* elements announced but not seen yet */
 	unsigned max_depth;
 	unsigned depth;
 	uint32_t left[MP_FRAME_DEPTH_MAX]; /* elements, by level */
@@ -127,21 +129,21 @@ struct mp_scan {
 
 /* max_depth is at most MP_FRAME_DEPTH_MAX. */
 void mp_scan_init(struct mp_scan *s, size_t max_len, unsigned max_depth);
-/* p: the frame's bytes from its first one, len of them by now. Goes on where
- * the last call stopped. MP_SCAN_DONE sets *ret_frame_len and is ready for the
- * next frame; after an error it must be initialised again. */
+/* p points to the first byte of the frame, of which len bytes have arrived.
+ * Continues where the last call stopped. MP_SCAN_DONE sets *ret_frame_len and
+ * prepares for the next frame; after an error initialise the scan again. */
 enum mp_scan_result mp_scan(struct mp_scan *s, const uint8_t *p, size_t len,
     size_t *ret_frame_len);
-/* Is it exactly one well-formed value, not nested deeper than
- * MP_VALUE_DEPTH_MAX? */
+/* Whether v is exactly one well-formed value, nested at most MP_VALUE_DEPTH_MAX
+ * deep. */
 bool mp_is_value(struct am_val v);
 
 /* ---- args ---- */
 
-/* A map whose keys are strings. -EINVAL: it is none; -E2BIG: over AM_ARGS_MAX
- * keys; -EEXIST: a key twice. */
+/* Checks for a map whose keys are strings. -EINVAL if it is none; -E2BIG if it
+ * has more than AM_ARGS_MAX keys; -EEXIST if it has a key twice. */
 int mp_get_args(struct mp *c, struct am_val *ret);
-/* Does it come from a buffer that ran out of memory? */
+/* Whether v comes from a buffer that ran out of memory. */
 bool am_val_is_failed(struct am_val v);
 
 #endif

@@ -1,4 +1,4 @@
-/* schema.h - plain data of a state schema: one row a state, its relations. */
+/* schema.h - a state schema as plain data: one row per state. */
 #ifndef PROTO_SCHEMA_H
 #define PROTO_SCHEMA_H
 
@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Position of a state in its schema. A table's order is ABI: ids go over the
- * wire. */
+/* The position of a state in its schema. The order of a table is ABI: ids are
+ * sent over the wire. */
 typedef uint16_t am_id;
 
 enum { AM_STATES_MAX = 1024 };
@@ -17,8 +17,8 @@ struct am_list {
 	size_t len;
 };
 
-/* One row. `doc` begins with "pulse: " (leaves in the drain in which it came)
- * or "level: " (stays until something ends it). */
+/* One row. `doc` begins with "pulse: " (the state ends in the drain in which it
+ * begins) or "level: " (it stays until something ends it). */
 struct am_state {
 	const char *name;
 	const char *doc;
@@ -36,7 +36,7 @@ struct am_group {
 	struct am_list states;
 };
 
-/* A table of rows, usually made from a .tbl.h file; am_schema_new() compiles
+/* A table of rows, usually made from a .tbl.h file. am_schema_new() compiles
  * it. */
 struct am_states {
 	const char *name;

@@ -31,7 +31,7 @@ STATE(PoolStarting, "level: fewer workers than the minimum are ready",
 STATE(NormalizingPool, "level: the number of workers is being corrected",
     .require = S(Start), .remove = S(POOL_SIZE), .after = S(ErrWorker))
 
-STATE(PoolNormalized, "level: the number of workers is as wanted",
+STATE(PoolNormalized, "level: the number of workers is right",
     .require = S(Start), .add = S(Heartbeat), .remove = S(POOL_SIZE))
 
 STATE(PoolReady, "level: the minimum of workers is ready", .require = S(Start),
@@ -52,13 +52,13 @@ STATE(ForkWorker, "pulse: one more worker is wanted {worker}", .multi = true,
 STATE(ForkingWorker, "pulse: its process is started {worker}", .multi = true,
     .require = S(Start))
 
-STATE(WorkerConnected, "pulse: the private connection stands {worker}",
+STATE(WorkerConnected, "pulse: the private connection is up {worker}",
     .multi = true, .require = S(Start))
 
 STATE(WorkerForked, "pulse: the worker answered the private hello {worker}",
     .multi = true, .require = S(Start), .add = S(Heartbeat))
 
-STATE(KillWorker, "pulse: a worker has to go {worker, reason}", .multi = true)
+STATE(KillWorker, "pulse: a worker is to be stopped {worker, reason}", .multi = true)
 
 STATE(KillingWorker, "pulse: signals are sent to its process group {worker}",
     .multi = true)
@@ -102,7 +102,7 @@ STATE(ErrHandlerTimeout, "pulse: a handler took too long", .multi = true,
 
 STATE(Start, "level: the supervisor runs {public}", .add = S(PoolStarting))
 
-STATE(Healthcheck, "pulse: answers that the loop runs", .multi = true)
+STATE(Healthcheck, "pulse: shows that the loop runs", .multi = true)
 
 STATE(ErrOnClient, "level: not used yet", .require = S(Exception))
 
@@ -123,7 +123,7 @@ STATE(LeaseConfirmed, "pulse: the client said hello to the worker {lease}",
     .multi = true, .require = S(Start))
 
 STATE(ReleaseWorker,
-    "pulse: a lease {lease, reason} or a waiter {request, reason} has to end",
+    "pulse: a lease {lease, reason} or a waiter {request, reason} is to end",
     .multi = true, .require = S(Start))
 
 STATE(LeaseEnded, "pulse: the lease is over {lease, worker, reason}",
@@ -133,7 +133,7 @@ STATE(AdoptingWorkers,
     "level: workers of a previous supervisor are being found",
     .require = S(Start), .remove = S(ForkWorker))
 
-STATE(WorkerAdopted, "pulse: one was taken back {worker, lease?}",
+STATE(WorkerAdopted, "pulse: one of them was adopted {worker, lease?}",
     .multi = true, .require = S(Start))
 
 STATE(Draining, "level: no new leases, no new workers", .require = S(Start),

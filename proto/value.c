@@ -70,7 +70,7 @@ am_buf_val(const struct am_buf *b)
 	return (struct am_val){ b->data, b->len };
 }
 
-/* The packer's way out. */
+/* Where the packer writes. */
 static int
 pack_write(void *data, const char *p, size_t n)
 {
@@ -142,7 +142,8 @@ am_put_str(struct am_buf *b, const char *s)
 		am_put_strn(b, s, strlen(s));
 }
 
-/* What MessagePack cannot count is beyond every limit: as if out of memory. */
+/* A count that MessagePack cannot express is beyond every limit: treated as out
+ * of memory. */
 static bool
 is_countable(struct am_buf *b, size_t n)
 {
@@ -198,7 +199,7 @@ am_put_val(struct am_buf *b, struct am_val v)
 		(void)pack_write(b, (const char *)v.data, v.len);
 }
 
-/* Puts the cursor on the value of a key. */
+/* Moves the cursor to the value of a key. */
 static int
 find(struct am_val map, const char *key, struct mp *ret)
 {

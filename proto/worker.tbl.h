@@ -1,6 +1,6 @@
 /* worker.tbl.h - states of the worker, in wire order: an index is ABI.
- * The first 24 rows are those of the reference, unchanged; ours follow. The includer defines STATE and S,
- * and undefines them: a user's own table may go on after this one. */
+ * The first 24 rows are those of the reference, unchanged; ours follow. The including file defines STATE
+ * and S, and undefines them, so that a table of a user can continue this one. */
 
 /* At most one of them is active. */
 #define WORK_STATUS WorkRequested, Working, WorkReady, Idle
@@ -62,7 +62,7 @@ STATE(ErrHandlerTimeout, "pulse: a handler took too long", .multi = true,
 
 STATE(Start, "level: the worker runs {private, public}", .multi = false)
 
-STATE(Healthcheck, "level: the program is asked whether it lives",
+STATE(Healthcheck, "level: the program is asked whether it is alive",
     .multi = true)
 
 STATE(Heartbeat, "level: not used yet", .multi = false)

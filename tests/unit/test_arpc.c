@@ -368,12 +368,12 @@ START_TEST(malformed_mutations_are_refused)
 	buf_append(&b, "\x92\x91\x01\x82\xa1k\x01\xa1k\x01", 10);
 	ck_assert_int_eq(arpc_mutation_get(am_buf_val(&b), 9, &m, &why),
 	    -EBADMSG);
-	ck_assert_str_eq(why, "args have a key twice");
+	ck_assert_str_eq(why, "args have a duplicate key");
 	am_buf_reset(&b);
 	buf_append(&b, "\x92\x91\x01\x81\x01\x01", 6);
 	ck_assert_int_eq(arpc_mutation_get(am_buf_val(&b), 9, &m, &why),
 	    -EBADMSG);
-	ck_assert_str_eq(why, "args are not a map of strings");
+	ck_assert_str_eq(why, "args are not a map with string keys");
 	am_buf_reset(&b);
 	am_put_array(&b, 1);
 	am_put_array(&b, ARPC_NAMES_MAX + 1);
