@@ -1,4 +1,4 @@
-/* bits.h - bit sets as runs of words; the owner knows how many. */
+/* bits.h - bit sets as runs of words; the owner knows their number. */
 #ifndef LIB_BASE_BITS_H
 #define LIB_BASE_BITS_H
 
@@ -87,7 +87,7 @@ bits_equal(const uint64_t *a, const uint64_t *b, size_t words)
 	return true;
 }
 
-/* Have they a bit in common? */
+/* Whether they have a bit in common. */
 static inline bool
 bits_meet(const uint64_t *a, const uint64_t *b, size_t words)
 {
@@ -97,7 +97,7 @@ bits_meet(const uint64_t *a, const uint64_t *b, size_t words)
 	return false;
 }
 
-/* Is every bit of a in b? */
+/* Whether every bit of a is in b. */
 static inline bool
 bits_within(const uint64_t *a, const uint64_t *b, size_t words)
 {
@@ -117,7 +117,7 @@ bits_count(const uint64_t *set, size_t words)
 	return n;
 }
 
-/* The first bit from i on, words * 64 if there is none. To visit all:
+/* Returns the first bit at or after i; words * 64 if there is none. To visit all:
  * for (i = bits_next(s, w, 0); i < w * 64; i = bits_next(s, w, i + 1)) */
 static inline size_t
 bits_next(const uint64_t *set, size_t words, size_t i)

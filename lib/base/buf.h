@@ -1,5 +1,5 @@
-/* buf.h - an am_buf as plain bytes or text. Like the am_put_*: a failed
- * allocation makes it a no-op and is found by am_buf_error(). */
+/* buf.h - an am_buf as plain bytes or text. As with am_put_*(), functions do
+ * nothing after a failed allocation, and am_buf_error() reports it. */
 #ifndef LIB_BASE_BUF_H
 #define LIB_BASE_BUF_H
 
@@ -16,11 +16,11 @@ buf_putc(struct am_buf *b, char c)
 void buf_printf(struct am_buf *b, const char *fmt, ...) AM_PRINTF(2, 3);
 /* Drops the first n bytes, n <= len. */
 void buf_consume(struct am_buf *b, size_t n);
-/* A NUL behind the bytes, not counted in len; "" if the buffer failed. Valid
- * until the next change. */
+/* Returns the bytes, terminated by a NUL that len does not count; "" if the
+ * buffer failed. Valid until the next change. */
 const char *buf_text(struct am_buf *b);
 
-/* Of an am_error, which may be NULL; cut to its size. Returns -EINVAL. */
+/* Sets the text of err, which may be NULL; truncates it. Returns -EINVAL. */
 int error_set(struct am_error *err, const char *fmt, ...) AM_PRINTF(2, 3);
 
 /* For am_cleanup(). */

@@ -25,7 +25,7 @@ am_steal_fd(int *fd)
 	return stolen;
 }
 
-/* For am_cleanup(): each ignores what holds nothing. */
+/* For am_cleanup(). They ignore a variable that holds nothing. */
 static inline void
 am_closep(int *fd)
 {

@@ -1,4 +1,4 @@
-/* clock.h - monotonic time in nanoseconds, the only time that decides. */
+/* clock.h - monotonic time in nanoseconds; all decisions are based on it. */
 #ifndef LIB_BASE_CLOCK_H
 #define LIB_BASE_CLOCK_H
 
@@ -17,7 +17,7 @@ clock_ns(void)
 	return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }
 
-/* Cheap and up to a tick (4 ms) late: for bounds of a second and more. */
+/* Cheap, but up to a tick (4 ms) late: for limits of a second or more. */
 static inline int64_t
 clock_coarse_ns(void)
 {

@@ -19,7 +19,7 @@ static const struct {
 };
 enum { N_UNITS = sizeof(units) / sizeof(units[0]) };
 
-/* Digits to a number that stops growing at max + 1. */
+/* Reads digits as a number that stops growing at max + 1. */
 static const char *
 digits(const char *s, uint64_t max, uint64_t *ret)
 {
@@ -70,7 +70,7 @@ dur_parse(const char *s, int64_t *ret_ms)
 	unit = unit_ms(end);
 	if (unit == 0)
 		return -EINVAL;
-	/* Digits below a millisecond are cut. */
+	/* Digits below a millisecond are dropped. */
 	for (int64_t part = unit / 10; ++point < end && part > 0; part /= 10)
 		fraction_ms += part * (*point - '0');
 	if (whole > (uint64_t)(DUR_MAX_MS / unit))

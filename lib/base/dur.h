@@ -7,14 +7,15 @@
 
 #define DUR_INF INT64_MAX
 
-/* "500ms", "5s", "1.5m", "1h", "2d", "inf" (DUR_INF); a bare number is seconds.
- * 0; -EINVAL: no duration; -ERANGE: over 10,000 days. */
+/* Parses "500ms", "5s", "1.5m", "1h", "2d" or "inf" (DUR_INF); a bare number is
+ * seconds. 0; -EINVAL: not a duration; -ERANGE: over 10,000 days. */
 int dur_parse(const char *s, int64_t *ret_ms);
-/* The shortest exact form: "90s", "500ms", "1h", "inf"; parses back. */
+/* Writes the shortest exact form, which dur_parse() reads back: "90s", "500ms",
+ * "1h", "inf". */
 void dur_format(int64_t ms, char *buf, size_t size);
 
-/* "10M": bytes with K, M, G or T of 1,024 (an optional B behind); a bare number
- * is bytes. 0, -EINVAL, -ERANGE. */
+/* Parses "10M": a number with K, M, G or T, powers of 1,024, and an optional B; a
+ * bare number is bytes. 0, -EINVAL, -ERANGE. */
 int size_parse(const char *s, uint64_t *ret);
 
 #endif

@@ -12,7 +12,7 @@
 
 enum { LINE_MAX_LEN = 2048 };
 
-/* Where a process writes its log is a property of the process. */
+/* Global: where the log goes is a property of the process. */
 static struct {
 	enum log_level level;
 	bool to_journal;
@@ -30,8 +30,8 @@ static const struct {
 };
 enum { N_LEVELS = sizeof(levels) / sizeof(levels[0]) };
 
-/* JOURNAL_STREAM names device and inode of what systemd gave us as stderr; it
- * is inherited by processes whose stderr is something else. */
+/* JOURNAL_STREAM names the device and inode of the stderr that systemd gave us.
+ * Processes whose stderr is something else inherit the variable. */
 static bool
 is_journal(int fd)
 {
@@ -116,7 +116,7 @@ log_line(enum log_level level, const char *fmt, ...)
 		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
 			line[i] = '?';
 	line[len++] = '\n';
-	/* There is nowhere to report that the log cannot be written. */
+	/* If the log cannot be written there is nowhere to report it. */
 	if (write(STDERR_FILENO, line, len) < 0)
 		(void)0;
 	errno = saved_errno;

@@ -22,11 +22,11 @@ enum log_mode {
 	LOG_MODE_PLAIN,   /* the time before each line */
 };
 
-/* Before the first line; without it: INFO, PLAIN. */
+/* Call it before the first line. Without it: INFO, PLAIN. */
 void log_init(enum log_level level, enum log_mode mode);
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
-/* "error", "warning", "info", "debug" to a level; -EINVAL. */
+/* The level named "error", "warning", "info" or "debug"; else -EINVAL. */
 int log_level_parse(const char *name);
 
 void log_line(enum log_level level, const char *fmt, ...)
@@ -40,8 +40,8 @@ void log_line(enum log_level level, const char *fmt, ...)
 			log_line(LOG_LEVEL_DEBUG, __VA_ARGS__);                \
 	} while (0)
 
-/* A peer's text for a log line: "quoted", escaped, cut by "..." to fit into
- * size. Returns buf. */
+/* Writes the text of a peer for a log line: "quoted", escaped, and shortened by
+ * "..." to fit into size. Returns buf. */
 const char *log_quote(char *buf, size_t size, const char *s, size_t len);
 
 #endif

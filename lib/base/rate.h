@@ -1,5 +1,5 @@
-/* rate.h - so many a minute, and the rest counted: for log lines that a peer
- * can cause. */
+/* rate.h - a rate limit for log lines that a peer can cause: so many a minute,
+ * and the others are counted. */
 #ifndef LIB_BASE_RATE_H
 #define LIB_BASE_RATE_H
 
@@ -16,12 +16,12 @@ enum {
 };
 
 struct rate {
-	int64_t since_ns; /* 0: nothing came yet */
+	int64_t since_ns; /* 0: nothing has come yet */
 	unsigned n;
 	uint64_t n_lost; /* since the last one that was let through */
 };
 
-/* Is this one let through? *ret_lost: how many before it were not. */
+/* Whether this one passes. *ret_lost is how many before it did not. */
 static inline bool
 rate_take(struct rate *r, int64_t now_ns, uint64_t *ret_lost)
 {
@@ -39,8 +39,8 @@ rate_take(struct rate *r, int64_t now_ns, uint64_t *ret_lost)
 	return true;
 }
 
-/* May a line be written now? Its last words then, of those that were not, are
- * in text; they may be empty. */
+/* Whether a line may be written now. If so, text is what to append to it about
+ * the lines that were left out, perhaps nothing. */
 static inline bool
 rate_line(struct rate *r, char text[RATE_TEXT_MAX])
 {

@@ -1,5 +1,5 @@
-/* secret.h - tokens are compared in constant time: how far a guess was right
- * must not be seen. */
+/* secret.h - compares tokens in constant time, so that the time does not show how
+ * much of a guess was right. */
 #ifndef LIB_BASE_SECRET_H
 #define LIB_BASE_SECRET_H
 

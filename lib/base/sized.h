@@ -8,8 +8,9 @@
 
 enum { SIZED_MAX = 4096 };
 
-/* Copies what the caller's struct has, and zeros behind it: an old one may be
- * shorter. -EINVAL: size is not set; -E2BIG: he sets what we do not know. */
+/* Copies the caller's struct, which may be an older and shorter one, and zeros
+ * the rest. -EINVAL: size is not set; -E2BIG: it sets members that this version
+ * does not know. */
 static inline int
 sized_copy(void *to, size_t to_size, const void *from)
 {
