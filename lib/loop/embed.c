@@ -1,4 +1,4 @@
-/* A loop within another one: what the other has to wait for. */
+/* A loop inside another one: what the other loop has to wait for. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include "lib/base/clock.h"
 #include "lib/loop/loop_int.h"
 
-/* Does /proc/self/fdinfo/NAME say that this epoll set has fd in it? */
+/* Whether NAME is an epoll set with fd in it, by /proc/self/fdinfo. */
 static bool
 is_set_with(int dir_fd, const char *name, int fd)
 {
@@ -34,8 +34,8 @@ is_set_with(int dir_fd, const char *name, int fd)
 	return found;
 }
 
-/* libevent does not tell its epoll set. It is the only one of this process that
- * holds the descriptor by which this loop is woken. */
+/* libevent does not reveal its epoll set. It is the only one of this process that
+ * has the descriptor that wakes this loop. */
 static int
 find_epoll(int wake_fd)
 {

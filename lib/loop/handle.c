@@ -1,4 +1,4 @@
-/* Numbers for what ends by itself. */
+/* Numbers for objects that free themselves. */
 #include "lib/loop/loop_int.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Descriptors of the program's own. */
+/* Descriptors that belong to the program. */
 #include "lib/loop/loop_int.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ am_io_init(struct am_io *io, struct am_loop *l, int fd,
 	*io = (struct am_io){ .loop = l, .fn = fn, .arg = arg, .fd = fd };
 }
 
-/* libevent would tell stderr, too. */
+/* libevent would print a warning, too. */
 static int
 check(int fd)
 {

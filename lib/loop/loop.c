@@ -12,10 +12,10 @@
 
 enum { FREE_TURN = 1024 * 1024 }; /* bytes a turn */
 
-/* Memory that is given back; it lies at its beginning. */
+/* A large block that is being freed; this struct lies at its beginning. */
 struct freed {
 	SLIST_ENTRY(freed) link;
-	size_t len; /* what is left of it */
+	size_t len; /* of the block, still to be freed */
 };
 
 static void
@@ -24,11 +24,11 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 	uint64_t n;
 
 	(void)what;
-	(void)!read(fd, &n, sizeof(n)); /* only to reset it */
+	(void)!read(fd, &n, sizeof(n)); /* resets it */
 	posts_run(arg, 0);
 }
 
-/* That the turn ends is all that is wanted. */
+/* The turn only has to end. */
 static void
 on_timeout(evutil_socket_t fd, short what, void *arg)
 {
@@ -65,7 +65,7 @@ on_free_turn(void *arg)
 	struct am_loop *l = arg;
 	struct freed *f = SLIST_FIRST(&l->freed);
 
-	/* From its end, as the beginning is in use. */
+	/* From the end, since the beginning is in use. */
 	if (f->len > FREE_TURN) {
 		f->len -= FREE_TURN;
 		free_pages((char *)f, f->len, f->len + FREE_TURN);
@@ -110,7 +110,7 @@ am_loop_new(void)
 	l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	conf = event_config_new();
 	if (conf != NULL) {
-		/* No locks: posts have their own. */
+		/* No locks: posts have one of their own. */
 		(void)event_config_set_flag(conf, EVENT_BASE_FLAG_NOLOCK);
 		l->base = event_base_new_with_config(conf);
 		event_config_free(conf);
@@ -139,7 +139,7 @@ run_list(struct turn_list *list)
 	}
 }
 
-/* What an item does may queue others, of both kinds. True: something died. */
+/* Items may queue others, of both kinds. Returns whether something died. */
 static bool
 finish(struct am_loop *l)
 {
@@ -190,7 +190,7 @@ am_loop_free(struct am_loop *l)
 		event_base_free(l->base);
 	am_closep(&l->wake_fd);
 	(void)pthread_mutex_destroy(&l->lock);
-	/* The last frames that were read: a token may be in them. */
+	/* The last frames that were read may contain a token. */
 	explicit_bzero(l->scratch, sizeof(l->scratch));
 	free(l);
 	return NULL;
@@ -199,8 +199,8 @@ am_loop_free(struct am_loop *l)
 /* ---- a turn ---- */
 
 /* Wakes the loop at the next timer, or at end_ns if that is sooner (0: none).
- * libevent counts in coarse time, so it may be some ms early: then the turn
- * after it waits for the rest. */
+ * libevent uses a coarse clock, so it may wake some ms early: then the next turn
+ * waits for the rest. */
 static int
 set_timeout(struct am_loop *l, int64_t end_ns)
 {
@@ -227,12 +227,13 @@ turn(struct am_loop *l, int flags, int64_t end_ns)
 	size_t n_next;
 	int r;
 
-	/* What was done outside of the loop must not wait for an event; and if
-	 * a connection ended by it, somebody who steps waits for just that. */
+	/* Finish what was done outside of the loop, without waiting for an
+	 * event. If a connection ended by it, the caller of am_loop_step() is
+	 * waiting for just that. */
 	if (finish(l))
 		flags |= EVLOOP_NONBLOCK;
 	l->now_ns = 0;
-	/* What is queued from now on is for the turn after this one. */
+	/* Items queued from now on are for the turn after this one. */
 	n_next = l->next.len;
 	if (n_next > 0)
 		flags |= EVLOOP_NONBLOCK;

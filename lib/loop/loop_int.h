@@ -18,19 +18,20 @@ struct freed;
 struct post;
 STAILQ_HEAD(post_head, post);
 
-/* Timers that run, the next one first: a heap whose places they know. */
+/* The running timers, as a heap with the next one first. Each timer knows its
+ * place. */
 struct timers {
 	struct am_timer **heap; /* owned; its timers are borrowed */
 	size_t len;
 	size_t cap;
 };
 
-/* What is waited for, by number; see loop_handle(). */
+/* An object that is known by a number; see loop_handle(). */
 struct handle {
 	void *obj; /* NULL: free */
 	void (*end)(void *obj);
 	uint32_t gen;
-	uint32_t next; /* of the free ones */
+	uint32_t next; /* free one */
 };
 struct handles {
 	struct handle *slot; /* owned */
@@ -42,8 +43,8 @@ struct am_loop {
 	struct event_base *base;
 	struct event *wake;    /* readable: something was posted */
 	struct event *timeout; /* the next timer, or the end of a step */
-	int64_t timeout_ns;    /* when it comes; 0: it does not */
-	int fd;                /* of am_loop_fd(); 0: nobody has asked */
+	int64_t timeout_ns;    /* when it is due; 0: not set */
+	int fd;                /* of am_loop_fd(); 0: not known yet */
 	struct turn_list flush;
 	struct turn_list reap;
 	struct turn_list next;
@@ -54,28 +55,28 @@ struct am_loop {
 	int64_t now_ns; /* 0: not read in this turn */
 	bool stop;
 	int wake_fd;
-	pthread_mutex_t lock; /* guards the two */
+	pthread_mutex_t lock; /* guards the two members below */
 	struct post_head posts;
-	bool ends; /* nothing is posted any more */
+	bool ends; /* posts are refused */
 	uint8_t scratch[LOOP_SCRATCH_LEN];
 };
 
-/* timer.c: the deadline of the next one (0: none); runs those that are due;
- * stops all. */
+/* timer.c: the next deadline (0: none); run the timers that are due; stop all of
+ * them. */
 int64_t timers_next_ns(const struct am_loop *l);
 void timers_run(struct am_loop *l);
 void timers_done(struct am_loop *l);
 
-/* post.c: runs what was posted, or tells it that it will not (r < 0). */
+/* post.c: calls what was posted; r < 0 tells it that the loop is being freed. */
 void posts_run(struct am_loop *l, int r);
-/* From now on nothing can be posted. */
+/* Refuses posts from now on. */
 void posts_end(struct am_loop *l);
 
-/* handle.c: a number that is never used twice for what ends by itself, so that
- * who holds it cannot be wrong about it. 0: no memory. If it is still there when
- * the loop is freed end(obj) is called. */
+/* handle.c: returns a number, never used twice, for an object that frees itself,
+ * so that an old handle can do no harm. 0: no memory. If the object is still
+ * there when the loop is freed, end(obj) is called. */
 uint64_t loop_handle(struct am_loop *l, void *obj, void (*end)(void *obj));
-/* NULL: it has ended. */
+/* NULL if the object has ended. */
 void *loop_handle_get(const struct am_loop *l, uint64_t handle);
 void loop_handle_drop(struct am_loop *l, uint64_t handle);
 void handles_done(struct am_loop *l);

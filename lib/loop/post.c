@@ -1,4 +1,4 @@
-/* Functions that other threads have called on the loop's thread. */
+/* Calls on the thread of the loop that other threads have asked for. */
 #include "lib/loop/loop_int.h"
 
 #include <errno.h>
@@ -56,7 +56,7 @@ am_loop_post(struct am_loop *l, void (*fn)(void *arg, int r), void *arg)
 		free(p);
 		return -ECANCELED;
 	}
-	/* It fails only if the counter is full: then the loop is awake. */
+	/* This fails only if the counter is full: then the loop is awake. */
 	(void)!write(l->wake_fd, &one, sizeof(one));
 	return 0;
 }

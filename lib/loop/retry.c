@@ -1,4 +1,4 @@
-/* Mutations that are tried again while they are canceled. */
+/* Tries mutations again while they are canceled. */
 #include "lib/amnode_wait.h"
 
 #include <stdlib.h>
@@ -12,8 +12,8 @@ struct retry {
 	am_retry handle;
 	struct am_retry_conf conf;
 	struct am_timer timer;
-	am_sub gone; /* 0: the machine is */
-	bool trying; /* its mutation runs, so it is not freed */
+	am_sub gone; /* 0: the machine is gone */
+	bool trying; /* the mutation is running: do not free this */
 	bool freed;
 	am_id *states; /* owned */
 	void *args;    /* likewise */
@@ -59,7 +59,7 @@ on_machine_gone(struct am_machine *m, void *arg)
 		retry_finish(r, AM_CANCELED);
 }
 
-/* What the mutation causes may free the machine, and the retry. */
+/* The mutation may cause the machine, and this retry, to be freed. */
 static void
 on_try(void *arg)
 {

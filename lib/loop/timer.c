@@ -1,4 +1,4 @@
-/* Timers: a heap by deadline. One event of libevent wakes the loop for all. */
+/* Timers: a heap ordered by deadline. One libevent timer serves all of them. */
 #include "lib/loop/loop_int.h"
 
 #include <assert.h>
@@ -14,7 +14,7 @@ put(struct timers *h, size_t i, struct am_timer *t)
 	t->at = i + 1;
 }
 
-/* From place i, which is free, to where it belongs. */
+/* Moves t up from place i, which is free, to where it belongs. */
 static void
 rise(struct timers *h, size_t i, struct am_timer *t)
 {

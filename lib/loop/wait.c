@@ -1,4 +1,4 @@
-/* Waiting for several conditions: what machines and a loop give together. */
+/* Waits for several conditions, of several machines, with a timeout. */
 #include "lib/amnode_wait.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@ struct part {
 	struct am_machine *machine;
 	am_sub sub;
 	am_sub gone;
-	bool done; /* it has held, or its machine is gone */
+	bool done; /* the condition has held, or the machine is gone */
 };
 
 struct wait {
@@ -23,8 +23,9 @@ struct wait {
 	void *arg;
 	struct am_timer timer;
 	enum am_wait_for what;
-	bool starting; /* fn has to wait until the caller has its handle */
-	bool decided; /* so that the timer brings the result, not the timeout */
+	bool
+	    starting; /* fn must not be called before the caller has the handle */
+	bool decided; /* the timer delivers result; else it is the timeout */
 	int result;
 	size_t left;
 	size_t n;
@@ -80,7 +81,7 @@ on_held(struct am_machine *m, void *arg)
 	struct part *p = arg;
 	struct wait *w = p->wait;
 
-	/* The machine's end: on_gone() comes. */
+	/* The machine is being freed: on_gone() follows. */
 	if (am_disposing(m))
 		return;
 	part_end(p);
@@ -98,7 +99,7 @@ on_gone(struct am_machine *m, void *arg)
 
 	(void)m;
 	part_end(p);
-	/* What has held before comes by the timer. */
+	/* If it is decided already, the timer delivers the result. */
 	if (!p->wait->decided)
 		finish(p->wait, -ECANCELED);
 }
