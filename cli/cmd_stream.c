@@ -105,17 +105,13 @@ on_payload(struct session *session, const struct arpc_payload *p, void *arg)
 {
 	struct stream *s = (struct stream *)arg;
 	struct slot *slot = p->req == 0 ? NULL : stream_slot(s, p->req);
-	bool is_news = p->seq == 0 || p->seq > s->seen_seq;
 	struct verdict v;
 
 	(void)session;
-	/* After a cut of the link what is not acked comes again. */
-	if (p->seq > s->seen_seq)
-		s->seen_seq = p->seq;
 	/* Of a line that has ended here it is of no use to anybody. */
 	if (p->req != 0)
 		buf_append(&s->acks, &p->seq, sizeof(p->seq));
-	if (slot == NULL || !is_news)
+	if (slot == NULL)
 		return;
 	if (p->kind == ARPC_P_RESULT) {
 		verdict_of(p, &v);
@@ -319,7 +315,6 @@ reopen(struct stream *s)
 		.message = "there is no worker any more" };
 	int rc;
 
-	s->seen_seq = 0;
 	if (s->is_named) {
 		s->stop = true;
 		s->lost = true;

@@ -149,7 +149,9 @@ session_start(struct session *s, struct cli *c, const char *address,
 		.tls = c->tls,
 		/* A cut of the link is none of the user's business. */
 		.resume = true,
-		.retry_ms = RETRY_MS };
+		.retry_ms = RETRY_MS,
+		/* They stay in the outbox, for amctl payloads. */
+		.sync.no_events = true };
 	static const uint8_t none[] = { 0x90 }; /* an empty array */
 	char name[64];
 

@@ -48,7 +48,6 @@ struct stream {
 	uint64_t next;      /* seq of the line to come */
 	uint64_t head;      /* --ordered: seq of the line whose turn it is */
 	struct am_buf acks; /* uint64_t: results to acknowledge once written */
-	uint64_t seen_seq;  /* of this worker's payloads */
 	int64_t hold_ns;    /* send nothing before; 0: no reason to wait */
 	bool eof;
 	bool stop;  /* read no more */

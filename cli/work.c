@@ -105,7 +105,6 @@ struct work_state {
 	const char
 	    *result; /* "executed", ...; NULL: an error answer, or none */
 	uint64_t seq;
-	uint64_t seen_seq; /* after a cut what is not acked comes again */
 	struct am_buf name;
 	struct am_buf source;
 	struct am_buf data;
@@ -159,9 +158,7 @@ on_payload(struct session *s, const struct arpc_payload *p, void *arg)
 	if (p->req == 0 || p->req != s->call.id || w->is_final)
 		return;
 	if (p->kind != ARPC_P_RESULT) {
-		if (p->seq == 0 || p->seq > w->seen_seq)
-			print_part(w, p);
-		w->seen_seq = p->seq;
+		print_part(w, p);
 		netmach_ack(s->nm, p->seq);
 		return;
 	}

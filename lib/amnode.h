@@ -635,7 +635,8 @@ AM_API int am_worker_chunk(struct am_worker *w, am_req req, struct am_val data);
  * requests are ended by the caller. */
 AM_API int am_worker_stuck(struct am_worker *w, const char *code,
     const char *message);
-/* A payload that no request asked for; stays until fetched or the lease ends. */
+/* A payload that no request asked for, for all clients of the lease; stays until
+ * each of them has it, or the lease ends. */
 AM_API int am_worker_event(struct am_worker *w, const char *name,
     struct am_val data);
 

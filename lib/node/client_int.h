@@ -82,7 +82,6 @@ struct am_client {
 	struct pending_list pending[CLIENT_BUCKETS]; /* by id */
 	size_t n_pending;
 	uint64_t last_req;
-	uint64_t seen_seq; /* the highest that was delivered */
 	struct am_timer guard_timer;
 };
 

@@ -368,10 +368,12 @@ client_attach(struct am_client *c, const struct client_lease *l)
 
 	if (am_is1(c->machine, Cli_WorkerWanted) || client_lease(c) != NULL)
 		return -EALREADY;
-	r = worker_set(c, l);
-	if (r < 0)
-		return r;
 	c->attached = true;
+	r = worker_set(c, l);
+	if (r < 0) {
+		c->attached = false;
+		return r;
+	}
 	if (!super_is_ready(c))
 		am_timer_stop(&c->super_timer);
 	am_put_map(&args, 1);
@@ -426,7 +428,9 @@ on_released(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 	case NETMACH_OK:
 		if (r->result == AM_CANCELED)
 			lease_over(c, end_of(r->why), r->why);
-		else if (netmach_phase(c->worker) != NETMACH_READY)
+		/* With what is open it looks for the worker, which has it. */
+		else if (netmach_phase(c->worker) != NETMACH_READY &&
+		    c->n_pending == 0)
 			lease_over(c, AM_CODE_RELEASED, "released");
 		return;
 	case NETMACH_ERROR:

@@ -331,17 +331,6 @@ pulse_payload(struct am_client *c, const struct arpc_payload *p,
 	am_buf_done(&args);
 }
 
-/* Which request of ours it is about. false: it was told before, or nobody asked
- * here (then it is acked and forgotten). */
-static bool
-is_news(struct am_client *c, const struct arpc_payload *p, struct pending **ret)
-{
-	*ret = p->req != 0 ? pending_by_id(c, (uint32_t)p->req) : NULL;
-	if (p->seq != 0 && p->seq <= c->seen_seq)
-		return false;
-	return *ret != NULL || p->req == 0;
-}
-
 void
 request_on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
 {
@@ -354,13 +343,10 @@ request_on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
 		.source = source,
 		.data = p->data,
 	};
-	struct pending *q;
-	bool for_us;
+	struct pending *q = p->req != 0 ? pending_by_id(c, p->req) : NULL;
 
-	for_us = is_news(c, p, &q);
-	if (p->seq > c->seen_seq)
-		c->seen_seq = p->seq;
-	if (for_us) {
+	/* What was given up here is acked and forgotten. */
+	if (q != NULL || p->req == 0) {
 		node_text(p->name, name, sizeof(name));
 		node_text(p->source, source, sizeof(source));
 		pulse_payload(c, p, name);
@@ -378,7 +364,6 @@ request_on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
 		}
 		tell(c, &out);
 	}
-	/* An event of another's lease is left for its owner to fetch. */
-	if (c->worker == nm && p->seq != 0 && (p->req != 0 || !c->attached))
+	if (c->worker == nm && p->seq != 0)
 		netmach_ack(nm, p->seq);
 }

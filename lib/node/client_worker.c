@@ -132,6 +132,8 @@ worker_set(struct am_client *c, const struct client_lease *l)
 		.token = l->token,
 		.resume = true,
 		.tls = c->tls,
+		/* Those of another's lease are for its owner. */
+		.sync.no_events = c->attached,
 		.keep_ms = l->ttl_ms > 0 ? l->ttl_ms : WORKER_SEARCH_MS,
 	};
 	struct addr a;
@@ -149,7 +151,6 @@ worker_set(struct am_client *c, const struct client_lease *l)
 	c->worker_backoff.next_ms = 0;
 	c->worker_lost_ns = 0;
 	c->epoch = 0;
-	c->seen_seq = 0;
 	c->said_ready = false;
 	return 0;
 }

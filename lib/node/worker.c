@@ -22,7 +22,7 @@ rpc_ready_state(struct am_event *ev)
 	struct am_worker *w = ev->arg;
 
 	if (!w->conf.ready_later || w->said_ready)
-		(void)am_add1(ev->machine, Wrk_Ready, AM_NONE);
+		(void)due_mutate(&w->due, AM_ADD, Wrk_Ready, AM_NONE);
 }
 
 static void
@@ -33,7 +33,7 @@ healthcheck_state(struct am_event *ev)
 	if (w->conf.on_ping != NULL)
 		w->conf.on_ping(w, w->conf.arg);
 	else
-		(void)am_remove1(ev->machine, Wrk_Healthcheck, AM_NONE);
+		am_worker_alive(w);
 }
 
 static const struct am_handler handler[Wrk__COUNT] = {
@@ -46,8 +46,7 @@ static const struct am_handler handler[Wrk__COUNT] = {
 	[Wrk_CancelWork] = { .enter = cancel_work_enter,
 	    .state = cancel_work_state },
 	[Wrk_ClientSendPayload] = { .enter = client_send_payload_enter,
-	    .self = client_send_payload_self,
-	    .state = client_send_payload_state },
+	    .self = client_send_payload_self },
 	[Wrk_SuperSendPayload] = { .self = super_send_payload_self,
 	    .state = super_send_payload_state },
 	[Wrk_ServeClient] = { .enter = serve_client_enter,
@@ -84,9 +83,12 @@ on_drain_end(struct am_machine *m, void *arg)
 #ifdef AM_CHECK
 	assert(node_pulse_left(m) == NULL);
 #endif
-	if (w->work_ready_due) {
+	due_run(&w->due);
+	/* Unless there is work again. */
+	if (w->work_ready_due && due_is_empty(&w->due)) {
 		w->work_ready_due = false;
-		(void)am_pulse(m, &work_ready, 1, AM_NONE);
+		if (w->requests.n_open == 0)
+			(void)am_pulse(m, &work_ready, 1, AM_NONE);
 	}
 	lease_watch(w);
 }
@@ -220,6 +222,7 @@ bind_all(struct am_worker *w)
 	int r;
 
 	mach_set_owner(w->machine, w);
+	due_init(&w->due, w->machine);
 	r = am_bind(w->machine, &worker_handlers, w);
 	if (r == 0 && w->conf.handlers != NULL)
 		r = am_bind(w->machine, w->conf.handlers, w->conf.arg);
@@ -336,6 +339,7 @@ am_worker_free(struct am_worker *w)
 	if (w->machine != NULL)
 		am_untrace(w->machine, &worker_tracer, w);
 	w->machine = am_machine_free(w->machine);
+	due_done(&w->due);
 	requests_done(&w->requests);
 	outbox_clear(&w->outbox);
 	am_closep(&w->env.private_fd);
@@ -394,14 +398,14 @@ am_worker_ready(struct am_worker *w)
 {
 	w->said_ready = true;
 	if (am_is1(w->machine, Wrk_RpcReady))
-		(void)am_add1(w->machine, Wrk_Ready, AM_NONE);
+		(void)due_mutate(&w->due, AM_ADD, Wrk_Ready, AM_NONE);
 }
 
 void
 am_worker_alive(struct am_worker *w)
 {
 	if (am_is1(w->machine, Wrk_Healthcheck))
-		(void)am_remove1(w->machine, Wrk_Healthcheck, AM_NONE);
+		(void)due_mutate(&w->due, AM_REMOVE, Wrk_Healthcheck, AM_NONE);
 }
 
 void

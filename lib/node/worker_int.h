@@ -7,6 +7,7 @@
 #include "lib/base/rate.h"
 #include "lib/node/worker_access.h"
 #include "lib/node/common.h"
+#include "lib/node/due.h"
 #include "lib/node/worker_outbox.h"
 #include "lib/node/worker.h"
 #include "lib/rpc/server.h"
@@ -32,12 +33,15 @@ struct requests {
 	uint64_t n_taken;
 };
 
-/* A connection of the lease. */
-struct lease_session {
-	struct rpc_session *session; /* NULL: free */
-	struct am_worker *worker;
-	uint64_t sent; /* the last payload that was put into it */
-	bool behind;   /* more of them wait for room in its buffer */
+/* A client of the lease: connected, or cut and expected back. */
+struct lease_client {
+	struct am_worker *worker;    /* borrowed; NULL: the slot is free */
+	struct rpc_session *session; /* borrowed; NULL: it is away */
+	uint64_t client_id;
+	bool gets_events;
+	struct outbox_entry
+	    *next;       /* borrowed; the first that is not sent yet */
+	int64_t away_ns; /* since when */
 };
 
 struct worker_lease {
@@ -50,7 +54,8 @@ struct worker_lease {
 	int64_t quiet_ns; /* since when ttl runs; 0: it does not */
 	char end_reason[64];
 	bool keep;       /* at its end the program is not told to forget it */
-	bool closing;    /* the bye was sent */
+	bool awaits;     /* the bye waits for acks */
+	bool closing;    /* it was sent */
 	bool reset_done; /* the program has forgotten it */
 	/* What the timers were set for: see lease_watch(). */
 	unsigned watched;
@@ -83,11 +88,12 @@ struct am_worker {
 
 	struct outbox outbox;
 	bool wants_room;     /* an answer got -EAGAIN */
-	bool work_ready_due; /* the queue had no room for WorkReady */
+	struct due due;      /* what the queue had no room for */
+	bool work_ready_due; /* WorkReady, too */
 
 	const struct arpc_lease *offer; /* during lease_begin only */
 	struct worker_lease lease;
-	struct lease_session session[WORKER_SESSIONS_MAX];
+	struct lease_client client[WORKER_SESSIONS_MAX];
 	unsigned n_sessions;
 	unsigned n_supers;            /* private connections */
 	struct am_timer close_timer;  /* answers are out: bye and reset */
@@ -121,12 +127,31 @@ void worker_rejected(struct rpc_session *s, const char *why, void *arg);
 extern const struct rpc_policy worker_public_policy;
 bool client_send_payload_enter(struct am_event *ev);
 bool client_send_payload_self(struct am_event *ev);
-void client_send_payload_state(struct am_event *ev);
-void payload_deliver(struct am_worker *w, uint64_t seq);
 /* Room was made: tells the program if it waits for it. */
 void outbox_has_shrunk(struct am_worker *w);
 int worker_info(struct rpc_session *s, const char *topic, struct am_val params,
     struct am_buf *out, struct am_error *err, void *arg);
+
+/* worker_payload.c */
+/* Gives it to the connections that it is for, behind what waits there. */
+void payload_send(struct am_worker *w, struct outbox_entry *e);
+/* A result leaves the outbox with its first ack, an event when each client that
+ * gets it has acked it. */
+void payload_acked(struct am_worker *w, struct lease_client *by, uint64_t seq);
+void payloads_clear(struct am_worker *w);
+/* Marks what was asked for and is not acked by its client, which is there or
+ * expected back: outbox.n_awaited. */
+void payloads_await(struct am_worker *w);
+/* A connection comes: its client's slot. NULL: there are too many. */
+struct lease_client *lease_client_up(struct am_worker *w,
+    struct rpc_session *s);
+void lease_client_catch_up(struct lease_client *c);
+/* Its connection is gone, and it is expected back. */
+void lease_client_down(struct lease_client *c);
+/* It does not come back. */
+void lease_client_forget(struct lease_client *c);
+void lease_clients_forget_lost(struct am_worker *w);
+bool lease_client_is_known(const struct am_worker *w, uint64_t client_id);
 
 /* worker_private.c */
 extern const struct rpc_policy worker_private_policy;
@@ -149,6 +174,8 @@ void lease_on_timer(void *arg);
 void lease_on_orphan_timer(void *arg);
 /* Sets the timers for what is the case now; called after each drain. */
 void lease_watch(struct am_worker *w);
+/* An ack came, or a client does not come back for what is its own. */
+void lease_awaits_less(struct am_worker *w);
 /* A connection of the lease is gone, or the program was reset. */
 void lease_finish(struct am_worker *w);
 

@@ -6,21 +6,20 @@
 #include "lib/base/clock.h"
 #include "lib/node/worker_int.h"
 
-static am_result
-mutate_lease(struct am_worker *w, enum am_op op, am_id state, const char *key,
-    const char *value)
+enum {
+	/* For acks after Max, where no supervisor says how long. */
+	MAX_WAIT_MS = 5000,
+};
+
+static void
+mutate_leased(struct am_worker *w, enum am_op op)
 {
 	struct am_buf args = AM_BUF_INIT;
-	am_result r;
 
-	am_put_map(&args, key != NULL ? 2 : 1);
+	am_put_map(&args, 1);
 	node_put_str(&args, "lease", w->lease.id);
-	if (key != NULL)
-		node_put_str(&args, key, value);
-	r = op == AM_ADD ? am_add1(w->machine, state, am_buf_val(&args))
-			 : am_remove1(w->machine, state, am_buf_val(&args));
+	(void)due_mutate(&w->due, op, Wrk_Leased, am_buf_val(&args));
 	am_buf_done(&args);
-	return r;
 }
 
 /* ---- it begins ---- */
@@ -67,7 +66,7 @@ serve_client_state(struct am_event *ev)
 	memcpy(l->token, w->offer->token, sizeof(l->token));
 	(void)snprintf(l->id, sizeof(l->id), "%s", w->offer->lease);
 	(void)snprintf(l->client, sizeof(l->client), "%s", w->offer->client);
-	(void)mutate_lease(w, AM_ADD, Wrk_Leased, NULL, NULL);
+	mutate_leased(w, AM_ADD);
 }
 
 void
@@ -85,7 +84,11 @@ leased_end(struct am_event *ev)
 	struct am_worker *w = ev->arg;
 
 	node_wipe(&w->lease, sizeof(w->lease));
-	outbox_clear(&w->outbox);
+	payloads_clear(w);
+	for (size_t i = 0; i < NODE_LEN(w->client); i++) {
+		if (w->client[i].session == NULL)
+			w->client[i].worker = NULL;
+	}
 	rpc_server_forget(w->server, w->public_listener);
 	outbox_has_shrunk(w);
 }
@@ -123,6 +126,7 @@ lease_ending_state(struct am_event *ev)
 {
 	struct am_worker *w = ev->arg;
 	struct worker_lease *l = &w->lease;
+	int64_t wait_ms = 0;
 
 	node_get_text(ev->args, "reason", l->end_reason, sizeof(l->end_reason));
 	if (l->end_reason[0] == '\0')
@@ -131,7 +135,22 @@ lease_ending_state(struct am_event *ev)
 	/* A program that is at work must hear that nobody waits for it. */
 	if (w->requests.n_open == 0)
 		(void)am_get_bool(ev->args, "keep", &l->keep);
+	(void)am_get_int(ev->args, "wait_ms", &wait_ms);
 	requests_cancel_all(w, l->end_reason);
+	if (wait_ms > 0)
+		payloads_await(w);
+	l->awaits = w->outbox.n_awaited > 0;
+	(void)am_timer_start(&w->close_timer, l->awaits ? wait_ms : 0);
+}
+
+void
+lease_awaits_less(struct am_worker *w)
+{
+	struct worker_lease *l = &w->lease;
+
+	if (!l->awaits || w->outbox.n_awaited > 0)
+		return;
+	l->awaits = false;
 	(void)am_timer_start(&w->close_timer, 0);
 }
 
@@ -142,6 +161,7 @@ lease_on_close_timer(void *arg)
 
 	if (!am_is1(w->machine, Wrk_LeaseEnding) || w->lease.closing)
 		return;
+	w->lease.awaits = false;
 	w->lease.closing = true;
 	rpc_server_close(w->server, w->public_listener, w->lease.end_reason);
 	if (w->conf.on_reset != NULL && !w->lease.keep)
@@ -164,7 +184,7 @@ lease_finish(struct am_worker *w)
 {
 	if (!w->lease.closing || !w->lease.reset_done || w->n_sessions > 0)
 		return;
-	(void)mutate_lease(w, AM_REMOVE, Wrk_Leased, NULL, NULL);
+	mutate_leased(w, AM_REMOVE);
 }
 
 /* ---- what nobody else looks after ---- */
@@ -259,11 +279,19 @@ void
 lease_on_timer(void *arg)
 {
 	struct am_worker *w = arg;
+	struct am_buf args = AM_BUF_INIT;
 	const char *reason = "ttl";
+	bool is_max;
 
-	if (lease_due(&w->lease, facts(w), &reason) != 0)
-		(void)mutate_lease(w, AM_ADD, Wrk_LeaseEnding, "reason",
-		    reason);
+	if (lease_due(&w->lease, facts(w), &reason) == 0)
+		return;
+	is_max = strcmp(reason, "max") == 0;
+	am_put_map(&args, 3);
+	node_put_str(&args, "lease", w->lease.id);
+	node_put_str(&args, "reason", reason);
+	node_put_int(&args, "wait_ms", is_max ? MAX_WAIT_MS : 0);
+	(void)due_mutate(&w->due, AM_ADD, Wrk_LeaseEnding, am_buf_val(&args));
+	am_buf_done(&args);
 }
 
 void

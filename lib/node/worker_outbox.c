@@ -23,9 +23,19 @@ cost(size_t len)
 	return sizeof(struct outbox_entry) + len;
 }
 
-static void
-drop(struct outbox *o, struct outbox_entry *e)
+void
+outbox_await(struct outbox *o, struct outbox_entry *e, bool on)
 {
+	if (e->awaited != on)
+		o->n_awaited += on ? 1 : -(size_t)1;
+	e->awaited = on;
+}
+
+void
+outbox_drop(struct outbox *o, struct outbox_entry *e)
+{
+	outbox_await(o, e, false);
+	o->n_events -= e->client_id == 0;
 	TAILQ_REMOVE(&o->entries, e, link);
 	LIST_REMOVE(e, hash);
 	o->bytes -= cost(e->data.len);
@@ -39,7 +49,7 @@ outbox_clear(struct outbox *o)
 	struct outbox_entry *e;
 
 	while ((e = TAILQ_FIRST(&o->entries)) != NULL)
-		drop(o, e);
+		outbox_drop(o, e);
 }
 
 bool
@@ -50,7 +60,7 @@ outbox_has_room(const struct outbox *o, size_t len)
 	return o->len < o->max_len && o->bytes + cost(len) <= o->max_bytes;
 }
 
-uint64_t
+struct outbox_entry *
 outbox_put(struct outbox *o, uint64_t client_id, uint32_t req,
     enum arpc_payload_kind kind, const char *name, struct am_val data)
 {
@@ -59,7 +69,7 @@ outbox_put(struct outbox *o, uint64_t client_id, uint32_t req,
 	char *bytes;
 
 	if (e == NULL)
-		return 0;
+		return NULL;
 	bytes = (char *)(e + 1);
 	if (data.len > 0)
 		memcpy(bytes, data.data, data.len);
@@ -77,7 +87,8 @@ outbox_put(struct outbox *o, uint64_t client_id, uint32_t req,
 	LIST_INSERT_HEAD(&o->bucket[e->seq % OUTBOX_BUCKETS], e, hash);
 	o->bytes += cost(data.len);
 	o->len++;
-	return e->seq;
+	o->n_events += client_id == 0;
+	return e;
 }
 
 struct outbox_entry *
@@ -90,15 +101,4 @@ outbox_find(const struct outbox *o, uint64_t seq)
 			return e;
 	}
 	return NULL;
-}
-
-bool
-outbox_drop(struct outbox *o, uint64_t seq)
-{
-	struct outbox_entry *e = outbox_find(o, seq);
-
-	if (e == NULL)
-		return false;
-	drop(o, e);
-	return true;
 }

@@ -19,9 +19,12 @@ enum {
 
 struct outbox_entry {
 	uint64_t seq;
-	uint64_t client_id; /* who asked; 0: nobody */
+	uint64_t client_id; /* who asked; 0: nobody, it is an event */
 	uint32_t req;
 	enum arpc_payload_kind kind;
+	bool awaited;     /* the end of the lease waits for its ack */
+	bool was_acked;   /* of an event: by somebody */
+	uint16_t acked;   /* of an event: by these clients (worker_payload.c) */
 	const char *name; /* behind the data */
 	struct am_val data;
 	TAILQ_ENTRY(outbox_entry) link;
@@ -34,6 +37,8 @@ struct outbox {
 	size_t max_len;
 	size_t bytes;
 	size_t len;
+	size_t n_events;
+	size_t n_awaited;
 	uint64_t last_seq;
 	TAILQ_HEAD(, outbox_entry) entries;
 	LIST_HEAD(, outbox_entry) bucket[OUTBOX_BUCKETS];
@@ -46,11 +51,12 @@ void outbox_clear(struct outbox *o); /* numbers go on */
 /* Is there room for one more payload of len bytes of data? An empty outbox
  * takes any one that a frame can carry. */
 bool outbox_has_room(const struct outbox *o, size_t len);
-/* Copies it, whether there is room or not. Its number, or 0: no memory. */
-uint64_t outbox_put(struct outbox *o, uint64_t client_id, uint32_t req,
-    enum arpc_payload_kind kind, const char *name, struct am_val data);
+/* Copies it, whether there is room or not. Borrowed; NULL: no memory. */
+struct outbox_entry *outbox_put(struct outbox *o, uint64_t client_id,
+    uint32_t req, enum arpc_payload_kind kind, const char *name,
+    struct am_val data);
 struct outbox_entry *outbox_find(const struct outbox *o, uint64_t seq);
-/* false: it was not there. */
-bool outbox_drop(struct outbox *o, uint64_t seq);
+void outbox_drop(struct outbox *o, struct outbox_entry *e);
+void outbox_await(struct outbox *o, struct outbox_entry *e, bool on);
 
 #endif

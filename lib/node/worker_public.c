@@ -11,73 +11,7 @@ enum {
 	INFO_BYTES = 8 * 1024 * 1024, /* of one answer; the client asks again */
 };
 
-/* ---- payloads ---- */
-
-static void on_session_room(struct rpc_session *s, void *arg);
-
-/* A result is for the client that asked, an event for all of the lease. */
-static bool
-is_for(const struct outbox_entry *e, const struct lease_session *ls)
-{
-	return e->client_id == 0 ||
-	    e->client_id == rpc_session_client_id(ls->session);
-}
-
-static void
-session_send(struct lease_session *ls, const struct outbox_entry *e)
-{
-	int r;
-
-	r = rpc_session_payload(ls->session, e->seq, e->req, e->kind, e->name,
-	    e->data);
-	if (r == 0) {
-		ls->sent = e->seq;
-		return;
-	}
-	/* It stays in the outbox, so nothing is lost. */
-	ls->behind = true;
-	if (r == -EAGAIN)
-		rpc_session_on_room(ls->session, on_session_room, ls);
-}
-
-static void
-session_catch_up(struct lease_session *ls)
-{
-	const struct outbox_entry *e;
-
-	ls->behind = false;
-	TAILQ_FOREACH(e, &ls->worker->outbox.entries, link) {
-		if (e->seq <= ls->sent || !is_for(e, ls))
-			continue;
-		session_send(ls, e);
-		if (ls->behind)
-			return;
-	}
-}
-
-static void
-on_session_room(struct rpc_session *s, void *arg)
-{
-	struct lease_session *ls = arg;
-
-	if (ls->session == s)
-		session_catch_up(ls);
-}
-
-void
-payload_deliver(struct am_worker *w, uint64_t seq)
-{
-	const struct outbox_entry *e = outbox_find(&w->outbox, seq);
-
-	if (e == NULL)
-		return;
-	for (size_t i = 0; i < NODE_LEN(w->session); i++) {
-		struct lease_session *ls = &w->session[i];
-
-		if (ls->session != NULL && !ls->behind && is_for(e, ls))
-			session_send(ls, e);
-	}
-}
+/* ---- ClientSendPayload {req, seq, name, final} ---- */
 
 static struct outbox_entry *
 entry_of(const struct am_worker *w, const struct am_event *ev)
@@ -109,16 +43,6 @@ client_send_payload_self(struct am_event *ev)
 }
 
 void
-client_send_payload_state(struct am_event *ev)
-{
-	struct am_worker *w = ev->arg;
-	const struct outbox_entry *e = entry_of(w, ev);
-
-	if (e != NULL)
-		payload_deliver(w, e->seq);
-}
-
-void
 outbox_has_shrunk(struct am_worker *w)
 {
 	if (!w->wants_room || !outbox_has_room(&w->outbox, 0))
@@ -130,6 +54,14 @@ outbox_has_shrunk(struct am_worker *w)
 
 /* ---- who comes in ---- */
 
+/* May it in while the lease ends? Only to fetch what it has asked for. */
+static bool
+is_awaited(const struct am_worker *w, uint64_t client_id)
+{
+	return !w->lease.closing && w->outbox.n_awaited > 0 &&
+	    lease_client_is_known(w, client_id);
+}
+
 static int
 on_hello(struct rpc_session *s, const struct arpc_hello *h,
     struct am_error *err, void *arg)
@@ -138,7 +70,9 @@ on_hello(struct rpc_session *s, const struct arpc_hello *h,
 
 	(void)s;
 	if (w->lease.id[0] != '\0' && am_is1(w->machine, Wrk_Leased) &&
-	    !am_is1(w->machine, Wrk_LeaseEnding) && h->has_token &&
+	    (!am_is1(w->machine, Wrk_LeaseEnding) ||
+		is_awaited(w, h->client_id)) &&
+	    h->has_token &&
 	    secret_equal(h->token, w->lease.token, sizeof(h->token)))
 		return 0;
 	/* The same answer to all: it says nothing about the lease there is. */
@@ -151,23 +85,18 @@ static void
 on_up(struct rpc_session *s, void *arg)
 {
 	struct am_worker *w = arg;
-	struct lease_session *ls = NULL;
+	struct lease_client *c;
 	struct am_buf args = AM_BUF_INIT;
 
-	for (size_t i = 0; i < NODE_LEN(w->session) && ls == NULL; i++) {
-		if (w->session[i].session == NULL)
-			ls = &w->session[i];
-	}
 	/* Both can be so only if something changed while hello was answered. */
-	if (ls == NULL || am_is1(w->machine, Wrk_LeaseEnding)) {
+	c = w->lease.closing ? NULL : lease_client_up(w, s);
+	if (c == NULL) {
 		rpc_session_close(s,
-		    ls == NULL ? "busy: too many connections"
-			       : w->lease.end_reason);
+		    w->lease.closing ? w->lease.end_reason
+				     : "busy: too many connections");
 		return;
 	}
-	*ls = (struct lease_session){ .session = s, .worker = w };
-	rpc_session_set_data(s, ls);
-	w->n_sessions++;
+	rpc_session_set_data(s, c);
 	if (w->n_sessions == 1) {
 		am_put_map(&args, 1);
 		node_put_str(&args, "client", rpc_session_name(s));
@@ -177,23 +106,26 @@ on_up(struct rpc_session *s, void *arg)
 	} else {
 		lease_watch(w);
 	}
-	if (ls->session == s)
-		session_catch_up(ls);
+	if (c->session == s)
+		lease_client_catch_up(c);
 }
 
 static void
 on_closed(struct rpc_session *s, const char *why, void *arg)
 {
 	struct am_worker *w = arg;
-	struct lease_session *ls = rpc_session_data(s);
+	struct lease_client *c = rpc_session_data(s);
 
 	(void)why;
-	if (ls == NULL || ls->session != s)
+	if (c == NULL || c->session != s)
 		return;
-	*ls = (struct lease_session){ .session = NULL };
-	w->n_sessions--;
+	lease_client_down(c);
+	/* Who takes leave does not come back. */
+	if (rpc_session_said_bye(s) || w->lease.closing)
+		lease_client_forget(c);
 	if (w->n_sessions == 0)
 		(void)am_remove1(w->machine, Wrk_ClientConnected, AM_NONE);
+	lease_awaits_less(w);
 	lease_finish(w);
 }
 
@@ -203,11 +135,14 @@ static void
 on_ack(struct rpc_session *s, const uint64_t *seqs, size_t n, void *arg)
 {
 	struct am_worker *w = arg;
+	struct lease_client *c = rpc_session_data(s);
 
-	(void)s;
+	if (c == NULL)
+		return;
 	for (size_t i = 0; i < n; i++)
-		(void)outbox_drop(&w->outbox, seqs[i]);
+		payload_acked(w, c, seqs[i]);
 	outbox_has_shrunk(w);
+	lease_awaits_less(w);
 }
 
 static struct am_val

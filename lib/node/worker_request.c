@@ -119,12 +119,11 @@ pulse_error(struct am_worker *w, am_id error, uint32_t id)
 
 	am_put_map(&args, 1);
 	node_put_uint(&args, "req", id);
-	(void)am_pulse(w->machine, states, n, am_buf_val(&args));
+	due_pulse(&w->due, states, n, am_buf_val(&args));
 	am_buf_done(&args);
 }
 
-/* The payload is in the outbox already: without room in the queue it goes out
- * without being seen as a state. */
+/* The payload is on its way already, and may be acked before this is seen. */
 static void
 pulse_payload(struct am_worker *w, uint64_t seq, uint32_t id, const char *name,
     bool final)
@@ -138,8 +137,7 @@ pulse_payload(struct am_worker *w, uint64_t seq, uint32_t id, const char *name,
 	node_put_str(&args, "name", name);
 	am_put_str(&args, "final");
 	am_put_bool(&args, final);
-	if (am_pulse(w->machine, &state, 1, am_buf_val(&args)) < 0)
-		payload_deliver(w, seq);
+	due_pulse(&w->due, &state, 1, am_buf_val(&args));
 	am_buf_done(&args);
 }
 
@@ -152,6 +150,9 @@ check_payload(struct am_worker *w, struct am_val data, bool always)
 		return r;
 	if (always || outbox_has_room(&w->outbox, data.len))
 		return 0;
+	lease_clients_forget_lost(w);
+	if (outbox_has_room(&w->outbox, data.len))
+		return 0;
 	w->wants_room = true;
 	return -EAGAIN;
 }
@@ -161,7 +162,8 @@ request_end(struct am_worker *w, am_req handle, const struct final *f)
 {
 	const am_id work_ready = Wrk_WorkReady;
 	struct worker_request *q = request_find(&w->requests, handle);
-	uint64_t seq;
+	struct outbox_entry *e;
+	uint64_t seq = 0;
 	uint32_t id;
 	int r;
 
@@ -170,19 +172,23 @@ request_end(struct am_worker *w, am_req handle, const struct final *f)
 	r = check_payload(w, f->data, f->always);
 	if (r < 0)
 		return r;
-	seq = outbox_put(&w->outbox, q->client_id, q->id, ARPC_P_RESULT,
-	    f->name, f->data);
-	if (seq == 0 && !f->always)
+	e = outbox_put(&w->outbox, q->client_id, q->id, ARPC_P_RESULT, f->name,
+	    f->data);
+	if (e == NULL && !f->always)
 		return -ENOMEM;
 	id = q->id;
 	request_drop(&w->requests, q);
+	if (e != NULL) {
+		seq = e->seq;
+		payload_send(w, e);
+	}
 	if (f->error != 0)
 		pulse_error(w, f->error, id);
 	if (seq != 0)
 		pulse_payload(w, seq, id, f->name, true);
-	if (w->requests.n_open == 0 && !f->runs_on && !w->stuck &&
-	    am_pulse(w->machine, &work_ready, 1, AM_NONE) < 0)
-		w->work_ready_due = true;
+	if (w->requests.n_open == 0 && !f->runs_on && !w->stuck)
+		w->work_ready_due = !due_is_empty(&w->due) ||
+		    am_pulse(w->machine, &work_ready, 1, AM_NONE) < 0;
 	return 0;
 }
 
@@ -244,11 +250,24 @@ am_worker_canceled(struct am_worker *w, am_req req)
 }
 
 static int
+put_and_send(struct am_worker *w, uint64_t client_id, uint32_t id,
+    enum arpc_payload_kind kind, const char *name, struct am_val data)
+{
+	struct outbox_entry *e = outbox_put(&w->outbox, client_id, id, kind,
+	    name, data);
+
+	if (e == NULL)
+		return -ENOMEM;
+	payload_send(w, e);
+	pulse_payload(w, e->seq, id, name, false);
+	return 0;
+}
+
+static int
 request_send(struct am_worker *w, am_req req, enum arpc_payload_kind kind,
     const char *name, struct am_val data)
 {
 	const struct worker_request *q = request_find(&w->requests, req);
-	uint64_t seq;
 	int r;
 
 	if (q == NULL)
@@ -256,11 +275,7 @@ request_send(struct am_worker *w, am_req req, enum arpc_payload_kind kind,
 	r = check_payload(w, data, false);
 	if (r < 0)
 		return r;
-	seq = outbox_put(&w->outbox, q->client_id, q->id, kind, name, data);
-	if (seq == 0)
-		return -ENOMEM;
-	pulse_payload(w, seq, q->id, name, false);
-	return 0;
+	return put_and_send(w, q->client_id, q->id, kind, name, data);
 }
 
 int
@@ -278,7 +293,6 @@ am_worker_chunk(struct am_worker *w, am_req req, struct am_val data)
 int
 am_worker_event(struct am_worker *w, const char *name, struct am_val data)
 {
-	uint64_t seq;
 	int r;
 
 	if (!am_is1(w->machine, Wrk_Leased))
@@ -288,11 +302,7 @@ am_worker_event(struct am_worker *w, const char *name, struct am_val data)
 	r = check_payload(w, data, false);
 	if (r < 0)
 		return r;
-	seq = outbox_put(&w->outbox, 0, 0, ARPC_P_EVENT, name, data);
-	if (seq == 0)
-		return -ENOMEM;
-	pulse_payload(w, seq, 0, name, false);
-	return 0;
+	return put_and_send(w, 0, 0, ARPC_P_EVENT, name, data);
 }
 
 void
@@ -378,7 +388,7 @@ work_requested_state(struct am_event *ev)
 	if (deadline_ms > 0)
 		q->deadline_ns = clock_ns() + node_ns(deadline_ms);
 	w->requests.taking = q->handle;
-	(void)am_add1(ev->machine, Wrk_Working, AM_NONE);
+	(void)due_mutate(&w->due, AM_ADD, Wrk_Working, AM_NONE);
 	watch_deadline(w, q);
 }
 
@@ -411,7 +421,9 @@ cancel_work_enter(struct am_event *ev)
 void
 cancel_work_state(struct am_event *ev)
 {
-	(void)am_remove1(ev->machine, Wrk_CancelWork, AM_NONE);
+	struct am_worker *w = ev->arg;
+
+	(void)due_mutate(&w->due, AM_REMOVE, Wrk_CancelWork, AM_NONE);
 }
 
 am_req

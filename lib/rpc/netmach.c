@@ -140,6 +140,8 @@ on_reap(void *arg)
 	calls_done(&nm->others);
 	free(nm->clock.tick);
 	free(nm->parts.data);
+	seqs_done(&nm->told);
+	seqs_done(&nm->unacked);
 	am_schema_unref(nm->schema);
 	explicit_bzero(&nm->hello, sizeof(nm->hello));
 	nm->magic = 0;
@@ -546,6 +548,8 @@ netmach_ack(struct netmach *nm, uint64_t seq)
 {
 	struct am_buf *out;
 
+	/* Without a connection it is sent when the payload comes again. */
+	(void)seqs_remove(&nm->unacked, seq);
 	if (!netmach_is_ready(nm))
 		return;
 	out = conn_out(nm->conn);

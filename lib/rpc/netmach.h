@@ -27,7 +27,9 @@ struct netmach_ops {
 	 * asked for it; the mirror has its clocks. Borrowed; may be NULL. */
 	void (*on_mutated)(struct netmach *nm, const struct arpc_mutated *m,
 	    void *arg);
-	/* Borrowed. Ack it by netmach_ack() when it is safe. May be NULL. */
+	/* Borrowed. Ack it by netmach_ack() when it is safe. Each is told once;
+	 * one that comes again after a reconnect is acked again if it was. May
+	 * be NULL. */
 	void (*on_payload)(struct netmach *nm, const struct arpc_payload *p,
 	    void *arg);
 	/* The connection was lost and is made again (retry_ms); on_ready comes

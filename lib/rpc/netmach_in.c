@@ -212,6 +212,10 @@ on_welcome(struct netmach *nm, const struct arpc_frame *f)
 		return;
 	}
 	resumed = w.resumed && nm->epoch == w.epoch;
+	if (nm->epoch != w.epoch) {
+		seqs_done(&nm->told);
+		seqs_done(&nm->unacked);
+	}
 	nm->epoch = w.epoch;
 	nm->last_seq = w.last_seq;
 	nm->window = w.window;
@@ -380,10 +384,40 @@ on_response(struct netmach *nm, const struct arpc_frame *f)
 
 /* ---- payloads ---- */
 
+/* Is it told now for the first time? -ENOMEM: not even that can be noted. */
+static int
+is_news(struct netmach *nm, uint64_t seq)
+{
+	int r;
+
+	if (seq == 0)
+		return true;
+	if (seqs_has(&nm->told, seq))
+		return false;
+	r = seqs_add(&nm->unacked, seq);
+	if (r < 0)
+		return r;
+	r = seqs_add(&nm->told, seq);
+	if (r < 0)
+		return r;
+	if (seqs_n_ranges(&nm->told) > TOLD_RANGES_MAX)
+		seqs_fill_lower_half(&nm->told);
+	return true;
+}
+
 static void
 tell_payload(struct netmach *nm, const struct arpc_payload *p)
 {
-	if (nm->ops->on_payload != NULL)
+	int r = is_news(nm, p->seq);
+
+	if (r < 0) {
+		protocol_error(nm, "no memory");
+		return;
+	}
+	/* Its ack was lost with the last connection. */
+	if (r == 0 && !seqs_has(&nm->unacked, p->seq))
+		netmach_ack(nm, p->seq);
+	if (r > 0 && nm->ops->on_payload != NULL)
 		nm->ops->on_payload(nm, p, nm->arg);
 }
 

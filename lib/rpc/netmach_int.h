@@ -5,6 +5,7 @@
 
 #include <assert.h>
 
+#include "lib/base/seqs.h"
 #include "lib/machine/machine.h"
 #include "lib/rpc/calls.h"
 #include "proto/mp.h"
@@ -14,6 +15,9 @@ enum {
 	/* Added to the ids of calls that are no mutations, on the wire: those
 	 * of mutations are to ascend without them. */
 	OTHER_IDS = 1 << 16,
+	/* Of payloads that were told. A server that keeps to their order fills
+	 * no gap between those that came, so the oldest can be closed. */
+	TOLD_RANGES_MAX = 1024,
 };
 
 /* A payload whose data comes in parts. */
@@ -73,6 +77,9 @@ struct netmach {
 	size_t resend_bytes;
 	struct am_timer keep_timer;
 	struct parts parts;
+	/* Seqs of payloads, of this epoch. */
+	struct seqs told;
+	struct seqs unacked; /* of these */
 	struct turn_item reap;
 };
 

@@ -124,6 +124,8 @@ bool rpc_session_gets_events(const struct rpc_session *s);
  * so that clocks and answers do not wait for it. */
 int rpc_session_payload(struct rpc_session *s, uint64_t seq, uint32_t req,
     enum arpc_payload_kind kind, const char *name, struct am_val data);
+/* Of one that is over: did its client take leave? */
+bool rpc_session_said_bye(const struct rpc_session *s);
 void rpc_session_close(struct rpc_session *s,
     const char *reason); /* with bye; closed() comes */
 /* fn is called once when the backlog has fallen below CONN_OUT_SOFT again and no

@@ -304,6 +304,7 @@ on_close(struct conn *c, const char *why, void *arg)
 	struct replay *m = s->replay;
 
 	s->peer = *conn_peer(c);
+	s->said_bye = conn_said_bye(c);
 	s->conn = NULL; /* it frees itself */
 	/* Who takes leave does not come back for an answer. */
 	if (m != NULL && conn_said_bye(c)) {
@@ -470,6 +471,12 @@ void *
 rpc_session_data(const struct rpc_session *s)
 {
 	return s->data;
+}
+
+bool
+rpc_session_said_bye(const struct rpc_session *s)
+{
+	return s->said_bye;
 }
 
 void

@@ -34,6 +34,7 @@ struct rpc_session {
 	int role;
 	bool up;        /* the hello was let in */
 	bool throttled; /* not read because it does not read */
+	bool said_bye;
 	void *data;
 	void (*room_fn)(struct rpc_session *s, void *arg);
 	void *room_arg;

@@ -143,21 +143,24 @@ START_TEST(outbox_counts_bytes)
 
 	outbox_init(o, NULL, 1000, 100);
 	while (outbox_has_room(o, sizeof(data)))
-		ck_assert_uint_ne(outbox_put(o, 1, 1, ARPC_P_RESULT, "result",
-				      (struct am_val){ data, sizeof(data) }),
-		    0);
+		ck_assert_ptr_nonnull(outbox_put(o, 1, 1, ARPC_P_RESULT,
+		    "result", (struct am_val){ data, sizeof(data) }));
 	ck_assert_uint_gt(o->len, 1);
 	ck_assert_uint_le(o->bytes, 1000);
 	seq = TAILQ_FIRST(&o->entries)->seq;
-	ck_assert(outbox_drop(o, seq));
-	ck_assert(!outbox_drop(o, seq));
+	outbox_drop(o, outbox_find(o, seq));
+	ck_assert_ptr_null(outbox_find(o, seq));
 	ck_assert(outbox_has_room(o, sizeof(data)));
 	seq = o->last_seq;
 	outbox_clear(o);
 	ck_assert_uint_eq(o->bytes, 0);
-	ck_assert_uint_eq(outbox_put(o, 0, 0, ARPC_P_EVENT, "e", AM_NONE),
+	ck_assert_uint_eq(outbox_put(o, 0, 0, ARPC_P_EVENT, "e", AM_NONE)->seq,
 	    seq + 1);
+	ck_assert_uint_eq(o->n_events, 1);
+	outbox_await(o, TAILQ_FIRST(&o->entries), true);
+	ck_assert_uint_eq(o->n_awaited, 1);
 	outbox_clear(o);
+	ck_assert(o->n_events == 0 && o->n_awaited == 0);
 	free(o);
 }
 END_TEST

@@ -158,9 +158,15 @@ world_connect_super(struct world *w)
 }
 
 void
+world_connect_peer(struct world *w, struct world_peer *p)
+{
+	peer_connect(w, p, w->public_path, w->token);
+}
+
+void
 world_connect_client(struct world *w)
 {
-	peer_connect(w, &w->client, w->public_path, w->token);
+	world_connect_peer(w, &w->client);
 }
 
 void
@@ -252,7 +258,8 @@ world_end_lease(struct world *w, const char *id, const char *reason)
 	char json[128];
 
 	(void)snprintf(json, sizeof(json),
-	    "{\"lease\":\"%s\",\"reason\":\"%s\"}", id, reason);
+	    "{\"lease\":\"%s\",\"reason\":\"%s\",\"wait_ms\":%d}", id, reason,
+	    (int)w->wait_ms);
 	(void)world_add(w, &w->super, Wrk_LeaseEnding, json);
 }
 
@@ -284,6 +291,10 @@ program_work_state(struct am_event *ev)
 	if (w->adds_twice) {
 		w->adds_twice = false;
 		(void)am_add1(ev->machine, Wrk_WorkRequested, AM_NONE);
+	}
+	if (w->work != NULL) {
+		w->work(w, req, ev->args);
+		return;
 	}
 	ck_assert_uint_lt(w->n_reqs, WORLD_REQS);
 	w->req[w->n_reqs++] = req;

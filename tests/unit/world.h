@@ -13,8 +13,8 @@
 #include "tests/unit/flows.h"
 
 enum {
-	WORLD_PAYLOADS = 256,
-	WORLD_REQS = 64,
+	WORLD_PAYLOADS = 2048,
+	WORLD_REQS = 1024,
 };
 
 /* What a peer has received; texts are copies. */
@@ -69,10 +69,13 @@ struct world {
 	unsigned n_leases;
 	unsigned n_resets;
 	unsigned n_rooms;
+	/* Of WorkRequested, instead of noting it as open; may be NULL. */
+	void (*work)(struct world *w, am_req req, struct am_val args);
 	bool manual_reset;
 	bool fails;      /* LeasedEnd does */
 	bool adds_twice; /* one more WorkRequested from its handler */
 	char stopped[64];
+	int64_t wait_ms; /* of LeaseEnding; 0: it is not to wait */
 
 	struct world_peer super; /* private connection */
 	struct world_peer client;
@@ -136,6 +139,7 @@ void world_connect_super(struct world *w);
 void world_lease(struct world *w, const char *id, int64_t ttl_ms,
     int64_t max_ms);
 void world_connect_client(struct world *w);
+void world_connect_peer(struct world *w, struct world_peer *p); /* likewise */
 void world_disconnect(struct world *w, struct world_peer *p);
 
 /* Sends and waits for the reply. args as JSON, NULL: none. */

@@ -1,0 +1,122 @@
+#include "lib/node/due.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct due_item {
+	STAILQ_ENTRY(due_item) link;
+	bool is_pulse;
+	enum am_op op; /* of what is no pulse */
+	am_id state[DUE_STATES_MAX];
+	size_t n;
+	size_t len;
+	uint8_t args[];
+};
+
+void
+due_init(struct due *d, struct am_machine *m)
+{
+	*d = (struct due){ .machine = m };
+	STAILQ_INIT(&d->items);
+}
+
+void
+due_done(struct due *d)
+{
+	struct due_item *it;
+
+	while ((it = STAILQ_FIRST(&d->items)) != NULL) {
+		STAILQ_REMOVE_HEAD(&d->items, link);
+		free(it);
+	}
+	d->machine = NULL;
+}
+
+bool
+due_is_empty(const struct due *d)
+{
+	return STAILQ_EMPTY(&d->items);
+}
+
+static bool
+put(struct due *d, const struct due_item *what, struct am_val args)
+{
+	struct due_item *it = malloc(sizeof(*it) + args.len);
+
+	if (it == NULL)
+		return false;
+	*it = *what;
+	it->len = args.len;
+	if (args.len > 0)
+		memcpy(it->args, args.data, args.len);
+	STAILQ_INSERT_TAIL(&d->items, it, link);
+	return true;
+}
+
+void
+due_pulse(struct due *d, const am_id *states, size_t n, struct am_val args)
+{
+	struct due_item it = { .is_pulse = true, .n = n };
+
+	assert(n <= DUE_STATES_MAX);
+	/* None overtakes those that wait. */
+	if (due_is_empty(d) && am_pulse(d->machine, states, n, args) == 0)
+		return;
+	memcpy(it.state, states, n * sizeof(*states));
+	(void)put(d, &it, args);
+}
+
+am_result
+due_mutate(struct due *d, enum am_op op, am_id state, struct am_val args)
+{
+	const struct am_mutation mut = {
+		.op = op,
+		.states = &state,
+		.n_states = 1,
+		.args = args,
+	};
+	const struct due_item it = { .op = op, .state = { state }, .n = 1 };
+	am_result r = AM_CANCELED;
+
+	/* In a drain nothing but a full queue cancels it at once. */
+	if (due_is_empty(d))
+		r = am_mutate(d->machine, &mut);
+	if (r != AM_CANCELED || (due_is_empty(d) && !am_draining(d->machine)))
+		return r;
+	return put(d, &it, args) ? AM_QUEUED : AM_CANCELED;
+}
+
+/* false: it has to wait on. */
+static bool
+make(struct am_machine *m, const struct due_item *it)
+{
+	struct am_val args = { it->args, it->len };
+	struct am_mutation mut = {
+		.op = it->op,
+		.states = it->state,
+		.n_states = it->n,
+		.args = it->len > 0 ? args : AM_NONE,
+	};
+
+	if (it->is_pulse)
+		return am_pulse(m, it->state, it->n, mut.args) == 0;
+	(void)am_mutate(m, &mut);
+	return true;
+}
+
+void
+due_run(struct due *d)
+{
+	struct due_item *it;
+
+	/* Each of them is a drain of its own, whose end comes here again. */
+	if (d->running)
+		return;
+	d->running = true;
+	while ((it = STAILQ_FIRST(&d->items)) != NULL && make(d->machine, it)) {
+		STAILQ_REMOVE_HEAD(&d->items, link);
+		free(it);
+	}
+	d->running = false;
+}
