@@ -48,7 +48,7 @@ CPPFLAGS ?= -D_FORTIFY_SOURCE=2
 endif
 
 pc_lib := libevent_core msgpack libcjson
-pc_daemon := libsystemd ini_config
+pc_daemon := libsystemd
 pc_cflags := $(shell pkg-config --cflags $(pc_lib) $(pc_daemon) check 2>/dev/null)
 lib_libs := $(shell pkg-config --libs $(pc_lib) 2>/dev/null)
 daemon_libs := $(shell pkg-config --libs $(pc_daemon) 2>/dev/null)
@@ -94,11 +94,14 @@ inc = -I. -Ilib -I$(BUILD)/include
 $(obj)/examples/%.o: inc = -Ilib -I$(BUILD)/include
 
 $(obj)/lib/rpc/tls.o: inc += -DAM_LIBDIR=\"$(libdir)\"
-$(obj)/lib/rpc/tls.o: $(BUILD)/libdir
+$(obj)/daemon/config.o: inc += -DAM_LIBEXECDIR=\"$(libexecdir)\" \
+	-DAM_WORKERDIR=\"$(workerdir)\"
+$(obj)/lib/rpc/tls.o $(obj)/daemon/config.o: $(BUILD)/dirs
 
-$(BUILD)/libdir: FORCE
+$(BUILD)/dirs: FORCE
 	@mkdir -p $(@D)
-	@echo '$(libdir)' | cmp -s - $@ || echo '$(libdir)' >$@
+	@echo '$(libdir) $(libexecdir) $(workerdir)' | cmp -s - $@ || \
+		echo '$(libdir) $(libexecdir) $(workerdir)' >$@
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@pkg-config --exists $(pc_lib) openssl || { echo 'make: libraries are missing:' \
@@ -142,6 +145,11 @@ $(BUILD)/tests/unit/test_large: ldflags += -Wl,--wrap=recv
 $(BUILD)/tests/unit/test_resolve: ldflags += -Wl,--wrap=getaddrinfo \
 	-Wl,--wrap=freeaddrinfo,--wrap=addr_connect
 $(fuzz): $(obj)/tests/fuzz/replay.o
+# What a target tests beyond the library.
+fuzz_objs_config = $(wildcard daemon/config*.c) daemon/words.c daemon/ids.c \
+	daemon/sys/runtime.c
+$(foreach t,$(patsubst $(BUILD)/tests/fuzz/fuzz_%,%,$(fuzz)),$(eval \
+	$(BUILD)/tests/fuzz/fuzz_$t: $(fuzz_objs_$t:%.c=$(obj)/%.o)))
 $(unit) $(helper) $(fuzz): $(BUILD)/%: $(obj)/%.o $(lib)
 	@mkdir -p $(@D)
 	$(link) -pie $(lib_libs) $(if $(findstring /test_daemon_,$@),$(daemon_libs)) \
@@ -210,7 +218,7 @@ check: deps
 
 # Every package that building and testing needs; perl has prove.
 packages = gcc make pkgconf perl python3 libevent-dev libmsgpack-dev \
-	libcjson-dev libssl-dev libsystemd-dev libini-config-dev zlib1g-dev \
+	libcjson-dev libssl-dev libsystemd-dev zlib1g-dev \
 	check clang clang-format mandoc shellcheck systemd systemd-container \
 	netbase procps iproute2 openssl python3-msgpack neovim locales
 deps:
@@ -260,11 +268,13 @@ target ?= codec
 seconds ?= 60
 runs ?= -1
 input_max ?= $(if $(filter server client,$(target)),600,4096)
+fuzz_objects = $(patsubst %.c,build-fuzz/obj/%.o,tests/fuzz/fuzz_$(target).c \
+	$(fuzz_objs_$(target)))
 fuzz:
 	$(MAKE) CC=clang SANITIZE=fuzzer-no-link,address,undefined BUILD=build-fuzz \
-		build-fuzz/libamnode.a build-fuzz/obj/tests/fuzz/fuzz_$(target).o
+		build-fuzz/libamnode.a $(fuzz_objects)
 	clang -fsanitize=fuzzer,address,undefined -o build-fuzz/fuzz_$(target) \
-		build-fuzz/obj/tests/fuzz/fuzz_$(target).o build-fuzz/libamnode.a $(lib_libs)
+		$(fuzz_objects) build-fuzz/libamnode.a $(lib_libs)
 	mkdir -p build-fuzz/corpus/$(target)
 	ASAN_OPTIONS=quarantine_size_mb=16 build-fuzz/fuzz_$(target) \
 		-max_total_time=$(seconds) -runs=$(runs) -timeout=5 \

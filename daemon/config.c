@@ -6,13 +6,18 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "daemon/config_check.h"
 #include "daemon/config_file.h"
+#include "daemon/config_key.h"
+#include "daemon/config_text.h"
 #include "daemon/ids.h"
 #include "daemon/words.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/dur.h"
+#include "lib/base/utf8.h"
+
+enum { KIND_MAX = 64 };
 
 enum config_type {
 	CONFIG_T_text,
@@ -180,8 +185,10 @@ field_set(struct config *c, const struct config_row *r, const char *text,
 		if (bounds(r, origin, (int64_t)strlen(text), e) < 0)
 			return -EINVAL;
 		copy = strdup(text);
-		if (copy == NULL)
+		if (copy == NULL) {
+			config_complain(e, "%s: no memory", origin);
 			return -ENOMEM;
+		}
 		field_done(c, r);
 		*(char **)field = copy;
 		return 0;
@@ -221,14 +228,14 @@ field_set(struct config *c, const struct config_row *r, const char *text,
 	return 0;
 }
 
-static void
-take(struct config *c, size_t key, const char *text, const char *origin,
+void
+config_take(struct config *c, size_t row, const char *text, const char *origin,
     struct config_errors *e)
 {
-	struct config_value *v = &c->value[key];
+	struct config_value *v = &c->value[row];
 	char *t, *o;
 
-	if (field_set(c, &rows[key], text, origin, e) < 0)
+	if (field_set(c, &rows[row], text, origin, e) < 0)
 		return;
 	t = strdup(text);
 	o = strdup(origin);
@@ -243,91 +250,111 @@ take(struct config *c, size_t key, const char *text, const char *origin,
 	*v = (struct config_value){ t, o };
 }
 
-/* The key's row, or -1 after complaining. */
-static int
-find(const char *section, const char *key, const char *origin,
+bool
+config_has_section(const char *section)
+{
+	for (size_t i = 0; i < CONFIG__COUNT; i++)
+		if (strcmp(rows[i].section, section) == 0)
+			return true;
+	return false;
+}
+
+int
+config_find(const char *section, const char *key, const char *origin,
     struct config_errors *e)
 {
-	bool known = false;
-
-	for (int i = 0; i < CONFIG__COUNT; i++) {
-		if (strcmp(rows[i].section, section) != 0)
-			continue;
-		known = true;
-		if (strcmp(rows[i].key, key) == 0)
+	for (int i = 0; i < CONFIG__COUNT; i++)
+		if (strcmp(rows[i].section, section) == 0 &&
+		    strcmp(rows[i].key, key) == 0)
 			return i;
-	}
-	if (known)
-		config_complain(e,
-		    "%s: %s.%s: unknown key; \"amnoded --print-config\" lists "
-		    "them all",
+	if (config_has_section(section))
+		config_complain(e, "%s: %s.%s: unknown key; " CONFIG_HINT,
 		    origin, section, key);
 	else
-		config_complain(e,
-		    "%s: [%s]: unknown section; \"amnoded --print-config\" "
-		    "lists them all",
+		config_complain(e, "%s: [%s]: unknown section; " CONFIG_HINT,
 		    origin, section);
 	return -1;
 }
 
-void
-config_take(struct config *c, const char *section, const char *key,
-    const char *text, const char *origin, struct config_errors *e)
-{
-	int row = find(section, key, origin, e);
+/* ---- all of it ---- */
 
-	if (row >= 0)
-		take(c, (size_t)row, text, origin, e);
+/* Trims text in place: blanks at the ends are no part of a value. */
+static char *
+trim(char *text)
+{
+	static const char blanks[] = " \t";
+	size_t len;
+
+	text += strspn(text, blanks);
+	len = strlen(text);
+	while (len > 0 && strchr(blanks, text[len - 1]) != NULL)
+		text[--len] = '\0';
+	return text;
 }
 
-/* ---- all of it ---- */
+/* What a file could not hold is refused here, too. */
+static void
+set_key(struct config *c, const char *section, const char *key, char *text,
+    struct config_errors *e)
+{
+	struct am_error err;
+	int row = config_find(section, key, "--set", e);
+
+	if (row < 0)
+		return;
+	text = trim(text);
+	if (config_text_check(text, strlen(text), &err) < 0)
+		config_complain(e, "--set: %s.%s: %s", section, key, err.text);
+	else if (config_text_goes_on(text, strlen(text)))
+		config_complain(e, "--set: %s.%s: ends in a backslash", section,
+		    key);
+	else
+		config_take(c, (size_t)row, text, "--set", e);
+}
 
 static void
 read_set(struct config *c, const char *arg, struct config_errors *e)
 {
-	const char *dot = strchr(arg, '.');
-	const char *eq = strchr(arg, '=');
-	am_cleanup(am_freep) char *section = NULL;
-	am_cleanup(am_freep) char *key = NULL;
+	am_cleanup(am_freep) char *copy = strdup(arg);
+	char *dot, *eq;
 
+	if (copy == NULL) {
+		config_complain(e, "--set: no memory");
+		return;
+	}
+	dot = strchr(copy, '.');
+	eq = strchr(copy, '=');
 	if (dot == NULL || eq == NULL || dot > eq) {
 		config_complain(e, "--set \"%.100s\": is not Section.Key=value",
 		    arg);
 		return;
 	}
-	section = strndup(arg, (size_t)(dot - arg));
-	key = strndup(dot + 1, (size_t)(eq - dot - 1));
-	if (section == NULL || key == NULL) {
-		config_complain(e, "--set: no memory");
+	*dot = '\0';
+	*eq = '\0';
+	set_key(c, copy, dot + 1, eq + 1, e);
+}
+
+/* The program's name without its directory and what follows its last dot. */
+static void
+name_kind(struct config *c, struct config_errors *e)
+{
+	const char *program = config_program(c);
+	const char *slash = program != NULL ? strrchr(program, '/') : NULL;
+	const char *name = slash != NULL ? slash + 1 : program;
+	const char *dot = name != NULL ? strrchr(name, '.') : NULL;
+	char kind[KIND_MAX + 1] = "worker";
+	size_t len = 0, n;
+
+	if (c->kind[0] != '\0')
 		return;
-	}
-	config_take(c, section, key, eq + 1, "--set", e);
-}
-
-/* Over TCP nobody is a user. */
-static void
-check_allowed(const struct config *c, size_t key, size_t n,
-    struct config_errors *e)
-{
-	if (n > 0 && c->listen[0] != '\0' && strchr(c->listen, '/') == NULL)
-		config_complain(e,
-		    "%s: %s.%s: users are known on a Unix socket only, and "
-		    "Supervisor.Listen is %s (%s)",
-		    c->value[key].origin, rows[key].section, rows[key].key,
-		    c->listen, c->value[CONFIG_Supervisor_Listen].origin);
-}
-
-static void
-check_sense(const struct config *c, struct config_errors *e)
-{
-	check_allowed(c, CONFIG_Security_AllowUser, c->allow_user.n, e);
-	check_allowed(c, CONFIG_Security_AllowGroup, c->allow_group.n, e);
-	if (c->pool_min > c->pool_max)
-		config_complain(e,
-		    "%s: Pool.Min: %" PRId64 " is more than Pool.Max, %" PRId64
-		    " (%s)",
-		    c->value[CONFIG_Pool_Min].origin, c->pool_min, c->pool_max,
-		    c->value[CONFIG_Pool_Max].origin);
+	while (name != NULL && (dot == name || name + len != dot) &&
+	    (n = utf8_len(name + len, strlen(name + len))) > 0 &&
+	    len + n <= KIND_MAX)
+		len += n;
+	if (len > 0)
+		(void)snprintf(kind, sizeof(kind), "%.*s", (int)len, name);
+	config_take(c, CONFIG_Supervisor_Kind, kind,
+	    c->value[CONFIG_Worker_Exec].origin, e);
 }
 
 int
@@ -336,19 +363,17 @@ config_load(struct config *ret, const struct config_source *src,
 {
 	*ret = (struct config){ .pool_min = 0 };
 	for (size_t i = 0; i < CONFIG__COUNT; i++)
-		take(ret, i, rows[i].def, "default", errors);
+		config_take(ret, i, rows[i].def, "default", errors);
 	if (errors->n > 0)
 		return -EINVAL;
 	if (src->file != NULL) {
-		/* One that cannot be looked for is not missing. */
-		if (src->must_exist || access(src->file, F_OK) == 0 ||
-		    errno != ENOENT)
-			config_file_read(ret, src->file, errors);
+		config_file_read(ret, src->file, src->must_exist, errors);
 		config_file_read_drop_ins(ret, src->file, errors);
 	}
 	for (size_t i = 0; i < src->n_set; i++)
 		read_set(ret, src->set[i], errors);
-	check_sense(ret, errors);
+	name_kind(ret, errors);
+	config_check_sense(ret, errors);
 	return errors->n > 0 ? -EINVAL : 0;
 }
 

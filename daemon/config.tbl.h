@@ -3,8 +3,8 @@
  * bytes), choices of a choice (in the order of its enum), default, help. Rows of
  * a section stand together. */
 
-CONF(Supervisor, Kind, text, kind, 1, 64, NULL, "square",
-	"what the workers are called in logs and answers")
+CONF(Supervisor, Kind, text, kind, 0, 64, NULL, "",
+	"what the workers are called in logs and answers; empty: the name of their program")
 CONF(Supervisor, Listen, text, listen, 0, 200, NULL, "",
 	"where clients connect: a path or HOST:PORT; empty: sock in the runtime directory")
 CONF(Supervisor, RuntimeDir, text, runtime_dir, 0, 200, NULL, "",
@@ -14,7 +14,7 @@ CONF(Supervisor, StopTimeout, duration, stop_timeout_ms, 0, 3600000, NULL, "20s"
 
 CONF(Pool, Min, count, pool_min, 1, 1000, NULL, "2",
 	"the pool is ready with this many workers")
-CONF(Pool, Warm, count, pool_warm, 0, 1000, NULL, "5",
+CONF(Pool, Warm, count, pool_warm, 0, 1000, NULL, "0",
 	"workers to keep beyond those that are leased or waited for")
 CONF(Pool, Max, count, pool_max, 1, 1000, NULL, "10", "never more workers")
 CONF(Pool, QueueMax, count, queue_max, 0, 10000, NULL, "64",
@@ -25,7 +25,7 @@ CONF(Pool, StartParallel, count, start_parallel, 1, 64, NULL, "4",
 	"workers that may be starting at a time")
 
 CONF(Worker, Exec, words, exec, 1, 65536, NULL,
-	"/usr/libexec/amnode/amnode-exec -- /usr/lib/amnode/square.py",
+	AM_LIBEXECDIR "/amnode/amnode-exec -- " AM_WORKERDIR "/square.py",
 	"the worker program and its arguments, split like a shell splits words")
 CONF(Worker, StartTimeout, duration, start_timeout_ms, 10, 3600000, NULL, "30s",
 	"from start to ready")

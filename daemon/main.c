@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/config.h"
+#include "daemon/config_check.h"
 #include "daemon/notify.h"
 #include "daemon/sys/orphan.h"
 #include "daemon/sys/runtime.h"
@@ -161,6 +162,10 @@ load_config(const struct options *o, struct config *ret,
 	    &errors);
 	if (r == 0 && o->mode != MODE_PRINT)
 		r = security_open(ret_security, ret, &errors);
+	if (o->mode == MODE_CHECK)
+		config_check_start(ret, o->instance, &errors);
+	if (errors.n > 0)
+		r = -EINVAL;
 	for (size_t i = 0; i < errors.n; i++)
 		(void)fprintf(stderr, "amnoded: %s\n", errors.line[i]);
 	if (errors.lost > 0)
@@ -204,6 +209,20 @@ raise_fd_limit(const struct config *config, struct rlimit *ret_old)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* What is allowed, and seldom meant. */
+static void
+warn_of_risks(const struct config *config, const struct security *security)
+{
+	if (config->listen[0] != '\0' && strchr(config->listen, '/') == NULL &&
+	    security->tls == NULL)
+		log_warn("amnoded: %s is TCP without TLS: every local user may "
+			 "lease workers",
+		    config->listen);
+	if (geteuid() == 0)
+		log_warn("amnoded: running as root, and so will the workers: "
+			 "set User= in the unit");
+}
+
 /* From here on everything has been made; returns when Start has left. */
 static int
 serve(struct am_loop *loop, struct super *s, struct world *w,
@@ -244,6 +263,7 @@ run(const struct options *o, const struct config *config,
 		return EXIT_CANNOT_START;
 	}
 	raise_fd_limit(config, &files);
+	warn_of_risks(config, security);
 	loop = am_loop_new();
 	r = loop == NULL ? -ENOMEM
 			 : world_init(&world, loop, config, security, &rt,

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/config_check.h"
 #include "daemon/ids.h"
 #include "daemon/world.h"
 #include "lib/base/buf.h"
@@ -222,24 +223,16 @@ find_tcp(struct world *w, const char *text, struct addr *a,
     struct am_error *err)
 {
 	struct addr found[RESOLVE_MAX];
+	struct am_error why;
 
 	if (addr_is_name(a)) {
 		if (resolve_now(a, found, err) < 0)
 			return -EHOSTUNREACH;
 		*a = found[0];
 	}
-	if (addr_is_any(a))
-		return error_set(err,
-		    "Supervisor.Listen \"%.200s\" names no host that clients "
-		    "could be told for workers: write the address or name of "
-		    "this host",
-		    text);
-	if (w->security->tls == NULL && !addr_is_local(a))
-		return error_set(err,
-		    "Supervisor.Listen \"%.200s\" is not on loopback, which "
-		    "takes TLS: set Security.TLSCert, or use 127.0.0.1, [::1] "
-		    "or a path",
-		    text);
+	if (config_check_listen(a, w->security->tls != NULL, &why) < 0)
+		return error_set(err, "Supervisor.Listen \"%.200s\" %s", text,
+		    why.text);
 	w->tcp = *a;
 	addr_set_port(&w->tcp, 0);
 	(void)snprintf(w->tcp_host, sizeof(w->tcp_host),

@@ -27,8 +27,8 @@ fail(struct am_error *err, int code, const char *fmt, ...)
 	return code;
 }
 
-static int
-choose(const char *wanted, const char *instance, char **ret,
+int
+runtime_choose(const char *wanted, const char *instance, char **ret,
     struct am_error *err)
 {
 	const char *base = getenv("RUNTIME_DIRECTORY");
@@ -270,7 +270,7 @@ runtime_open(struct runtime *ret, const char *wanted, const char *instance,
 	int r;
 
 	*ret = (struct runtime){ .lock_fd = -1 };
-	r = choose(wanted, instance, &ret->dir, err);
+	r = runtime_choose(wanted, instance, &ret->dir, err);
 	if (r == 0)
 		r = make_dir(ret, err);
 	if (r == 0)

@@ -20,6 +20,10 @@ struct runtime {
 	size_t n_live;
 };
 
+/* Which directory it is: `wanted`, RuntimeDir=, or by the environment if that is
+ * empty. *ret is new, also on failure; -errno with a full sentence in err. */
+int runtime_choose(const char *wanted, const char *instance, char **ret,
+    struct am_error *err);
 /* Finds, makes and locks the directory and removes what a dead amnoded left in
  * it. `wanted` is RuntimeDir= (empty: by the environment). 0, or -errno with a
  * full sentence in err; -EBUSY: another amnoded runs. */

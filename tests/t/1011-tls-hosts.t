@@ -16,7 +16,7 @@ conf() { # conf KEY=VALUE...: the lines of [Security]
 		for t_kv in "$@"; do echo "$t_kv"; done
 	} >"$T_DIR/a.conf"
 }
-check() { amnoded -i t -c "$T_DIR/a.conf" --check; }
+check() { amnoded -i t -c "$T_DIR/a.conf" --set "Worker.Exec=$SQUARE" --check; }
 
 all="TLSCert=$T_DIR/server.crt TLSKey=$T_DIR/server.key TLSClientCA=$T_DIR/good.crt"
 # shellcheck disable=SC2086
@@ -50,13 +50,13 @@ conf $all
 exits 2 "without the module" env AMNODE_TLS_MODULE="$T_DIR/none.so" amnoded -i t -c "$T_DIR/a.conf" --check
 err "none.so"
 
-refused() { # refused LISTEN WHAT WHY
-	exits 1 "$2" timeout 20 amnoded -i t --set "Supervisor.RuntimeDir=$RUN" --set "Supervisor.Listen=$1"
+refused() { # refused LISTEN WHAT WHY STATUS
+	exits "$4" "$2" timeout 20 amnoded -i t --set "Supervisor.RuntimeDir=$RUN" --set "Supervisor.Listen=$1"
 	err "$3"
 }
-refused 192.0.2.1:4710 "another host without TLS" "takes TLS: set Security.TLSCert"
-refused 0.0.0.0:4710 "an address that nobody can be told" "names no host"
-refused no-such-host.invalid:4710 "a name that is none" 'cannot resolve "no-such-host.invalid"'
+refused 192.0.2.1:4710 "another host without TLS" "requires TLS: set Security.TLSCert" 2
+refused 0.0.0.0:4710 "an address that nobody can be told" "is not an address that clients could be given" 2
+refused no-such-host.invalid:4710 "a name that is none" 'cannot resolve "no-such-host.invalid"' 1
 exits 2 "amctl, another host without TLS" amctl -s 192.0.2.1:4710 ping
 err "takes TLS"
 exits 69 "amctl, a name that is none" amctl -s no-such-host.invalid:4710 ping
