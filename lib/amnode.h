@@ -378,7 +378,12 @@ AM_API am_sub am_when_next_active(struct am_machine *m, am_id state,
     am_sub_fn fn, void *arg);
 /* The state is entered with args that have each key of these, with an equal
  * value: inside the transition, after the state's final handlers; never at
- * once, never on a mirror. Copies args. AM_SUB_FAILED too if they are no map. */
+ * once. Copies args. AM_SUB_FAILED too if they are no map.
+ *
+ * Of a mirror its machine looks out for them: fn is called when it says so,
+ * after that transition, and never if it came between two connections. 64 of a
+ * connection, those that were cancelled included, with 64 KiB of args in all;
+ * one more is AM_SUB_FAILED. */
 AM_API am_sub am_when_args(struct am_machine *m, am_id state,
     struct am_val args, am_sub_fn fn, void *arg);
 /* The query, which only looks, says yes after a transition; never at once. */
@@ -441,7 +446,10 @@ struct am_tracer {
 };
 
 /* Borrows the tracer for the machine's life (or until removed). One that is
- * added in a callback is told from the next event on. -ENOMEM; -E2BIG: there
+ * added in a callback is told from the next event on. The tracer of a mirror
+ * hears transition_end of all mutations of its machine, in order, from when
+ * the machine knows of it; without id, args, source, from and why, and time_after
+ * is the mirror's. It may miss some when more than 256 KiB are on the way. -ENOMEM; -E2BIG: there
  * are 65,535; -EINVAL: it has no size. */
 AM_API int am_trace(struct am_machine *m, const struct am_tracer *t, void *arg);
 /* Removes one such pair, if there is any; it is told nothing more. */
@@ -680,6 +688,18 @@ struct am_payload {
 	const char *message; /* likewise */
 };
 
+/* What a mirror shows of its machine; zeroed: everything. States are named, as
+ * only the machine knows the ids of all; a list ends with NULL. What is not
+ * shown stays at the tick that it had. A name that the machine does not have
+ * ends the lease, or the attempt to get one, with AM_CODE_BAD_PARAMS. */
+struct am_view {
+	const char *const *only; /* these states; NULL: all */
+	const char *const *skip; /* all but these; NULL; not both */
+	/* Whether they are active, not how often they were: what comes and goes
+	 * between two turns is not told. */
+	bool shallow;
+};
+
 struct am_client_conf {
 	size_t size;      /* sizeof(struct am_client_conf) */
 	const char *name; /* for people: shown by the supervisor; may be NULL */
@@ -708,6 +728,8 @@ struct am_client_conf {
 	 * is over ("released", "ttl", "worker-died", ...). */
 	void (*on_lost)(struct am_client *c, const char *code,
 	    const char *reason, void *arg);
+	struct am_view worker_view;     /* of am_client_worker() */
+	struct am_view supervisor_view; /* of am_client_supervisor() */
 };
 
 /* Returns new; copies conf's strings. Connects when the loop runs. */
@@ -720,6 +742,9 @@ AM_API struct am_client *am_client_free(struct am_client *c);
 AM_API struct am_machine *am_client_machine(const struct am_client *c);
 /* The mirror of the worker's machine; NULL without one. Borrowed until on_lost. */
 AM_API struct am_machine *am_client_worker(const struct am_client *c);
+/* The mirror of the supervisor's machine; NULL without one. Borrowed until
+ * SuperReady falls: then it is freed. */
+AM_API struct am_machine *am_client_supervisor(const struct am_client *c);
 /* Wants a worker within timeout_ms (0: only if one is free now; -1: no bound). */
 AM_API int am_client_lease(struct am_client *c, int64_t timeout_ms);
 /* Gives it back; on_lost says "released" when the worker has closed. */

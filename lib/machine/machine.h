@@ -15,6 +15,12 @@ struct mach_remote {
 	/* Sends it: a number for its handle, or -errno. */
 	int (*mutate)(struct am_machine *m, const struct am_mutation *mut,
 	    void *arg);
+	/* The first tracer came, or the last one went. */
+	void (*trace)(struct am_machine *m, bool on, void *arg);
+	/* The subscription waits for these args: mach_sub_fire() says that they
+	 * came. -errno: they cannot be asked for. */
+	int (*when_args)(struct am_machine *m, am_id state, struct am_val args,
+	    am_sub sub, void *arg);
 	void *arg;
 	/* of am_on_result() */
 	am_result_fn on_result;
@@ -28,6 +34,13 @@ void mach_set_remote(struct am_machine *m, struct mach_remote *r);
  * index order. */
 void mach_mirror_set(struct am_machine *m, const uint64_t *ticks,
     uint64_t queue_tick, uint64_t machine_tick);
+
+/* What a subscription of a mirror waits for has come; nothing if it has fired or
+ * was cancelled. Does it still wait? */
+void mach_sub_fire(struct am_machine *m, am_sub sub);
+bool mach_sub_waits(const struct am_machine *m, am_sub sub);
+/* Tells the tracers of a mirror of a mutation: transition_end. */
+void mach_mirror_tell(struct am_machine *m, const struct am_transition *t);
 
 /* am_set_schema() of a mirror: its clocks and subscriptions stay. */
 int mach_mirror_grow(struct am_machine *m, struct am_schema *s);

@@ -454,6 +454,31 @@ subs_update(struct am_machine *m, const uint64_t *changed)
 	mach_unpin(m);
 }
 
+bool
+mach_sub_waits(const struct am_machine *m, am_sub sub)
+{
+	const struct subs *s = m->subs;
+	uint32_t i = (uint32_t)sub - 1;
+
+	return s != NULL && sub != 0 && i < s->n_slots &&
+	    s->slot[i].gen == (uint32_t)(sub >> 32) &&
+	    s->slot[i].phase == WAITING;
+}
+
+void
+mach_sub_fire(struct am_machine *m, am_sub sub)
+{
+	uint32_t i = (uint32_t)sub - 1;
+
+	if (!mach_sub_waits(m, sub))
+		return;
+	mach_pin(m);
+	wait_end(m, i);
+	make_due(m->subs, i);
+	fire_collected(m);
+	mach_unpin(m);
+}
+
 /* All that wait there now, and those that join meanwhile. */
 static void
 fire_chain(struct am_machine *m, enum sub_chain chain)

@@ -107,6 +107,14 @@ trace_end(struct tx *tx)
 }
 
 void
+mach_mirror_tell(struct am_machine *m, const struct am_transition *t)
+{
+	mach_pin(m);
+	tell(m, END, t);
+	mach_unpin(m);
+}
+
+void
 trace_schema_changed(struct am_machine *m)
 {
 	size_t n = m->n_tracers;
@@ -134,6 +142,25 @@ trace_drain_end(struct am_machine *m)
 
 /* ---- coming and going ---- */
 
+static bool
+has_tracer(const struct am_machine *m)
+{
+	for (size_t i = 0; i < m->n_tracers; i++)
+		if (m->tracer[i].t != NULL)
+			return true;
+	return false;
+}
+
+/* A mirror asks its machine to tell what happens, while somebody listens. */
+static void
+ask_remote(struct am_machine *m, bool had)
+{
+	bool has = has_tracer(m);
+
+	if (m->remote != NULL && has != had)
+		m->remote->trace(m, has, m->remote->arg);
+}
+
 /* While they run a removed one only becomes a hole. */
 static void
 close_holes(struct am_machine *m)
@@ -158,6 +185,7 @@ int
 am_trace(struct am_machine *m, const struct am_tracer *t, void *arg)
 {
 	struct tracer *grown;
+	bool had;
 
 	if (t->size < sizeof(*t))
 		return -EINVAL;
@@ -168,7 +196,9 @@ am_trace(struct am_machine *m, const struct am_tracer *t, void *arg)
 	if (grown == NULL)
 		return -ENOMEM;
 	m->tracer = grown;
+	had = has_tracer(m);
 	grown[m->n_tracers++] = (struct tracer){ .t = t, .arg = arg };
+	ask_remote(m, had);
 	if (m->logger != NULL)
 		mlog_line(m, AM_LOG_OPS, "[tracers] bind %s", name_of(t));
 	return 0;
@@ -177,6 +207,8 @@ am_trace(struct am_machine *m, const struct am_tracer *t, void *arg)
 void
 am_untrace(struct am_machine *m, const struct am_tracer *t, void *arg)
 {
+	bool had = has_tracer(m);
+
 	for (size_t i = 0; i < m->n_tracers; i++) {
 		if (m->tracer[i].t == t && m->tracer[i].arg == arg) {
 			m->tracer[i].t = NULL;
@@ -186,5 +218,6 @@ am_untrace(struct am_machine *m, const struct am_tracer *t, void *arg)
 			break;
 		}
 	}
+	ask_remote(m, had);
 	close_holes(m);
 }

@@ -209,6 +209,7 @@ am_when_args(struct am_machine *m, am_id state, struct am_val args,
 {
 	struct sub_args *copy;
 	struct sub *b;
+	am_sub sub;
 
 	assert(state < m->schema->len);
 	if (!is_map(args))
@@ -228,7 +229,12 @@ am_when_args(struct am_machine *m, am_id state, struct am_val args,
 		memcpy(copy->data, args.data, args.len);
 	if (m->logger != NULL)
 		mlog_subscribed(m, b);
-	return sub_wait(m, b, state);
+	sub = sub_wait(m, b, state);
+	if (m->remote == NULL ||
+	    m->remote->when_args(m, state, args, sub, m->remote->arg) == 0)
+		return sub;
+	am_sub_cancel(m, sub);
+	return AM_SUB_FAILED;
 }
 
 am_sub

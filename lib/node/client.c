@@ -108,6 +108,32 @@ set_up_tls(struct am_client *c, struct am_error *err)
 }
 
 static int
+set_up_view(struct view *ret, const struct am_view *v, struct am_error *err)
+{
+	const char *const *list = v->only != NULL ? v->only : v->skip;
+	size_t n = 0;
+
+	ret->sync.shallow = v->shallow;
+	if (list == NULL)
+		return 0;
+	if (v->only != NULL && v->skip != NULL)
+		return node_error(err, -EINVAL,
+		    "a view has `only` or `skip`, and not both");
+	while (list[n] != NULL)
+		n++;
+	am_put_array(&ret->names, n);
+	for (size_t i = 0; i < n; i++)
+		am_put_str(&ret->names, list[i]);
+	if (am_buf_error(&ret->names) < 0)
+		return node_error(err, -ENOMEM, "out of memory");
+	if (v->only != NULL)
+		ret->sync.allow = am_buf_val(&ret->names);
+	else
+		ret->sync.skip = am_buf_val(&ret->names);
+	return 0;
+}
+
+static int
 add_supervisors(struct am_client *c, struct am_error *err)
 {
 	const struct am_client_conf *conf = &c->conf;
@@ -191,7 +217,9 @@ am_client_new(struct am_loop *l, const struct am_client_conf *conf,
 	am_timer_init(&c->worker_timer, l, worker_on_timer, c);
 	am_timer_init(&c->guard_timer, l, requests_on_guard, c);
 	bind_to_self(&c->wish);
-	if (set_up_tls(c, err) < 0 || add_supervisors(c, err) < 0)
+	if (set_up_tls(c, err) < 0 || add_supervisors(c, err) < 0 ||
+	    set_up_view(&c->worker_view, &c->conf.worker_view, err) < 0 ||
+	    set_up_view(&c->super_view, &c->conf.supervisor_view, err) < 0)
 		return NULL;
 	if (make_machine(c) < 0 ||
 	    (c->n_supervisors > 0 && am_timer_start(&c->super_timer, 0) < 0)) {
@@ -234,6 +262,8 @@ am_client_free(struct am_client *c)
 	c->machine = am_machine_free(c->machine);
 	for (size_t i = 0; i < c->n_supervisors; i++)
 		free(c->supervisor[i].name);
+	am_buf_done(&c->worker_view.names);
+	am_buf_done(&c->super_view.names);
 	node_wipe(&c->lease, sizeof(c->lease));
 	c->magic = 0;
 	free(c);
@@ -252,6 +282,12 @@ struct am_machine *
 am_client_worker(const struct am_client *c)
 {
 	return c->worker != NULL ? netmach_mirror(c->worker) : NULL;
+}
+
+struct am_machine *
+am_client_supervisor(const struct am_client *c)
+{
+	return super_is_ready(c) ? netmach_mirror(c->super) : NULL;
 }
 
 const struct client_lease *

@@ -21,6 +21,12 @@ struct backoff {
 };
 int64_t backoff_next(struct backoff *b);
 
+/* An am_view as it is sent. */
+struct view {
+	struct am_buf names;
+	struct arpc_sync sync; /* borrows names */
+};
+
 struct supervisor {
 	char *name; /* owned; as it was given */
 	struct addr addr;
@@ -43,6 +49,9 @@ struct am_client {
 	uint64_t client_id;
 	struct am_machine *machine;
 	struct tls *tls; /* owned; NULL: plain */
+
+	struct view worker_view;
+	struct view super_view;
 
 	/* the supervisor: client_super.c */
 	struct supervisor supervisor[CLIENT_SUPERVISORS_MAX];

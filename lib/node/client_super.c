@@ -129,6 +129,7 @@ super_connect(struct am_client *c)
 		.name = c->name,
 		.token = client_lease(c) != NULL ? c->lease.token : NULL,
 		.tls = c->tls,
+		.sync = c->super_view.sync,
 	};
 
 	if (c->super != NULL && netmach_phase(c->super) != NETMACH_IDLE)

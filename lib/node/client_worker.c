@@ -82,6 +82,9 @@ on_close(struct netmach *nm, int code, const char *why, void *arg)
 		lease_missed(c, AM_CODE_WORKER_DIED, "the worker is gone");
 	else if (code == -EACCES || code == -EPERM)
 		lease_over(c, AM_CODE_NOT_PERMITTED, why);
+	else if (code > 0 && code != ARPC_E_busy + 1)
+		lease_over(c, arpc_error_name((enum arpc_error)(code - 1)),
+		    why);
 	else if (code == 0 && is_end_of_lease(why))
 		lease_over(c, why, why);
 	else
@@ -126,19 +129,20 @@ static const struct netmach_ops worker_ops = {
 int
 worker_set(struct am_client *c, const struct client_lease *l)
 {
-	const struct netmach_conf conf = {
+	struct netmach_conf conf = {
 		.client_id = c->client_id,
 		.name = c->name,
 		.token = l->token,
 		.resume = true,
 		.tls = c->tls,
-		/* Those of another's lease are for its owner. */
-		.sync.no_events = c->attached,
+		.sync = c->worker_view.sync,
 		.keep_ms = l->ttl_ms > 0 ? l->ttl_ms : WORKER_SEARCH_MS,
 	};
 	struct addr a;
 	int r;
 
+	/* Those of another's lease are for its owner. */
+	conf.sync.no_events = c->attached;
 	r = client_addr(c, l->address, &a, NULL);
 	if (r < 0)
 		return r;

@@ -135,6 +135,7 @@ on_reap(void *arg)
 
 	am_timer_done(&nm->retry);
 	free(nm->found);
+	netmach_ask_nothing(nm);
 	resend_done(nm);
 	calls_done(&nm->calls);
 	calls_done(&nm->others);
@@ -147,9 +148,6 @@ on_reap(void *arg)
 	nm->magic = 0;
 	free(nm);
 }
-
-static int on_mirror_mutate(struct am_machine *m, const struct am_mutation *mut,
-    void *arg);
 
 struct netmach *
 netmach_new(struct am_loop *l, const struct netmach_conf *conf,
@@ -183,10 +181,11 @@ netmach_new(struct am_loop *l, const struct netmach_conf *conf,
 	nm->resume = conf->resume;
 	nm->hello.has_resume = conf->resume;
 	nm->hello.sync = conf->sync;
+	nm->all_mutations = conf->sync.mutations;
 	nm->keep_ms = conf->keep_ms > 0 ? conf->keep_ms : KEEP_MS;
 	nm->retry_ms = conf->retry_ms;
 	nm->retry_gone = conf->retry_gone;
-	nm->remote = (struct mach_remote){ on_mirror_mutate, nm, NULL, NULL };
+	netmach_ask_init(nm);
 	TAILQ_INIT(&nm->resend);
 	am_timer_init(&nm->keep_timer, l, resend_on_timer, nm);
 	nm->reap = (struct turn_item){ .fn = on_reap, .arg = nm };
@@ -447,34 +446,7 @@ netmach_mutate(struct netmach *nm, enum am_op op, const am_id *states, size_t n,
 	return (int)call.id;
 }
 
-/* ---- mutations of the mirror ---- */
-
-static void
-on_mirror_reply(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
-    void *arg)
-{
-	am_result result = r->result;
-	const char *why = r->why;
-
-	(void)arg;
-	if (nm->remote.on_result == NULL)
-		return;
-	if (r->status != NETMACH_OK) {
-		result = r->status == NETMACH_LOST ? AM_RESULT_LOST
-						   : AM_CANCELED;
-		why = r->text;
-	}
-	nm->remote.on_result(nm->mirror, AM_QUEUED + id, result, why,
-	    nm->remote.result_arg);
-}
-
-static int
-on_mirror_mutate(struct am_machine *m, const struct am_mutation *mut, void *arg)
-{
-	(void)m;
-	return netmach_mutate(netmach_of(arg), mut->op, mut->states,
-	    mut->n_states, mut->args, -1, on_mirror_reply, NULL);
-}
+/* ---- calls of other kinds ---- */
 
 int
 netmach_info(struct netmach *nm, struct am_val params, netmach_reply_fn fn,

@@ -99,6 +99,7 @@ take_schema(struct netmach *nm, const struct arpc_welcome *w,
 		return -EBADMSG;
 	if (nm->mirror != NULL && mach_mirror_grow(nm->mirror, schema) < 0) {
 		mach_set_remote(nm->mirror, NULL);
+		netmach_ask_nothing(nm);
 		*ret_old = am_steal(&nm->mirror);
 	}
 	am_schema_unref(nm->schema);
@@ -224,6 +225,7 @@ on_welcome(struct netmach *nm, const struct arpc_frame *f)
 	nm->backoff_ms = 0;
 	nm->lost_why[0] = '\0';
 	conn_deadline(nm->conn, 0, "");
+	netmach_ask_again(nm);
 	(void)am_machine_free(old);
 	if (nm->phase != NETMACH_READY || !resend_resume(nm, resumed) ||
 	    nm->phase != NETMACH_READY)
@@ -316,7 +318,8 @@ on_mutated(struct netmach *nm, struct am_val params)
 		protocol_error(nm, why);
 		return;
 	}
-	if (apply_update(nm, m.update) && nm->ops->on_mutated != NULL)
+	if (apply_update(nm, m.update) && netmach_tell_mutated(nm, &m) &&
+	    nm->ops->on_mutated != NULL)
 		nm->ops->on_mutated(nm, &m, nm->arg);
 }
 

@@ -60,7 +60,12 @@ struct netmach {
 	struct am_schema *schema; /* NULL: none is known */
 	uint64_t hash;            /* of schema, as the server counts it */
 	struct am_machine *mirror;
-	struct mach_remote remote; /* of the mirror */
+	struct mach_remote remote; /* of the mirror: netmach_ask.c */
+	bool traced;               /* by tracers of the mirror */
+	bool all_mutations;        /* as the conf says */
+	TAILQ_HEAD(, asked_args) asked;
+	size_t n_asked;
+	size_t asked_bytes;
 	struct arpc_clock clock;   /* what the server sent, by its diffs */
 	uint64_t epoch;
 	uint64_t last_seq;
@@ -111,6 +116,16 @@ int netmach_begin(struct netmach *nm);
 const struct addr *netmach_at(const struct netmach *nm);
 /* Of the timer retry. */
 void netmach_on_retry(void *arg);
+
+/* ---- netmach_ask.c ---- */
+
+void netmach_ask_init(struct netmach *nm);
+/* With a new connection, what waits for one. */
+void netmach_ask_again(struct netmach *nm);
+/* The mirror is gone. */
+void netmach_ask_nothing(struct netmach *nm);
+/* To tracers of the mirror; false: the user has freed the net machine. */
+bool netmach_tell_mutated(struct netmach *nm, const struct arpc_mutated *mu);
 
 /* netmach_in.c: one frame of the server; of struct conn_ops. */
 void netmach_on_frame(struct conn *c, const struct arpc_frame *f, void *arg);

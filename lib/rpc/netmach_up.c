@@ -113,6 +113,7 @@ try_connect(struct netmach *nm)
 		nm->conn = NULL;
 		return -ENOMEM;
 	}
+	nm->hello.sync.mutations = nm->all_mutations || nm->traced;
 	nm->hello.has_hash = nm->schema != NULL;
 	nm->hello.hash = nm->hash;
 	nm->hello.resume_epoch = nm->epoch;

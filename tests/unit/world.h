@@ -98,6 +98,7 @@ struct world {
 	unsigned n_leases_given;
 	bool hello_had_token; /* the last one */
 
+	struct am_view worker_view, supervisor_view;
 	struct am_client *c;
 	struct am_machine *cm; /* its machine */
 	struct flow_log clog;

@@ -280,6 +280,8 @@ world_client_of(struct world *w, const char *first, const char *second)
 		.on_down = on_down,
 		.on_up = on_up,
 		.on_lost = on_lost,
+		.worker_view = w->worker_view,
+		.supervisor_view = w->supervisor_view,
 	};
 	struct am_error err;
 
