@@ -123,6 +123,15 @@ on_payload(struct session *session, const struct arpc_payload *p, void *arg)
 	}
 }
 
+static bool
+is_taken(struct session *session, uint32_t id, void *arg)
+{
+	struct stream *s = (struct stream *)arg;
+
+	(void)session;
+	return stream_slot(s, id) != NULL;
+}
+
 static void
 on_down(struct session *session, void *arg)
 {
@@ -266,6 +275,7 @@ static void
 hook(struct stream *s)
 {
 	s->at.s.on_payload = on_payload;
+	s->at.s.is_taken = is_taken;
 	s->at.s.on_down = on_down;
 	s->at.s.arg = s;
 }
@@ -290,6 +300,7 @@ open_own(struct stream *s)
 
 	s->at.s.on_down = NULL;
 	s->at.s.on_payload = NULL;
+	s->at.s.is_taken = NULL;
 	if (s->sup.nm != NULL && !s->sup.up && !s->sup.down)
 		(void)session_wait_up(&s->sup, cli_io_deadline(c));
 	if (!s->sup.up) {

@@ -71,7 +71,17 @@ on_close(struct netmach *nm, int code, const char *why, void *arg)
 		s->on_down(s, s->arg);
 }
 
+static bool
+is_taken(struct netmach *nm, uint32_t id, void *arg)
+{
+	struct session *s = (struct session *)arg;
+
+	(void)nm;
+	return s->is_taken != NULL && s->is_taken(s, id, s->arg);
+}
+
 static const struct netmach_ops ops = {
+	.is_taken = is_taken,
 	.on_ready = on_ready,
 	.on_update = on_update,
 	.on_payload = on_payload,
@@ -395,6 +405,7 @@ session_close(struct session *s)
 		return;
 	s->on_down = NULL;
 	s->on_payload = NULL;
+	s->is_taken = NULL;
 	netmach_close(s->nm, "done");
 	/* Whether the bye arrives is of no matter; what was put before it is. */
 	(void)session_until(s->cli, is_down, s,

@@ -33,6 +33,8 @@ struct session {
 	/* Set by whoever wants them; may be NULL. */
 	void (*on_payload)(struct session *s, const struct arpc_payload *p,
 	    void *arg);
+	/* as of netmach_ops */
+	bool (*is_taken)(struct session *s, uint32_t id, void *arg);
 	void (*on_down)(struct session *s, void *arg);
 	void *arg;
 };

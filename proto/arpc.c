@@ -259,11 +259,12 @@ get_uint(struct am_val map, const char *key, uint64_t max, uint64_t *ret)
 
 /* A text for people: truncated, with control characters replaced. */
 static int
-get_shown(struct am_val map, const char *key, char *buf, size_t size)
+shown_get(struct am_val v, char *buf, size_t size)
 {
+	struct mp c = mp_of(v);
 	const char *s;
 	size_t len;
-	int r = am_get_str(map, key, &s, &len);
+	int r = mp_get_str(&c, &s, &len);
 
 	if (r < 0)
 		return r;
@@ -278,11 +279,12 @@ get_shown(struct am_val map, const char *key, char *buf, size_t size)
 }
 
 static int
-get_token(struct am_val map, uint8_t *ret)
+token_get(struct am_val v, uint8_t *ret)
 {
+	struct mp c = mp_of(v);
 	const void *p;
 	size_t len;
-	int r = am_get_bin(map, "token", &p, &len);
+	int r = mp_get_bin(&c, &p, &len);
 
 	if (r < 0)
 		return r;
@@ -376,103 +378,142 @@ arpc_put_hello(struct am_buf *b, uint32_t id, const struct arpc_hello *h)
 		put_sync(b, &h->sync);
 }
 
+/* The values of these keys, AM_NONE of those that the map has not, in one pass:
+ * a peer that nobody knows yet may send any map. A key twice is malformed. */
 static int
-get_names(struct am_val map, const char *key, struct am_val *ret)
+pick(struct am_val map, const char *const *keys, size_t n_keys,
+    struct am_val *ret)
 {
-	struct am_val v = AM_NONE;
-	struct mp c;
-	int r = am_get(map, key, &v);
+	struct mp c = mp_of(map);
+	struct am_val value;
+	const char *text;
+	size_t len, k;
+	uint32_t n;
 
-	if (r == -ENOENT)
-		return 0;
-	c = mp_of(v);
-	if (r < 0 || mp_type(&c) != MP_ARRAY)
+	if (mp_get_map(&c, &n) < 0)
 		return -EBADMSG;
-	*ret = v;
+	for (k = 0; k < n_keys; k++)
+		ret[k] = AM_NONE;
+	for (; n > 0; n--) {
+		if (mp_get_str(&c, &text, &len) < 0 ||
+		    mp_get_val(&c, &value) < 0)
+			return -EBADMSG;
+		for (k = 0; k < n_keys; k++)
+			if (strlen(keys[k]) == len &&
+			    memcmp(keys[k], text, len) == 0)
+				break;
+		if (k == n_keys)
+			continue;
+		if (ret[k].len > 0)
+			return -EBADMSG;
+		ret[k] = value;
+	}
 	return 0;
 }
 
-static int
-get_flag(struct am_val map, const char *key, bool *ret)
+/* An optional value of a type; 0 without one. */
+static bool
+is_none_or(struct am_val v, enum mp_type type)
 {
-	int r = am_get_bool(map, key, ret);
+	struct mp c = mp_of(v);
 
-	return r == -ENOENT ? 0 : r;
+	return v.len == 0 || mp_type(&c) == type;
 }
 
 static int
-get_sync(struct am_val map, struct arpc_sync *y)
+flag_get(struct am_val v, bool *ret)
 {
-	struct am_val v = AM_NONE;
-	bool schema = true, events = true;
-	struct mp c;
-	int r = am_get(map, "sync", &v);
+	struct mp c = mp_of(v);
 
-	if (r == -ENOENT)
+	return v.len == 0 ? 0 : mp_get_bool(&c, ret);
+}
+
+static int
+uint_get(struct am_val v, uint64_t max, uint64_t *ret)
+{
+	struct mp c = mp_of(v);
+
+	return mp_get_uint(&c, max, ret);
+}
+
+enum { ALLOW, SKIP, PROMPT, SHALLOW, MUTATIONS, SCHEMA, EVENTS, N_SYNC };
+static const char *const sync_keys[N_SYNC] = { "allow", "skip", "prompt",
+	"shallow", "mutations", "schema", "events" };
+
+static int
+sync_get(struct am_val map, struct arpc_sync *y)
+{
+	bool schema = true, events = true;
+	struct am_val v[N_SYNC];
+
+	if (map.len == 0)
 		return 0;
-	c = mp_of(v);
-	if (r < 0 || mp_type(&c) != MP_MAP ||
-	    get_names(v, "allow", &y->allow) < 0 ||
-	    get_names(v, "skip", &y->skip) < 0 ||
-	    get_names(v, "prompt", &y->prompt) < 0 ||
-	    get_flag(v, "shallow", &y->shallow) < 0 ||
-	    get_flag(v, "mutations", &y->mutations) < 0 ||
-	    get_flag(v, "schema", &schema) < 0 ||
-	    get_flag(v, "events", &events) < 0 ||
-	    (y->allow.data != NULL && y->skip.data != NULL))
+	if (pick(map, sync_keys, N_SYNC, v) < 0 ||
+	    !is_none_or(v[ALLOW], MP_ARRAY) || !is_none_or(v[SKIP], MP_ARRAY) ||
+	    !is_none_or(v[PROMPT], MP_ARRAY) ||
+	    flag_get(v[SHALLOW], &y->shallow) < 0 ||
+	    flag_get(v[MUTATIONS], &y->mutations) < 0 ||
+	    flag_get(v[SCHEMA], &schema) < 0 ||
+	    flag_get(v[EVENTS], &events) < 0 ||
+	    (v[ALLOW].len > 0 && v[SKIP].len > 0))
 		return -EBADMSG;
+	y->allow = v[ALLOW];
+	y->skip = v[SKIP];
+	y->prompt = v[PROMPT];
 	y->no_schema = !schema;
 	y->no_events = !events;
 	return 0;
 }
 
 static int
-get_resume(struct am_val map, struct arpc_hello *h)
+resume_get(struct am_val map, struct arpc_hello *h)
 {
-	struct am_val v = AM_NONE;
-	struct mp c;
-	int r = am_get(map, "resume", &v);
+	static const char *const keys[] = { "epoch" };
+	struct am_val epoch;
 
-	if (r == -ENOENT)
+	h->has_resume = map.len > 0;
+	if (!h->has_resume)
 		return 0;
-	c = mp_of(v);
-	if (r < 0 || mp_type(&c) != MP_MAP)
+	if (pick(map, keys, 1, &epoch) < 0)
 		return -EBADMSG;
-	h->has_resume = true;
-	r = get_uint(v, "epoch", UINT64_MAX, &h->resume_epoch);
-	return r == -ENOENT ? 0 : r;
+	return epoch.len == 0 ? 0
+			      : uint_get(epoch, UINT64_MAX, &h->resume_epoch);
 }
+
+enum { PROTO, ID, NAME, TOKEN, HASH, RESUME, SYNC, N_HELLO };
+static const char *const hello_keys[N_HELLO] = { "proto", "id", "name", "token",
+	"hash", "resume", "sync" };
 
 int
 arpc_hello_get(struct am_val params, struct arpc_hello *ret,
     const char **ret_why)
 {
 	struct arpc_hello h = { .name = "" };
-	struct am_val map;
+	struct am_val map, v[N_HELLO];
 	uint64_t proto;
-	int r;
 
 	if (only_map(params, &map, ret_why) < 0)
 		return -EBADMSG;
-	if (get_uint(map, "proto", UINT32_MAX, &proto) < 0)
+	if (pick(map, hello_keys, N_HELLO, v) < 0)
+		return bad(ret_why,
+		    "hello has a key twice, or one that is no "
+		    "string");
+	if (uint_get(v[PROTO], UINT32_MAX, &proto) < 0)
 		return bad(ret_why, "hello has no number \"proto\"");
 	h.proto = (uint32_t)proto;
-	if (get_uint(map, "id", INT64_MAX, &h.client_id) < 0)
+	if (uint_get(v[ID], INT64_MAX, &h.client_id) < 0)
 		return bad(ret_why, "hello has no \"id\" of 63 bits");
-	r = get_shown(map, "name", h.name, sizeof(h.name));
-	if (r < 0 && r != -ENOENT)
+	if (v[NAME].len > 0 && shown_get(v[NAME], h.name, sizeof(h.name)) < 0)
 		return bad(ret_why, "\"name\" is not a string");
-	r = get_token(map, h.token);
-	h.has_token = r == 0;
-	if (r < 0 && r != -ENOENT)
+	h.has_token = v[TOKEN].len > 0;
+	if (h.has_token && token_get(v[TOKEN], h.token) < 0)
 		return bad(ret_why, "\"token\" is not 16 bytes of binary");
-	r = get_uint(map, "hash", UINT64_MAX, &h.hash);
-	h.has_hash = r == 0;
-	if (r < 0 && r != -ENOENT)
+	h.has_hash = v[HASH].len > 0;
+	if (h.has_hash && uint_get(v[HASH], UINT64_MAX, &h.hash) < 0)
 		return bad(ret_why, "\"hash\" is not a number");
-	if (get_resume(map, &h) < 0)
+	if (resume_get(v[RESUME], &h) < 0)
 		return bad(ret_why, "\"resume\" is not a map with an epoch");
-	if (get_sync(map, &h.sync) < 0)
+	if (sync_get(v[SYNC], &h.sync) < 0)
 		return bad(ret_why,
 		    "\"sync\" is not a map of allow or skip, shallow, "
 		    "mutations, schema, events, prompt");
@@ -570,13 +611,15 @@ arpc_welcome_get(struct am_val result, struct arpc_welcome *ret,
     const char **ret_why)
 {
 	struct arpc_welcome w = { .schema = AM_NONE };
+	struct am_val id = AM_NONE;
 	uint64_t window = 0;
 	struct mp c;
 	int r;
 
 	if (welcome_numbers_get(result, &w) < 0)
 		return bad(ret_why, "a number is missing in the welcome");
-	if (get_shown(result, "id", w.machine, sizeof(w.machine)) < 0)
+	if (am_get(result, "id", &id) < 0 ||
+	    shown_get(id, w.machine, sizeof(w.machine)) < 0)
 		return bad(ret_why, "\"id\" is not a string");
 	if (am_get(result, "time", &w.time) < 0 || !is_time(w.time, w.n_states))
 		return bad(ret_why,

@@ -11,20 +11,6 @@
 #include "lib/base/random.h"
 #include "lib/node/client_int.h"
 
-enum {
-	BACKOFF_FIRST_MS = 50,
-	BACKOFF_MAX_MS = 2000,
-};
-
-int64_t
-backoff_next(struct backoff *b)
-{
-	int64_t wait = b->next_ms > 0 ? b->next_ms : BACKOFF_FIRST_MS;
-
-	b->next_ms = wait * 2 < BACKOFF_MAX_MS ? wait * 2 : BACKOFF_MAX_MS;
-	return wait / 2 + (int64_t)(random_id() % (uint64_t)(wait / 2 + 1));
-}
-
 /* A handler of the user's failed or was too slow, for ours do neither: it is in
  * am_last_error(), and it goes on. */
 static void
@@ -212,6 +198,8 @@ am_client_new(struct am_loop *l, const struct am_client_conf *conf,
 	    conf->name != NULL ? conf->name : "client");
 	for (size_t i = 0; i < CLIENT_BUCKETS; i++)
 		LIST_INIT(&c->pending[i]);
+	/* A supervisor that goes is not back at once. */
+	backoff_reset(&c->super_backoff, BACKOFF_MIN_MS);
 	am_timer_init(&c->super_timer, l, super_on_timer, c);
 	am_timer_init(&c->wish_timer, l, wish_on_timer, c);
 	am_timer_init(&c->worker_timer, l, worker_on_timer, c);
@@ -254,6 +242,10 @@ am_client_free(struct am_client *c)
 			LIST_REMOVE(p, link);
 			free(p);
 		}
+	}
+	while ((p = LIST_FIRST(&c->lost)) != NULL) {
+		LIST_REMOVE(p, link);
+		free(p);
 	}
 #ifdef AM_CHECK
 	if (c->machine != NULL)

@@ -4,6 +4,7 @@
 
 #include <sys/queue.h>
 
+#include "lib/base/backoff.h"
 #include "lib/node/client.h"
 #include "lib/node/common.h"
 #include "lib/rpc/tls.h"
@@ -14,12 +15,6 @@ enum {
 	CLIENT_BUCKETS = 64,
 	CLIENT_SUPERVISORS_MAX = 16,
 };
-
-/* Waits that double, each shortened by chance so that not all come at once. */
-struct backoff {
-	int64_t next_ms; /* 0: the first one */
-};
-int64_t backoff_next(struct backoff *b);
 
 /* An am_view as it is sent. */
 struct view {
@@ -90,6 +85,7 @@ struct am_client {
 	/* client_request.c */
 	struct pending_list pending[CLIENT_BUCKETS]; /* by id */
 	size_t n_pending;
+	struct pending_list lost; /* those that are about to be told so */
 	uint64_t last_req;
 	struct am_timer guard_timer;
 };
@@ -136,5 +132,7 @@ void request_on_payload(struct netmach *nm, const struct arpc_payload *p,
 /* Ends all that are pending as unknown. */
 void requests_lost(struct am_client *c, const char *code, const char *reason);
 void requests_on_guard(void *arg);
+/* Whether a request of this id has no result yet. */
+bool request_is_open(struct netmach *nm, uint32_t id, void *arg);
 
 #endif

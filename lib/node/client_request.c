@@ -36,6 +36,13 @@ pending_by_id(struct am_client *c, uint32_t id)
 	return NULL;
 }
 
+bool
+request_is_open(struct netmach *nm, uint32_t id, void *arg)
+{
+	(void)nm;
+	return pending_by_id(arg, id) != NULL;
+}
+
 static struct pending *
 pending_by_req(struct am_client *c, uint64_t req)
 {
@@ -72,11 +79,11 @@ tell(struct am_client *c, const struct am_payload *p)
 
 /* An end that no payload of the worker tells. */
 static void
-end_here(struct am_client *c, struct pending *p, enum am_status status,
+end_here(struct am_client *c, uint64_t req, enum am_status status,
     const char *code, const char *message)
 {
 	const struct am_payload end = {
-		.req = pending_take(c, p),
+		.req = req,
 		.kind = AM_PAYLOAD_RESULT,
 		.name = code,
 		.source = am_machine_id(c->machine),
@@ -94,13 +101,23 @@ requests_lost(struct am_client *c, const char *code, const char *reason)
 {
 	char text[ARPC_TEXT_MAX];
 	struct pending *p;
+	uint64_t req;
 
 	(void)snprintf(text, sizeof(text), "%s", reason);
-	/* The user may ask again from within: that one is refused, as there is
-	 * no worker, so this comes to an end. */
+	/* First all of them: what the user asks for when he is told is of the
+	 * next connection. */
 	for (size_t i = 0; i < CLIENT_BUCKETS; i++) {
-		while ((p = LIST_FIRST(&c->pending[i])) != NULL)
-			end_here(c, p, AM_STATUS_UNKNOWN, code, text);
+		while ((p = LIST_FIRST(&c->pending[i])) != NULL) {
+			LIST_REMOVE(p, link);
+			LIST_INSERT_HEAD(&c->lost, p, link);
+			c->n_pending--;
+		}
+	}
+	while ((p = LIST_FIRST(&c->lost)) != NULL) {
+		req = p->req;
+		LIST_REMOVE(p, link);
+		free(p);
+		end_here(c, req, AM_STATUS_UNKNOWN, code, text);
 	}
 }
 
@@ -151,10 +168,12 @@ requests_on_guard(void *arg)
 		connected = am_is1(c->machine, Cli_WorkerReady);
 		(void)am_client_cancel(c, p->req);
 		if (connected)
-			end_here(c, p, AM_STATUS_TIMEOUT, AM_CODE_TIMEOUT,
+			end_here(c, pending_take(c, p), AM_STATUS_TIMEOUT,
+			    AM_CODE_TIMEOUT,
 			    "the worker did not answer within the time");
 		else
-			end_here(c, p, AM_STATUS_UNKNOWN, AM_CODE_UNKNOWN,
+			end_here(c, pending_take(c, p), AM_STATUS_UNKNOWN,
+			    AM_CODE_UNKNOWN,
 			    "the connection was lost and not found again "
 			    "within the time");
 	}
@@ -177,18 +196,20 @@ on_reply(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 	switch (r->status) {
 	case NETMACH_OK:
 		if (r->result == AM_CANCELED)
-			end_here(c, p, AM_STATUS_REFUSED, AM_CODE_REFUSED,
-			    r->why);
+			end_here(c, pending_take(c, p), AM_STATUS_REFUSED,
+			    AM_CODE_REFUSED, r->why);
 		return;
 	case NETMACH_ERROR:
-		end_here(c, p, AM_STATUS_REFUSED, arpc_error_name(r->error),
-		    r->text);
+		end_here(c, pending_take(c, p), AM_STATUS_REFUSED,
+		    arpc_error_name(r->error), r->text);
 		return;
 	case NETMACH_LOST:
-		end_here(c, p, AM_STATUS_UNKNOWN, AM_CODE_UNKNOWN, r->text);
+		end_here(c, pending_take(c, p), AM_STATUS_UNKNOWN,
+		    AM_CODE_UNKNOWN, r->text);
 		return;
 	case NETMACH_NOT_SENT:
-		end_here(c, p, AM_STATUS_TIMEOUT, AM_CODE_TIMEOUT, r->text);
+		end_here(c, pending_take(c, p), AM_STATUS_TIMEOUT,
+		    AM_CODE_TIMEOUT, r->text);
 		return;
 	}
 }
@@ -345,6 +366,7 @@ request_on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
 	};
 	struct pending *q = p->req != 0 ? pending_by_id(c, p->req) : NULL;
 
+	backoff_reset(&c->worker_backoff, 0);
 	/* What was given up here is acked and forgotten. */
 	if (q != NULL || p->req == 0) {
 		node_text(p->name, name, sizeof(name));

@@ -49,7 +49,6 @@ on_ready(struct netmach *nm, void *arg)
 	struct am_client *c = arg;
 
 	(void)nm;
-	c->super_backoff.next_ms = 0;
 	c->super_error[0] = '\0';
 	client_put_change(c, AM_REMOVE, Cli_SuperConnecting,
 	    Cli_SuperConnecting);
@@ -65,6 +64,7 @@ on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
 
 	(void)nm;
 	node_text(p->name, name, sizeof(name));
+	backoff_reset(&c->super_backoff, BACKOFF_MIN_MS);
 	if (strcmp(name, "ProvideWorker") == 0)
 		provide_worker(c, p->data);
 }

@@ -46,9 +46,8 @@ search_again(struct am_client *c, const char *why)
 		lease_over(c, AM_CODE_WORKER_DIED, why);
 		return;
 	}
-	/* The first time at once: mostly the worker is there, or gone. */
 	(void)am_timer_start(&c->worker_timer,
-	    is_first ? 0 : backoff_next(&c->worker_backoff));
+	    backoff_next(&c->worker_backoff));
 	if (is_first && c->said_ready && c->conf.on_down != NULL)
 		c->conf.on_down(c, why, c->conf.arg);
 }
@@ -99,7 +98,6 @@ on_ready(struct netmach *nm, void *arg)
 
 	c->epoch = netmach_epoch(nm);
 	c->worker_lost_ns = 0;
-	c->worker_backoff.next_ms = 0;
 	client_put_change(c, AM_REMOVE, Cli_WorkerConnecting,
 	    Cli_WorkerConnecting);
 	client_put_change(c, AM_ADD, Cli_WorkerConnected, Cli_WorkerConnected);
@@ -122,6 +120,7 @@ on_ready(struct netmach *nm, void *arg)
 static const struct netmach_ops worker_ops = {
 	.on_ready = on_ready,
 	.on_payload = request_on_payload,
+	.is_taken = request_is_open,
 	.on_close = on_close,
 };
 
@@ -152,7 +151,7 @@ worker_set(struct am_client *c, const struct client_lease *l)
 		return -ENOMEM;
 	c->lease = *l;
 	c->worker_addr = a;
-	c->worker_backoff.next_ms = 0;
+	backoff_reset(&c->worker_backoff, 0);
 	c->worker_lost_ns = 0;
 	c->epoch = 0;
 	c->said_ready = false;

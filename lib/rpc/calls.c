@@ -12,7 +12,8 @@ void
 calls_done(struct calls *c)
 {
 	free(c->slot);
-	*c = (struct calls){ .last_id = c->last_id };
+	c->slot = NULL;
+	c->n_slots = c->n_open = 0;
 }
 
 static struct netmach_call *

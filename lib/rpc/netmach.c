@@ -14,8 +14,6 @@
 enum {
 	CONNECT_MS = 5000,
 	KEEP_MS = 60000,
-	BACKOFF_MIN_MS = 10,
-	BACKOFF_MAX_MS = 1000,
 	/* A server that closes each connection is none of ours. */
 	EARLY_MAX = 5,
 };
@@ -31,7 +29,7 @@ may_retry(struct netmach *nm, int code, const char *why)
 	if (nm->epoch == 0 && !nm->retry_gone &&
 	    (code < 0 || nm->n_early++ == EARLY_MAX))
 		return false;
-	if (code == 0 && strcmp(why, "eof") != 0)
+	if (code == 0 && strcmp(why, "eof") != 0 && !netmach_is_of_a_frame(why))
 		return false;
 	if ((code == -ECONNREFUSED || code == -ENOENT) && !nm->retry_gone)
 		return false;
@@ -44,18 +42,8 @@ may_retry(struct netmach *nm, int code, const char *why)
 static void
 wait_and_retry(struct netmach *nm)
 {
-	int64_t wait_ms = nm->backoff_ms;
-
-	/* The first time at once; then up to half of it is left to chance, so
-	 * that not all clients of a server come at the same time. */
-	if (wait_ms > 0)
-		wait_ms -= (int64_t)(random_id() % (uint64_t)wait_ms) / 2;
-	nm->backoff_ms = nm->backoff_ms == 0 ? BACKOFF_MIN_MS
-					     : nm->backoff_ms * 2;
-	if (nm->backoff_ms > BACKOFF_MAX_MS)
-		nm->backoff_ms = BACKOFF_MAX_MS;
 	nm->give_up_ns = -1;
-	(void)am_timer_start(&nm->retry, wait_ms);
+	(void)am_timer_start(&nm->retry, backoff_next(&nm->backoff));
 }
 
 /* Calls that end with the connection. */
@@ -78,6 +66,26 @@ lose_calls(struct netmach *nm, const char *why)
 		if (call.fn != NULL)
 			call.fn(nm, call.id + OTHER_IDS, &r, call.arg);
 	}
+}
+
+/* The answers to all that came before that frame have arrived before the bye. */
+bool
+netmach_refused(struct netmach *nm, enum arpc_error e, const char *why)
+{
+	struct netmach_reply r = {
+		.status = NETMACH_ERROR,
+		.error = e,
+		.why = "",
+		.text = why,
+	};
+	struct netmach_call call;
+
+	if (!(nm->resume ? resend_take_sent(nm, &call)
+			 : calls_take_oldest(&nm->calls, &call)))
+		return true;
+	if (call.fn != NULL)
+		call.fn(nm, call.id, &r, call.arg);
+	return !nm->freed;
 }
 
 void
@@ -149,6 +157,14 @@ on_reap(void *arg)
 	free(nm);
 }
 
+static bool
+is_taken(uint32_t id, void *arg)
+{
+	struct netmach *nm = netmach_of(arg);
+
+	return nm->ops->is_taken != NULL && nm->ops->is_taken(nm, id, nm->arg);
+}
+
 struct netmach *
 netmach_new(struct am_loop *l, const struct netmach_conf *conf,
     const struct netmach_ops *ops, void *arg)
@@ -187,6 +203,9 @@ netmach_new(struct am_loop *l, const struct netmach_conf *conf,
 	nm->retry_gone = conf->retry_gone;
 	netmach_ask_init(nm);
 	TAILQ_INIT(&nm->resend);
+	TAILQ_INIT(&nm->over);
+	nm->calls.is_taken = is_taken;
+	nm->calls.arg = nm;
 	am_timer_init(&nm->keep_timer, l, resend_on_timer, nm);
 	nm->reap = (struct turn_item){ .fn = on_reap, .arg = nm };
 	am_timer_init(&nm->retry, l, netmach_on_retry, nm);

@@ -32,6 +32,9 @@ struct netmach_ops {
 	 * be NULL. */
 	void (*on_payload)(struct netmach *nm, const struct arpc_payload *p,
 	    void *arg);
+	/* Whether a mutation of this id has been answered, but what it asked for
+	 * is still to come, so that no other one may have the id. May be NULL. */
+	bool (*is_taken)(struct netmach *nm, uint32_t id, void *arg);
 	/* The connection was lost and is made again (retry_ms); on_ready comes
 	 * next, or on_close. May be NULL. */
 	void (*on_down)(struct netmach *nm, const char *why, void *arg);

@@ -222,7 +222,6 @@ on_welcome(struct netmach *nm, const struct arpc_frame *f)
 	nm->window = w.window;
 	nm->frame_max = w.frame_max;
 	nm->phase = NETMACH_READY;
-	nm->backoff_ms = 0;
 	nm->lost_why[0] = '\0';
 	conn_deadline(nm->conn, 0, "");
 	netmach_ask_again(nm);
@@ -361,6 +360,7 @@ on_response(struct netmach *nm, const struct arpc_frame *f)
 
 	if (!call_of(nm, f->id, &call))
 		return; /* nothing was asked: nobody to tell */
+	backoff_reset(&nm->backoff, 0);
 	resend_drop(nm, call.resend);
 	if (f->error.data != NULL) {
 		r.status = NETMACH_ERROR;
@@ -413,6 +413,7 @@ tell_payload(struct netmach *nm, const struct arpc_payload *p)
 {
 	int r = is_news(nm, p->seq);
 
+	backoff_reset(&nm->backoff, 0);
 	if (r < 0) {
 		protocol_error(nm, "no memory");
 		return;

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 
+#include "lib/base/backoff.h"
 #include "lib/base/seqs.h"
 #include "lib/machine/machine.h"
 #include "lib/rpc/calls.h"
@@ -50,7 +51,7 @@ struct netmach {
 	bool closing;       /* by the user: no connection is wanted any more */
 	int64_t retry_ms;
 	bool retry_gone;
-	int64_t backoff_ms;
+	struct backoff backoff;
 	unsigned n_early;   /* cut before the first hello was answered */
 	char lost_why[128]; /* how it was lost; empty: it is not */
 	struct arpc_hello hello;
@@ -78,7 +79,8 @@ struct netmach {
 	int64_t keep_ms;
 	int64_t lost_ns; /* since when there is no connection; 0: there is */
 	struct resend_list resend;
-	struct resend *unsent; /* borrowed; the first that is not sent */
+	struct resend_list over; /* those that are about to be called back */
+	struct resend *unsent;   /* borrowed; the first that is not sent */
 	size_t resend_bytes;
 	struct am_timer keep_timer;
 	struct parts parts;
@@ -108,7 +110,15 @@ netmach_is_ready(const struct netmach *nm)
  * not freed the net machine meanwhile. */
 void netmach_end(struct netmach *nm, int code, const char *why);
 
+/* The server has closed the connection for a frame of ours: the oldest mutation without an answer has failed. false: the user has
+ * freed the net machine. */
+bool netmach_refused(struct netmach *nm, enum arpc_error e, const char *why);
+
 /* ---- netmach_up.c ---- */
+
+/* Whether a bye of this reason is about one frame of ours, which is not to be
+ * sent again. */
+bool netmach_is_of_a_frame(const char *why);
 
 /* One attempt, all addresses of the host. -errno: it failed at once. */
 int netmach_begin(struct netmach *nm);

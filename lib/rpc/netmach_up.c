@@ -30,6 +30,15 @@ code_of(const char *text)
 	return 0;
 }
 
+bool
+netmach_is_of_a_frame(const char *why)
+{
+	int code = code_of(why);
+
+	return code == ARPC_E_bad_frame + 1 || code == ARPC_E_too_big + 1 ||
+	    code == ARPC_E_too_deep + 1;
+}
+
 static int64_t
 left_ms(const struct netmach *nm)
 {
@@ -72,6 +81,11 @@ on_close(struct conn *c, const char *why, void *arg)
 			return;
 		why = strerror(-code);
 	}
+	if (nm->phase == NETMACH_READY && conn_said_bye(c) &&
+	    netmach_is_of_a_frame(why) &&
+	    !netmach_refused(nm, (enum arpc_error)(code_of(why) - 1),
+		strchr(why, ':') + 1))
+		return;
 	netmach_end(nm, code, why);
 }
 

@@ -8,7 +8,7 @@ static void
 forget(struct replay_entry *r)
 {
 	free(r->why);
-	*r = (struct replay_entry){ .id = 0 };
+	*r = (struct replay_entry){ .number = 0 };
 }
 
 void
@@ -100,55 +100,76 @@ replay_find(struct replay_list *l, int listener, uint64_t client_id,
 	return NULL;
 }
 
-/* NULL: nothing was executed near this id. */
-static struct replay_entry *
-slot_of(const struct replay *m, uint32_t id)
+/* Its number; it is not after the newest. */
+static uint64_t
+number_of(const struct replay *m, uint32_t id)
 {
-	uint32_t i = id % REPLAY_WINDOW;
+	return m->number - replay_distance(id, m->newest);
+}
+
+/* NULL: nothing was executed near this number. */
+static struct replay_entry *
+slot_of(const struct replay *m, uint64_t number)
+{
+	size_t i = number % REPLAY_WINDOW;
 	struct replay_entry *chunk = m->chunk[i / REPLAY_CHUNK];
 
 	return chunk == NULL ? NULL : &chunk[i % REPLAY_CHUNK];
 }
 
 static bool
-make_slot(struct replay *m, uint32_t id)
+make_slot(struct replay *m, uint64_t number)
 {
 	struct replay_entry **chunk =
-	    &m->chunk[id % REPLAY_WINDOW / REPLAY_CHUNK];
+	    &m->chunk[number % REPLAY_WINDOW / REPLAY_CHUNK];
 
 	if (*chunk == NULL)
 		*chunk = calloc(REPLAY_CHUNK, sizeof(**chunk));
 	return *chunk != NULL;
 }
 
+static enum replay_is
+see_new(struct replay *m, uint32_t id, uint32_t ahead)
+{
+	/* The first number is such that those before it are numbers, too. */
+	uint64_t number = m->newest == 0 ? REPLAY_WINDOW : m->number + ahead;
+
+	if (!make_slot(m, number))
+		return REPLAY_FULL;
+	m->newest = id;
+	m->number = number;
+	return REPLAY_NEW;
+}
+
 enum replay_is
 replay_see(struct replay *m, uint32_t id, const struct replay_entry **ret)
 {
-	const struct replay_entry *r = slot_of(m, id);
 	uint32_t ahead = replay_distance(m->newest, id);
-	bool is_new = m->newest == 0 || (ahead > 0 && ahead <= UINT16_MAX / 2);
+	const struct replay_entry *r;
+	uint64_t number;
 
-	if (!is_new && replay_distance(id, m->newest) >= REPLAY_WINDOW)
+	if (m->newest == 0 || (ahead > 0 && ahead <= UINT16_MAX / 2))
+		return see_new(m, id, ahead);
+	if (replay_distance(id, m->newest) >= REPLAY_WINDOW)
 		return REPLAY_FORGOTTEN;
-	/* The others came and were refused before they reached the machine. */
-	if (is_new || r == NULL || r->id != id) {
-		if (!make_slot(m, id))
-			return REPLAY_FULL;
-		if (is_new)
-			m->newest = id;
-		return REPLAY_NEW;
+	number = number_of(m, id);
+	r = slot_of(m, number);
+	if (r != NULL && r->number == number) {
+		*ret = r;
+		return REPLAY_KNOWN;
 	}
-	*ret = r;
-	return REPLAY_KNOWN;
+	/* It came and was refused before it reached the machine. */
+	return make_slot(m, number) ? REPLAY_NEW : REPLAY_FULL;
 }
 
 void
 replay_put(struct replay *m, uint32_t id, am_result result, const char *why)
 {
-	struct replay_entry *r = slot_of(m, id);
+	uint64_t number = number_of(m, id);
+	struct replay_entry *r = slot_of(m, number);
 
 	forget(r);
-	r->id = id;
+	r->number = number;
 	r->result = result;
 	if (*why != '\0')
 		r->why = strndup(why, REPLAY_WHY_MAX);

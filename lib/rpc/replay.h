@@ -23,8 +23,8 @@ struct rpc_session;
 
 struct replay_entry {
 	am_result result;
-	char *why;   /* NULL: none */
-	uint32_t id; /* 0: nothing was executed under this slot's id */
+	char *why;       /* NULL: none */
+	uint64_t number; /* of the mutation; 0: none was executed */
 };
 
 struct replay {
@@ -36,6 +36,9 @@ struct replay {
 	int listener;
 	struct rpc_session *session; /* borrowed; who has it now; may be NULL */
 	uint32_t newest;             /* 0: no mutation came yet */
+	/* Of the newest: counts on where ids wrap, which are 65,535, so that each
+	 * of the last REPLAY_WINDOW has a slot of its own. */
+	uint64_t number;
 	struct replay_entry *chunk[REPLAY_WINDOW / REPLAY_CHUNK];
 };
 TAILQ_HEAD(replay_list, replay);

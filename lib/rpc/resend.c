@@ -10,11 +10,17 @@
 #include "lib/rpc/netmach_int.h"
 
 static void
-resend_free(struct netmach *nm, struct resend *k)
+resend_take(struct netmach *nm, struct resend *k)
 {
 	if (nm->unsent == k)
 		nm->unsent = TAILQ_NEXT(k, link);
-	TAILQ_REMOVE(&nm->resend, k, link);
+	TAILQ_REMOVE(k->is_over ? &nm->over : &nm->resend, k, link);
+}
+
+static void
+resend_free(struct netmach *nm, struct resend *k)
+{
+	resend_take(nm, k);
 	nm->resend_bytes -= sizeof(*k) + k->len;
 	free(k);
 }
@@ -24,26 +30,40 @@ resend_done(struct netmach *nm)
 {
 	struct resend *k;
 
+	while ((k = TAILQ_FIRST(&nm->over)) != NULL)
+		resend_free(nm, k);
 	while ((k = TAILQ_FIRST(&nm->resend)) != NULL)
 		resend_free(nm, k);
 	am_timer_done(&nm->keep_timer);
 }
 
-/* It ends without an answer. */
+/* It ends without an answer, by tell_over(): what its owner asks for when he is
+ * told comes after all that end now. */
 static void
-resend_end(struct netmach *nm, struct resend *k, const char *why)
+put_over(struct netmach *nm, struct resend *k)
 {
-	const struct netmach_reply r = {
-		.status = k->sent ? NETMACH_LOST : NETMACH_NOT_SENT,
-		.why = "",
-		.text = why,
-	};
-	struct netmach_call call;
-	bool is_open = calls_take(&nm->calls, k->id, &call);
+	resend_take(nm, k);
+	k->is_over = true;
+	TAILQ_INSERT_TAIL(&nm->over, k, link);
+}
 
-	resend_free(nm, k);
-	if (is_open && call.fn != NULL)
-		call.fn(nm, call.id, &r, call.arg);
+/* false: the user has freed the net machine. */
+static bool
+tell_over(struct netmach *nm, const char *why)
+{
+	struct netmach_reply r = { .why = "", .text = why };
+	struct netmach_call call;
+	struct resend *k;
+	bool is_open;
+
+	while (!nm->freed && (k = TAILQ_FIRST(&nm->over)) != NULL) {
+		r.status = k->sent ? NETMACH_LOST : NETMACH_NOT_SENT;
+		is_open = calls_take(&nm->calls, k->id, &call);
+		resend_free(nm, k);
+		if (is_open && call.fn != NULL)
+			call.fn(nm, call.id, &r, call.arg);
+	}
+	return !nm->freed;
 }
 
 void
@@ -52,8 +72,9 @@ resend_give_up(struct netmach *nm, const char *why)
 	struct resend *k;
 
 	am_timer_stop(&nm->keep_timer);
-	while (!nm->freed && (k = TAILQ_FIRST(&nm->resend)) != NULL)
-		resend_end(nm, k, why);
+	while ((k = TAILQ_FIRST(&nm->resend)) != NULL)
+		put_over(nm, k);
+	(void)tell_over(nm, why);
 }
 
 /* ---- sending ---- */
@@ -113,6 +134,7 @@ resend_put(struct netmach *nm, enum arpc_method method, const am_id *states,
 		return -ENOMEM;
 	*k = (struct resend){
 		.method = method,
+		.kept_ns = clock_ns(),
 		.deadline_ns = -1,
 		.len = b.len,
 	};
@@ -120,7 +142,7 @@ resend_put(struct netmach *nm, enum arpc_method method, const am_id *states,
 	if (deadline_ms > ARPC_DURATION_MAX_MS)
 		deadline_ms = ARPC_DURATION_MAX_MS;
 	if (deadline_ms >= 0)
-		k->deadline_ns = clock_ns() + deadline_ms * NS_PER_MS;
+		k->deadline_ns = k->kept_ns + deadline_ms * NS_PER_MS;
 	TAILQ_INSERT_TAIL(&nm->resend, k, link);
 	nm->resend_bytes += sizeof(*k) + k->len;
 	if (nm->unsent == NULL)
@@ -139,22 +161,30 @@ resend_drop(struct netmach *nm, struct resend *k)
 }
 
 bool
+resend_take_sent(struct netmach *nm, struct netmach_call *ret)
+{
+	struct resend *k = TAILQ_FIRST(&nm->resend);
+
+	if (k == NULL || !k->sent || !calls_take(&nm->calls, k->id, ret))
+		return false;
+	resend_free(nm, k);
+	return true;
+}
+
+bool
 resend_resume(struct netmach *nm, bool resumed)
 {
 	struct resend *k;
 
 	nm->lost_ns = 0;
 	am_timer_stop(&nm->keep_timer);
-	while (!resumed && (k = TAILQ_FIRST(&nm->resend)) != NULL && k->sent) {
-		resend_end(nm, k,
-		    "the server remembers nothing of this client");
-		if (nm->freed)
-			return false;
-	}
 	/* All of them, in their order: the server skips what it knows. */
-	nm->unsent = TAILQ_FIRST(&nm->resend);
+	if (resumed)
+		nm->unsent = TAILQ_FIRST(&nm->resend);
+	while (!resumed && (k = TAILQ_FIRST(&nm->resend)) != NULL && k->sent)
+		put_over(nm, k);
 	resend_flush(nm);
-	return true;
+	return tell_over(nm, "the server remembers nothing of this client");
 }
 
 /* ---- without a connection ---- */
@@ -162,7 +192,8 @@ resend_resume(struct netmach *nm, bool resumed)
 static int64_t
 end_of(const struct netmach *nm, const struct resend *k)
 {
-	int64_t end_ns = nm->lost_ns + nm->keep_ms * NS_PER_MS;
+	int64_t since_ns = nm->lost_ns > k->kept_ns ? nm->lost_ns : k->kept_ns;
+	int64_t end_ns = since_ns + nm->keep_ms * NS_PER_MS;
 
 	return k->deadline_ns >= 0 && k->deadline_ns < end_ns ? k->deadline_ns
 							      : end_ns;
@@ -200,13 +231,9 @@ resend_on_timer(void *arg)
 		return;
 	for (k = TAILQ_FIRST(&nm->resend); k != NULL; k = next) {
 		next = TAILQ_NEXT(k, link);
-		if (end_of(nm, k) > now)
-			continue;
-		resend_end(nm, k, "no connection within the time");
-		if (nm->freed)
-			return;
-		/* The user may have made others meanwhile. */
-		next = TAILQ_FIRST(&nm->resend);
+		if (end_of(nm, k) <= now)
+			put_over(nm, k);
 	}
-	resend_wait(nm);
+	if (tell_over(nm, "no connection within the time"))
+		resend_wait(nm);
 }

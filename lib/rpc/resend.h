@@ -8,6 +8,7 @@
 #include "proto/arpc.h"
 
 struct netmach;
+struct netmach_call;
 
 enum {
 	/* Unanswered at a time; less than what a server remembers, so that
@@ -21,6 +22,8 @@ struct resend {
 	uint32_t id;
 	enum arpc_method method;
 	bool sent;           /* it may have arrived */
+	bool is_over;        /* it is in the list of those that end */
+	int64_t kept_ns;     /* since when */
 	int64_t deadline_ns; /* -1: none */
 	size_t len;
 	uint8_t params[]; /* [states, args], without the array's head */
@@ -33,6 +36,8 @@ int resend_put(struct netmach *nm, enum arpc_method method, const am_id *states,
     size_t n, struct am_val args, int64_t deadline_ms, struct resend **ret);
 /* It was answered; NULL is fine. */
 void resend_drop(struct netmach *nm, struct resend *k);
+/* Forgets the oldest one that was sent, and gives its call. false: none was. */
+bool resend_take_sent(struct netmach *nm, struct netmach_call *ret);
 /* Sends what is not sent yet, as much as the window takes; without a connection
  * it waits for one. */
 void resend_flush(struct netmach *nm);

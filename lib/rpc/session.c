@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
 
 enum {
@@ -115,9 +116,6 @@ welcome(struct rpc_session *s, const struct arpc_frame *f,
 	const struct rpc_policy *policy = s->li->policy;
 	struct am_val rows = AM_NONE;
 
-	s->up = true;
-	s->li->n_waiting--;
-	s->li->n_up++;
 	conn_set_frame_max(s->conn, session_frame_max(s));
 	if (!h->sync.no_schema &&
 	    (!h->has_hash || h->hash != am_schema_hash(schema))) {
@@ -156,23 +154,30 @@ let_in(struct rpc_session *s, const struct arpc_frame *f,
 	}
 	s->client_id = h->client_id;
 	(void)snprintf(s->name, sizeof(s->name), "%s", h->name);
-	/* The policy has the last word: what it takes is given back by
-	 * closed(), which comes only for those who are in. */
-	r = watch_set(&s->watch, am_machine_schema(s->srv->machine), &h->sync,
-	    &err);
-	if (r < 0 || session_watch(s) < 0) {
-		refuse(s, f, r == -EINVAL ? ARPC_E_bad_params : ARPC_E_internal,
-		    "%s", r < 0 ? err.text : "no memory");
-		return;
-	}
+	/* Who it is comes before what it wants to see: a stranger's lists cost
+	 * nothing. */
 	if (policy->hello != NULL)
 		r = policy->hello(s, h, &err, s->li->arg);
 	if (s->conn == NULL)
 		return;
-	if (r == 0)
-		welcome(s, f, h);
-	else
+	if (r != 0) {
 		refuse(s, f, (enum arpc_error)r, "%s", err.text);
+		return;
+	}
+	s->up = true;
+	s->li->n_waiting--;
+	s->li->n_up++;
+	r = watch_set(&s->watch, am_machine_schema(s->srv->machine), &h->sync,
+	    &err);
+	if (r == 0 && session_watch(s) < 0) {
+		r = -ENOMEM;
+		(void)error_set(&err, "no memory");
+	}
+	if (r < 0)
+		refuse(s, f, r == -EINVAL ? ARPC_E_bad_params : ARPC_E_internal,
+		    "%s", err.text);
+	else
+		welcome(s, f, h);
 }
 
 static void

@@ -208,6 +208,7 @@ static void
 on_when_args(struct rpc_session *s, const struct arpc_frame *f)
 {
 	struct mp c = mp_of(f->params);
+	const char *why = "takes a state and a map";
 	struct am_val args = AM_NONE;
 	uint64_t state;
 	uint32_t n;
@@ -215,10 +216,9 @@ on_when_args(struct rpc_session *s, const struct arpc_frame *f)
 
 	if (mp_get_array(&c, &n) < 0 || n < 1 ||
 	    mp_get_uint(&c, UINT64_MAX, &state) < 0 ||
-	    (n > 1 && mp_get_nil(&c) < 0 &&
-		(mp_type(&c) != MP_MAP || mp_get_val(&c, &args) < 0))) {
-		session_answer_error(s, f, ARPC_E_bad_params,
-		    "when_args takes a state and a map");
+	    (n > 1 && arpc_args_get(&c, &args, &why) < 0)) {
+		session_answer_error(s, f, ARPC_E_bad_params, "when_args: %s",
+		    why);
 		return;
 	}
 	if (state >= s->sent.n) {

@@ -73,6 +73,8 @@ named_set(const struct am_schema *schema, struct am_val names, bool on,
 		memset(set, 0xff, words * sizeof(*set));
 	if (mp_get_array(&c, &n) < 0)
 		return error_set(err, "sync: states are no array"), -EINVAL;
+	if (n > am_schema_len(schema))
+		return error_set(err, "sync: more names than states"), -EINVAL;
 	for (; n > 0; n--) {
 		if (mp_get_str(&c, &name, &len) < 0)
 			return error_set(err, "sync: a state is no name"),

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/clock.h"
 #include "lib/rpc/netmach.h"
 #include "proto/mp.h"
 #include "tests/unit/unit.h"
@@ -448,7 +449,203 @@ START_TEST(ids_wrap_and_spare_open_calls)
 }
 END_TEST
 
+/* Takes what the net machine says: the ids of its requests. */
+static size_t
+hear(uint32_t *ids, size_t n)
+{
+	static uint8_t bytes[1 << 16];
+	ssize_t len = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	size_t at = 0, got = 0, frame_len;
+	struct mp_scan scan;
+
+	mp_scan_init(&scan, ARPC_FRAME_MAX, MP_FRAME_DEPTH_MAX);
+	while (len > 0 && at < (size_t)len) {
+		struct arpc_frame f;
+		const char *text;
+
+		ck_assert_int_eq(mp_scan(&scan, bytes + at, (size_t)len - at,
+				     &frame_len),
+		    MP_SCAN_DONE);
+		ck_assert_int_eq(arpc_frame_get(bytes + at, frame_len, &f,
+				     &text),
+		    0);
+		at += frame_len;
+		if (f.kind == ARPC_REQUEST && f.method != ARPC_hello && got < n)
+			ids[got++] = f.id;
+	}
+	return got;
+}
+
+static uint32_t
+hello_id_of(int from)
+{
+	char bytes[4096];
+	struct arpc_frame f;
+	const char *text;
+	ssize_t len = recv(from, bytes, sizeof(bytes), 0);
+
+	ck_assert_int_gt(len, 0);
+	ck_assert_int_eq(arpc_frame_get(bytes, (size_t)len, &f, &text), 0);
+	ck_assert_int_eq(f.method, ARPC_hello);
+	return f.id;
+}
+
+/* The net machine connects by itself. */
+static uint32_t
+greet_again(void)
+{
+	(void)close(fd);
+	for (int i = 0; i < 500; i++) {
+		fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK);
+		if (fd >= 0)
+			break;
+		turns(1);
+	}
+	ck_assert_int_ge(fd, 0);
+	turns(2);
+	return hello_id_of(fd);
+}
+
+static void
+put_resumed(struct am_buf *b, uint32_t id)
+{
+	static const uint8_t yes[] = { 0xa7, 'r', 'e', 's', 'u', 'm', 'e', 'd',
+		0xc3 };
+	struct am_buf w = AM_BUF_INIT;
+
+	/* A welcome with one key more. */
+	put_welcome(&w, id, zeros);
+	for (size_t i = 0; i < w.len; i++) {
+		if (((uint8_t *)w.data)[i] == 0x8a) {
+			w.data[i] = (char)0x8b;
+			break;
+		}
+	}
+	buf_append(b, w.data, w.len);
+	buf_append(b, yes, sizeof(yes));
+	am_buf_done(&w);
+}
+
+START_TEST(a_frame_that_was_refused_is_not_sent_again)
+{
+	static const struct {
+		const char *bye;
+		enum arpc_error error;
+	} byes[] = {
+		{ "bad_frame: no MessagePack", ARPC_E_bad_frame },
+		{ "too_big: frame over 64 KiB", ARPC_E_too_big },
+		{ "too_deep: nested over 32 levels", ARPC_E_too_deep },
+	};
+	const am_id ids[] = { 1 };
+	struct am_buf b = AM_BUF_INIT;
+	uint32_t sent[8];
+
+	for (size_t i = 0; i < 3; i++) {
+		int first, second;
+
+		setup();
+		nm = netmach_free(nm);
+		nm = netmach_new(l,
+		    &(struct netmach_conf){ .resume = true, .retry_ms = 5000 },
+		    &ops, NULL);
+		put_resumed(&b, greet());
+		say(&b);
+		first = netmach_mutate(nm, AM_ADD, ids, 1, AM_NONE, -1,
+		    on_reply, NULL);
+		second = netmach_mutate(nm, AM_ADD, ids, 1, AM_NONE, -1,
+		    on_reply, NULL);
+		turns(1);
+		ck_assert_uint_eq(hear(sent, 8), 2);
+		ck_assert_uint_eq(sent[0], (uint32_t)first);
+		arpc_put_bye(&b, byes[i].bye);
+		say(&b);
+		ck_assert_int_eq(n_replies, 1);
+		ck_assert_int_eq(reply.status, NETMACH_ERROR);
+		ck_assert_int_eq(reply.error, byes[i].error);
+		put_resumed(&b, greet_again());
+		say(&b);
+		ck_assert_uint_eq(hear(sent, 8), 1);
+		ck_assert_uint_eq(sent[0], (uint32_t)second);
+		ck_assert_int_eq(n_closed, 0);
+		teardown();
+	}
+	am_buf_done(&b);
+}
+END_TEST
+
+/* A server that closes whatever it has welcomed is not asked all the time. */
+START_TEST(a_close_after_the_hello_backs_off)
+{
+	struct am_buf b = AM_BUF_INIT;
+	int64_t end_ns;
+	int n = 0;
+
+	setup();
+	nm = netmach_free(nm);
+	nm = netmach_new(l, &(struct netmach_conf){ .retry_ms = 60000 }, &ops,
+	    NULL);
+	put_welcome(&b, greet(), zeros);
+	say(&b);
+	(void)shutdown(fd, SHUT_RDWR);
+	end_ns = clock_ns() + NS_PER_S;
+	while (clock_ns() < end_ns) {
+		int got = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK);
+
+		(void)am_loop_step(l, 1);
+		if (got < 0)
+			continue;
+		(void)close(fd);
+		fd = got;
+		n++;
+		(void)am_loop_step(l, 1);
+		put_welcome(&b, hello_id_of(fd), zeros);
+		(void)send(fd, b.data, b.len, MSG_NOSIGNAL);
+		am_buf_reset(&b);
+		(void)am_loop_step(l, 1);
+		(void)shutdown(fd, SHUT_RDWR);
+	}
+	/* 0, 10, 20, ... 640 ms, each shortened by up to half. */
+	ck_assert_int_ge(n, 2);
+	ck_assert_int_le(n, 9);
+	am_buf_done(&b);
+	teardown();
+}
+END_TEST
+
+static bool
+is_taken(struct netmach *n, uint32_t id, void *arg)
+{
+	(void)n;
+	(void)arg;
+	return id == 2 || id == 3;
+}
+
+START_TEST(an_id_whose_result_has_not_come_is_not_given_away)
+{
+	const struct netmach_ops keeping = { .is_taken = is_taken };
+	const am_id ids[] = { 1 };
+	struct am_buf b = AM_BUF_INIT;
+
+	setup();
+	nm = netmach_free(nm);
+	nm = netmach_new(l, &(struct netmach_conf){ 0 }, &keeping, NULL);
+	put_welcome(&b, greet(), zeros);
+	say(&b);
+	ck_assert_int_eq(netmach_mutate(nm, AM_ADD, ids, 1, AM_NONE, -1,
+			     on_reply, NULL),
+	    1);
+	ck_assert_int_eq(netmach_mutate(nm, AM_ADD, ids, 1, AM_NONE, -1,
+			     on_reply, NULL),
+	    4);
+	am_buf_done(&b);
+	teardown();
+}
+END_TEST
+
 UNIT_MAIN("netmach", a_wrong_checksum_takes_one_sync,
     nonsense_closes_with_a_reason, a_schema_that_is_none_is_refused,
     answers_that_nobody_waits_for_are_ignored, a_malformed_answer_is_no_success,
-    a_wrong_mirror_without_a_sync_is_the_end, ids_wrap_and_spare_open_calls)
+    a_wrong_mirror_without_a_sync_is_the_end, ids_wrap_and_spare_open_calls,
+    a_frame_that_was_refused_is_not_sent_again,
+    a_close_after_the_hello_backs_off,
+    an_id_whose_result_has_not_come_is_not_given_away)

@@ -120,9 +120,48 @@ START_TEST(an_unknown_state_is_refused_by_name)
 	ck_assert_int_eq(netmach_connect(a.nm, &addr), 0);
 	until(&a.n_closed, 1);
 	ck_assert_int_eq(a.code, ARPC_E_bad_params + 1);
-	/* Nothing was made for a client that is not let in. */
-	ck_assert_int_eq(n_hellos, 0);
 	ck_assert_str_eq(a.why, "sync: no state \"Raedy\"");
+	/* What the policy has made for it is given back. */
+	ck_assert_int_eq(n_hellos, 1);
+	ck_assert_int_eq(n_over, 1);
+	ck_assert_int_eq(n_up, 0);
+	done();
+}
+END_TEST
+
+/* A stranger learns nothing of the schema, and his lists are not looked at. */
+START_TEST(who_it_is_comes_before_what_it_wants_to_see)
+{
+	static const uint8_t token[ARPC_TOKEN_LEN] = { 2 };
+
+	setup();
+	a.nm = netmach_new(l,
+	    &(struct netmach_conf){ .token = token,
+		.sync = { .skip = name_list("Raedy", NULL) } },
+	    &seeing, &a);
+	ck_assert_int_eq(netmach_connect(a.nm, &addr), 0);
+	until(&a.n_closed, 1);
+	ck_assert_int_eq(a.code, ARPC_E_bad_token + 1);
+	done();
+}
+END_TEST
+
+START_TEST(no_list_is_longer_than_the_schema)
+{
+	struct am_buf many = AM_BUF_INIT;
+
+	setup();
+	am_put_array(&many, N_STATES + 1);
+	for (int i = 0; i <= N_STATES; i++)
+		am_put_str(&many, "Ready");
+	a.nm = netmach_new(l,
+	    &(struct netmach_conf){ .sync = { .prompt = am_buf_val(&many) } },
+	    &seeing, &a);
+	ck_assert_int_eq(netmach_connect(a.nm, &addr), 0);
+	until(&a.n_closed, 1);
+	ck_assert_int_eq(a.code, ARPC_E_bad_params + 1);
+	ck_assert_str_eq(a.why, "sync: more names than states");
+	am_buf_done(&many);
 	done();
 }
 END_TEST
@@ -505,6 +544,8 @@ END_TEST
 
 UNIT_MAIN("watch", skipped_states_cost_nothing, only_what_is_allowed_is_seen,
     shallow_clocks_tell_activity_only, an_unknown_state_is_refused_by_name,
+    who_it_is_comes_before_what_it_wants_to_see,
+    no_list_is_longer_than_the_schema,
     each_mutation_is_told_with_what_was_called, tracing_is_switched_on_and_off,
     args_are_waited_for, args_that_wait_are_bounded_by_their_length,
     a_schema_grows_and_the_mirror_with_it,
