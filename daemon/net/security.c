@@ -99,7 +99,7 @@ open_part(const struct config *c, enum tls_part part, struct config_errors *e)
 	if (fd < 0 || fstat(fd, &st) < 0)
 		fault = strerror(errno);
 	else if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
-		fault = "is no regular file of at most 1 MiB";
+		fault = "is not a regular file of at most 1 MiB";
 	else if (part == TLS_KEY)
 		fault = key_fault(&st);
 	if (fault == NULL) {

@@ -122,12 +122,13 @@ is_host_name(const char *host)
 	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-."
 	    "_");
 
-	/* Only digits and dots would be a misspelt number. */
+	/* Only digits and dots: a misspelt IP address, not a name. */
 	return len > 0 && host[len] == '\0' && host[0] != '-' &&
 	    host[0] != '.' && host[strspn(host, "0123456789.")] != '\0';
 }
 
-/* host is in ret already: its number, or nothing but the name. */
+/* ret has the host as text already: parse it as an IP address, or leave the
+ * name. */
 static int
 parse_host(struct addr *ret)
 {
@@ -135,7 +136,7 @@ parse_host(struct addr *ret)
 	struct sockaddr_in *in4 = (struct sockaddr_in *)&ret->sa;
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&ret->sa;
 
-	/* Everywhere the same, whatever a name server says. */
+	/* The same everywhere, whatever a name server says. */
 	if (addr_is_localhost(ret))
 		host = "127.0.0.1";
 	if (inet_pton(AF_INET, host, &in4->sin_addr) == 1) {
@@ -178,7 +179,8 @@ parse_tcp(const char *text, struct addr *ret, struct am_error *err)
 	}
 	if (parse_port(colon + 1, &port) < 0)
 		return error_set(err,
-		    "address \"%.200s\": the port is no number from 0 to 65535",
+		    "address \"%.200s\": the port must be a number from 0 to "
+		    "65535",
 		    text);
 	if (len < sizeof(a.host))
 		memcpy(a.host, start, len);
@@ -210,7 +212,8 @@ addr_parse(const char *text, struct addr *ret, struct am_error *err)
 		return r;
 	if (!addr_is_name(&a) && !addr_is_local(&a))
 		return error_set(err,
-		    "address \"%.200s\" is not on loopback, which takes TLS; "
+		    "address \"%.200s\" is not on loopback, which requires "
+		    "TLS; "
 		    "use 127.0.0.1, [::1] or a path",
 		    text);
 	*ret = a;

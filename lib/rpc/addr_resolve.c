@@ -13,7 +13,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/loop/loop.h"
 
-/* What thread and loop share; the last one frees it. */
+/* Shared by thread and loop; the last of them frees it. */
 struct query {
 	pthread_mutex_t lock;
 	int refs;
@@ -88,7 +88,7 @@ run(void *arg)
 		q->found[i] = found[i];
 	(void)pthread_mutex_unlock(&q->lock);
 	free(found);
-	/* Into an empty counter: it cannot fail. */
+	/* This cannot fail: the counter is empty. */
 	(void)!write(q->fd, &one, sizeof(one));
 	query_unref(q);
 	return NULL;
@@ -102,7 +102,7 @@ on_done(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	/* Nobody else has it for longer than a moment now. */
+	/* The thread holds it for a moment only. */
 	(void)pthread_mutex_lock(&q->lock);
 	(void)pthread_mutex_unlock(&q->lock);
 	r->fn(q->found, q->n > 0 ? (size_t)q->n : 0, q->err.text, r->arg);
@@ -125,7 +125,7 @@ query_new(const struct addr *a)
 	return NULL;
 }
 
-/* Detached, and deaf to signals: they are the loop's. */
+/* The thread is detached and blocks all signals: they are for the loop. */
 static int
 thread_start(struct query *q)
 {

@@ -34,7 +34,7 @@ id_after(uint32_t id)
 	return id == ID_MAX ? 1 : id + 1;
 }
 
-/* Moves `oldest` on to an open call; there is one. */
+/* Moves `oldest` on to an open call. There must be one. */
 static void
 find_oldest(struct calls *c)
 {
@@ -60,13 +60,13 @@ calls_next_id(struct calls *c)
 		id = id_after(id);
 	}
 	c->last_id = id;
-	/* The new one must not pass for the oldest. */
+	/* The new call must not be taken for the oldest. */
 	if (c->n_open > 0 && c->last_id == c->oldest)
 		find_oldest(c);
 	return c->last_id;
 }
 
-/* Doubling separates what collides: 16 bits are enough for all. */
+/* Doubling separates ids that collide; with 16 bits none do. */
 static int
 grow(struct calls *c)
 {

@@ -13,7 +13,7 @@
 
 /* ---- end ---- */
 
-/* A token may lie in it; what is large is a payload. */
+/* It may contain a token; a large one contains payloads. */
 static void
 wipe(void *p, size_t cap)
 {
@@ -44,7 +44,7 @@ on_reap(void *arg)
 	conn_free(conn_of(arg));
 }
 
-/* The one place that kills: whoever is on the stack may still look at c. */
+/* The only place that kills a connection. Callers on the stack may still read c. */
 static void
 conn_kill(struct conn *c)
 {
@@ -78,7 +78,7 @@ conn_end_errno(struct conn *c, int error)
 	switch (error) {
 	case ECONNRESET:
 	case EPIPE:
-	case ETIMEDOUT: /* of TCP: nobody acknowledges */
+	case ETIMEDOUT: /* TCP: no acknowledgement */
 	case EHOSTUNREACH:
 	case ENETUNREACH:
 	case ENETDOWN:
@@ -88,7 +88,7 @@ conn_end_errno(struct conn *c, int error)
 	case EACCES:
 		if (c->tls == NULL)
 			break;
-		/* With TLS 1.3 a server's refusal comes after the handshake. */
+		/* In TLS 1.3 the refusal of a server follows the handshake. */
 		c->error = error;
 		(void)snprintf(why, sizeof(why), "%s", conn_tls_error(c));
 		conn_end(c, why);
@@ -221,11 +221,11 @@ out_reset(struct conn *c)
 		am_buf_reset(&c->out);
 }
 
-/* The peer is gone, but its bye may still lie in the kernel's buffer. */
+/* The peer is gone, but its bye may still be in the kernel's buffer. */
 static void
 on_write_error(struct conn *c, int error)
 {
-	/* Why we end it says more than that the bye does not arrive. */
+	/* Our own reason says more than that the bye did not arrive. */
 	if (c->phase == CONN_CLOSING) {
 		conn_end(c, c->why == NULL ? "closed" : c->why);
 		return;
@@ -243,14 +243,16 @@ conn_write(struct conn *c)
 {
 	ssize_t n;
 
-	/* Noted before any of it goes: who found it so waits for on_room. */
+	/* Set before anything is written: the owner has seen this backlog, and waits
+	 * for on_room. */
 	if (conn_backlog(c) > CONN_OUT_SOFT)
 		c->over = true;
 	if (c->broken) {
 		out_reset(c);
 		return;
 	}
-	/* What was put after a failure is cut off; check_backlog() ends it. */
+	/* After a failed allocation the output is cut off; check_backlog() ends
+	 * the connection. */
 	if (!conn_has_news(c) || am_buf_error(&c->out) < 0)
 		return;
 	c->later = 0;
@@ -298,7 +300,7 @@ conn_up(struct conn *c)
 	socklen_t len = sizeof(cred);
 
 	c->phase = CONN_UP;
-	/* Only a Unix socket knows its peer; the others are TCP. */
+	/* Only Unix sockets have credentials; the others are TCP. */
 	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
 	    cred.uid != (uid_t)-1)
 		c->peer = (struct conn_peer){
@@ -351,7 +353,7 @@ check_connected(struct conn *c)
 	}
 }
 
-/* The one write of the turn. */
+/* The only write of the turn. */
 static void
 on_flush(void *arg)
 {
@@ -374,7 +376,7 @@ on_flush(void *arg)
 	}
 	loop_forget(c->loop, &c->turn);
 	conn_write(c);
-	/* Who is dirty again since its flush waits for no other event. */
+	/* If on_flush made it dirty again, no other event would wake it. */
 	if (c->dirty && c->phase == CONN_UP && !c->blocked)
 		loop_at_next(c->loop, &c->turn);
 	if (c->phase != CONN_DEAD)
@@ -400,7 +402,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 		conn_tls_writable(c);
 	if (c->phase == CONN_DEAD)
 		return;
-	/* First what waits: differences come only when it is through. */
+	/* First the old output: differences are made when that is written. */
 	if (c->phase != CONN_CONNECTING)
 		conn_write(c);
 	if (c->phase != CONN_DEAD)
@@ -496,7 +498,7 @@ conn_peer_in(const struct conn *c, const gid_t *gids, size_t n)
 		return false;
 	if (has_gid(gids, n, c->peer.gid))
 		return true;
-	/* It says how many there are. */
+	/* This returns the number of groups. */
 	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &len) == 0 ||
 	    errno != ERANGE)
 		return false;

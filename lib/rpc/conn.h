@@ -1,7 +1,7 @@
 /* conn.h - one aRPC connection: bytes to frames, frames to bytes, its end.
  *
- * Direct reads and writes; EV_WRITE is armed only after EAGAIN. What is put
- * into conn_out() goes out in one write at the end of the turn. */
+ * It reads and writes directly, and arms EV_WRITE only after EAGAIN. Everything
+ * put into conn_out() goes out in one write at the end of the turn. */
 #ifndef LIB_RPC_CONN_H
 #define LIB_RPC_CONN_H
 
@@ -11,7 +11,7 @@
 #include "proto/arpc.h"
 
 enum conn_phase {
-	CONN_CONNECTING, /* connect() or the handshake of TLS is under way */
+	CONN_CONNECTING, /* connect() or the TLS handshake is in progress */
 	CONN_UP,
 	CONN_CLOSING, /* the bye is being written; nothing is read any more */
 	CONN_DEAD,    /* closed; freed after the turn */
@@ -20,113 +20,115 @@ enum conn_phase {
 struct conn;
 struct tls;
 
-/* Callbacks; none is called once on_close was. They may close the connection. */
+/* Callbacks. None is called after on_close. They may close the connection. */
 struct conn_ops {
-	/* Connected, and with TLS the handshake is done: the peer is known. Not
-	 * of one that was accepted without TLS. May be NULL. */
+	/* Connected, with TLS after the handshake: the peer is known. Not called
+	 * for a connection accepted without TLS. May be NULL. */
 	void (*on_up)(struct conn *c, void *arg);
-	/* One whole, well-formed frame; borrowed. */
+	/* One complete, well-formed frame; borrowed. */
 	void (*on_frame)(struct conn *c, const struct arpc_frame *f, void *arg);
-	/* Called at the end of the turn before writing if conn_dirty() was:
-	 * the last chance to append. With a slow reader it waits until the
-	 * kernel has taken everything, so what is appended here (differences)
-	 * never piles up. May be NULL. */
+	/* After conn_dirty(), at the end of the turn, before writing: the last
+	 * chance to append. If the peer reads slowly, this waits until the kernel
+	 * has taken everything, so that differences appended here never pile up.
+	 * May be NULL. */
 	void (*on_flush)(struct conn *c, void *arg);
-	/* The backlog was over CONN_OUT_SOFT and is not any more. May be NULL. */
+	/* The backlog has fallen to CONN_OUT_SOFT again. May be NULL. */
 	void (*on_room)(struct conn *c, void *arg);
-	/* The connection is over: why is "eof", the peer's bye reason, the
-	 * reason of conn_close(), or what was wrong with a frame. It never
-	 * comes from within conn_close(). The owner forgets the conn here; it
-	 * frees itself after the turn. */
+	/* The connection is over. why is "eof", the reason of the peer's bye, the
+	 * reason given to conn_close(), or what was wrong with a frame. It is
+	 * never called from within conn_close(). The owner must forget the conn
+	 * here; it frees itself after the turn. */
 	void (*on_close)(struct conn *c, const char *why, void *arg);
 };
 
 enum {
-	/* More waiting: a server reads nothing from this peer. */
+	/* With a larger backlog a server reads nothing from this peer. */
 	CONN_OUT_SOFT = 1 << 20,
-	/* More waiting: closed ("reader too slow"). */
+	/* With a larger backlog it is closed ("reader too slow"). */
 	CONN_OUT_HARD = 96 << 20,
-	/* Of TCP, each way: what the kernel takes is in front of all that comes
-	 * later, and left alone it takes many megabytes. */
+	/* TCP buffers, each way. Whatever the kernel has taken is ahead of later
+	 * output, and by default it takes many megabytes. */
 	CONN_KERNEL = 256 * 1024,
-	/* Of TCP: a host that is gone says nothing. Its kernel is asked after so
-	 * long a silence and then so often, and who does not answer is eof. */
+	/* TCP keepalive, since a host that is gone says nothing: asked after this
+	 * long a silence, this often; without an answer it is eof. */
 	CONN_IDLE_S = 15,
 	CONN_ASK_S = 5,
 	CONN_ASK_TIMES = 3,
-	/* What it was sent is repeated so often, at growing intervals: 25 s. */
+	/* How often unacknowledged data is sent again, at growing intervals: 25 s
+	 * in all. */
 	CONN_REPEATS = 7,
-	CONN_TURN_FRAMES = 256, /* frames a turn, then others get theirs */
+	CONN_TURN_FRAMES = 256, /* frames a turn, then others get their turn */
 	CONN_HELLO_MS = 5000,
-	CONN_CLOSE_MS = 1000, /* for the bye to be written */
+	CONN_CLOSE_MS = 1000, /* to write the bye */
 	CONN_ADDRESS_MAX = 56,
 };
 
-/* Takes fd, also on failure. Returns new; NULL: no memory. connecting: fd is of
- * addr_connect(), on_up comes when it is established. */
+/* Takes fd, also on failure. Returns new; NULL: no memory. connecting: fd is from
+ * addr_connect(), and on_up is called when it is connected. */
 struct conn *conn_new(struct am_loop *l, int fd, bool connecting,
     const struct conn_ops *ops, void *arg);
-/* It speaks TLS; before its first turn. host: whom the certificate of the server
- * must name; NULL: this is the server. tls is borrowed until the connection is
- * established. A handshake that fails ends it: conn_error() is EPROTO, or EACCES
- * if the peer refused our certificate, and on_close says why. -ENOMEM. */
+/* Makes it speak TLS; call this before its first turn. host is the name that the
+ * certificate of the server must have; NULL on the server's side. tls is borrowed
+ * until the connection is established. If the handshake fails the connection ends:
+ * conn_error() is EPROTO, or EACCES if the peer refused our certificate, and
+ * on_close gets the reason. -ENOMEM. */
 int conn_tls(struct conn *c, const struct tls *tls, const char *host);
-/* Closes at once without a bye and without on_close. What was put and fits into
- * the kernel's buffer is still sent. */
+/* Closes at once, without a bye and without on_close. Output that fits into the
+ * kernel's buffer is still sent. */
 void conn_drop(struct conn *c);
-/* Sends bye with the reason, then closes when it is written (bounded: 1 s). */
+/* Sends a bye with this reason, and closes when it is written, or after 1 s. */
 void conn_close(struct conn *c, const char *reason);
 
 enum conn_phase conn_phase(const struct conn *c);
-/* Why it ended: errno of a failed connect or of TLS, ETIMEDOUT of a deadline,
+/* Why it ended: the errno of a failed connect or of TLS, ETIMEDOUT for a deadline,
  * else 0. */
 int conn_error(const struct conn *c);
-/* Did it end by the peer's own word, and not by a cut? */
+/* Whether the peer said bye. */
 bool conn_said_bye(const struct conn *c);
-/* Where to put frames; marks the connection for this turn's write. What is put
- * after conn_close() is forgotten. */
+/* Where to put frames; schedules a write for this turn. Frames put after
+ * conn_close() are dropped. */
 struct am_buf *conn_out(struct conn *c);
-/* What was put so far goes with what is put next, or after conn_now(); it does not
- * cause a write by itself. */
+/* Output put so far causes no write by itself: it goes out with the next frame, or
+ * after conn_now(). */
 void conn_later(struct conn *c);
 void conn_now(struct conn *c);
-/* Was anything put that is to be written in this turn? */
+/* Whether there is output to be written in this turn. */
 bool conn_has_news(const struct conn *c);
-/* on_flush is wanted at the end of this turn. */
+/* Asks for on_flush at the end of this turn. */
 void conn_dirty(struct conn *c);
-/* Writes now what the kernel takes, for an owner that drops it before the turn
- * ends. */
+/* Writes as much as the kernel takes now, for an owner that drops the connection
+ * before the turn ends. */
 void conn_flush(struct conn *c);
-/* Bytes put and not yet taken by the kernel. */
+/* Bytes of output that the kernel has not taken yet. */
 size_t conn_backlog(const struct conn *c);
-/* A longer frame closes it with "too_big"; ARPC_FRAME_MAX unless set. Holds from
- * the next frame on. */
+/* Longer frames close the connection with "too_big"; ARPC_FRAME_MAX unless set.
+ * Applies from the next frame on. */
 void conn_set_frame_max(struct conn *c, size_t len);
-/* Stops and resumes reading (back-pressure); counted, so calls must pair. */
+/* Stop and resume reading, for back-pressure. They count, so calls must pair. */
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
-/* Closes the connection in timeout_ms unless called again; 0: no deadline.
- * `what` (static) is the reason given. Not after conn_close(). */
+/* Closes the connection in timeout_ms unless called again; 0: no deadline. `what`
+ * (static) is the reason. No effect after conn_close(). */
 void conn_deadline(struct conn *c, int64_t timeout_ms, const char *what);
 
-/* Who is at the other end. The texts live as long as the connection. */
+/* The peer. The texts live as long as the connection. */
 struct conn_peer {
-	pid_t pid; /* of a Unix socket */
+	pid_t pid; /* Unix sockets only */
 	uid_t uid; /* (uid_t)-1 on TCP */
 	gid_t gid;
-	/* Of TCP, if it was accepted: "10.0.0.1:4000"; else empty. */
+	/* TCP connections that were accepted: "10.0.0.1:4000"; else empty. */
 	char address[CONN_ADDRESS_MAX];
-	/* Of its certificate ("CN=alice,O=Example"); NULL: it has none. If
-	 * the handshake failed it is only what it claims to be. */
+	/* Of its certificate ("CN=alice,O=Example"); NULL: it has none. If the
+	 * handshake failed this is only a claim. */
 	const char *subject;
-	const char *common_name; /* of it; NULL: none, or several */
+	const char *common_name; /* likewise; NULL: none, or several */
 };
 const struct conn_peer *conn_peer(const struct conn *c);
-/* Is the other end on this host? By a Unix socket, by loopback, or by the same
+/* Whether the peer is on this host: by a Unix socket, loopback, or its own
  * address. */
 bool conn_is_local(const struct conn *c);
-/* Is the peer of a Unix socket in one of these groups, by its own or one of its
- * supplementary ones (when it connected)? */
+/* Whether the peer of a Unix socket was in one of these groups when it connected,
+ * supplementary groups included. */
 bool conn_peer_in(const struct conn *c, const gid_t *gids, size_t n);
 
 #endif

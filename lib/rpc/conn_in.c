@@ -23,7 +23,7 @@ on_bye(struct conn *c, const struct arpc_frame *f)
 	    mp_get_str(&params, &text, &len) == 0 && len > 0 &&
 	    text[0] != '\0') {
 		len = len < sizeof(why) ? len : sizeof(why) - 1;
-		/* It is printed: no lines of its own in a log, no colours. */
+		/* It is printed: it must not forge lines in a log, or set colours. */
 		for (size_t i = 0; i < len; i++)
 			why[i] = iscntrl((unsigned char)text[i]) ? '?'
 								 : text[i];
@@ -54,7 +54,7 @@ on_scan_error(struct conn *c, enum mp_scan_result r)
 	case MP_SCAN_MORE:
 		return;
 	case MP_SCAN_BAD:
-		conn_close(c, "bad_frame: no MessagePack");
+		conn_close(c, "bad_frame: not MessagePack");
 		return;
 	case MP_SCAN_DEEP:
 		conn_close(c, "too_deep: nested over 32 levels");
@@ -88,7 +88,7 @@ take_frame(struct conn *c, const uint8_t *p, size_t len)
 	}
 }
 
-/* Gives the owner the whole frames of p; returns the bytes done with. */
+/* Passes the complete frames in p to the owner; returns the bytes they took. */
 static size_t
 take_frames(struct conn *c, const uint8_t *p, size_t len)
 {
@@ -116,7 +116,7 @@ take_frames(struct conn *c, const uint8_t *p, size_t len)
 	return off;
 }
 
-/* Makes room for len more bytes behind those that wait. */
+/* Makes room for len more bytes after those that wait. */
 static int
 in_reserve(struct conn *c, size_t len)
 {
@@ -165,8 +165,8 @@ on_no_data(struct conn *c, ssize_t n)
 		conn_end_errno(c, errno);
 }
 
-/* One read. Nothing waits: into the loop's memory, and only what is left of it
- * is copied. true: there may be more. */
+/* Reads once. If nothing waits, it reads into the memory of the loop and copies
+ * only the rest. Returns whether there may be more. */
 static bool
 conn_read(struct conn *c)
 {
@@ -207,7 +207,7 @@ conn_read(struct conn *c)
 	return true;
 }
 
-/* The rest of a record of TLS: the socket does not tell of it. */
+/* TLS may hold the rest of a record, which the socket does not signal. */
 static void
 read_pending(struct conn *c)
 {
@@ -227,7 +227,7 @@ conn_on_readable(evutil_socket_t fd, short what, void *arg)
 		conn_tls_shake(c);
 		return;
 	}
-	/* What is left over comes first, in conn_on_next(). */
+	/* conn_on_next() handles leftover input first. */
 	if (c->phase == CONN_UP && c->next.in == NULL)
 		(void)conn_read(c);
 	read_pending(c);

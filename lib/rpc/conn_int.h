@@ -1,4 +1,4 @@
-/* conn_int.h - what a connection is made of; private to conn*.c. */
+/* conn_int.h - the inside of a connection; private to conn*.c. */
 #ifndef LIB_RPC_CONN_INT_H
 #define LIB_RPC_CONN_INT_H
 
@@ -11,7 +11,7 @@
 
 enum {
 	CONN_MAGIC = 0x636f6e6e,
-	KEEP_MAX = 4096, /* an idle connection keeps no larger buffer */
+	KEEP_MAX = 4096, /* the largest buffer that an idle connection keeps */
 };
 
 struct conn {
@@ -22,13 +22,13 @@ struct conn {
 	int fd;
 	enum conn_phase phase;
 	int error;
-	bool dirty;    /* on_flush is wanted */
+	bool dirty;    /* on_flush was asked for */
 	bool blocked;  /* the kernel's buffer is full, EV_WRITE is armed */
 	bool said_bye; /* the peer */
 	bool over;     /* the backlog was over CONN_OUT_SOFT */
-	bool broken; /* nobody reads: only the peer's last words are awaited */
+	bool broken; /* the peer is gone: read its last frames, write nothing */
 	bool is_tcp;
-	bool shaking;         /* CONN_CONNECTING: it is the handshake of TLS */
+	bool shaking;         /* CONN_CONNECTING: in the TLS handshake */
 	struct conn_tls *tls; /* owned; NULL: plain */
 	unsigned paused;
 	struct event rd;
@@ -36,16 +36,16 @@ struct conn {
 	struct turn_item turn; /* to write; when dead: to be freed */
 	struct turn_item next; /* frames that were left over */
 	struct am_timer timer;
-	struct am_timer ask; /* of TCP: does the peer still answer? */
-	const char *late;    /* reason when the timer fires */
-	char *why;           /* of conn_close() */
+	struct am_timer ask; /* TCP: checks that the peer still answers */
+	const char *late;    /* the reason when the timer fires */
+	char *why;           /* given to conn_close() */
 	struct mp_scan scan;
-	/* Bytes that no complete frame was made of yet. */
+	/* Bytes that are not a complete frame yet. */
 	uint8_t *in;
 	size_t in_off, in_len, in_cap;
 	struct am_buf out;
 	size_t out_off; /* taken by the kernel */
-	size_t later;   /* of what waits: these bytes wait for others */
+	size_t later;   /* bytes that wait for other output */
 	struct am_buf junk;
 	struct conn_peer peer;
 };
@@ -59,7 +59,7 @@ conn_of(void *arg)
 	return c;
 }
 
-/* The end, without a bye: on_close is called now. */
+/* Ends it without a bye; calls on_close now. */
 void conn_end(struct conn *c, const char *why);
 /* The same for an errno of the socket. */
 void conn_end_errno(struct conn *c, int error);
@@ -67,32 +67,32 @@ void conn_end_errno(struct conn *c, int error);
 /* ---- conn_in.c: callbacks ---- */
 
 void conn_on_readable(evutil_socket_t fd, short what, void *arg);
-/* Of the turn after: frames that were left over. */
+/* In the next turn: handles the frames that were left over. */
 void conn_on_next(void *arg);
 
 /* ---- conn_tcp.c ---- */
 
-/* It is connected, and it is TCP. */
+/* A TCP connection is connected. */
 void conn_tcp_up(struct conn *c);
-/* Something was written: is it acknowledged? */
+/* Something was written: checks that it gets acknowledged. */
 void conn_tcp_wrote(struct conn *c);
 void conn_tcp_on_ask(void *arg);
 
-/* ---- conn_tls.c: of a connection with tls ---- */
+/* ---- conn_tls.c: for connections with TLS ---- */
 
-/* It is connected: the handshake begins. -ENOMEM. */
+/* Begins the handshake. -ENOMEM. */
 int conn_tls_start(struct conn *c);
-/* Goes on with it; on_up or the end come from within. */
+/* Continues it; calls on_up, or ends the connection. */
 void conn_tls_shake(struct conn *c);
 ssize_t conn_tls_recv(struct conn *c, void *p, size_t len);
 ssize_t conn_tls_send(struct conn *c, const void *p, size_t len);
-/* The socket has room: goes on with what waits for it inside of TLS. */
+/* The socket has room: continues what TLS was waiting to write. */
 void conn_tls_writable(struct conn *c);
-/* Has it bytes that the socket does not tell of? */
+/* Whether TLS holds input that the socket does not signal. */
 bool conn_tls_pending(const struct conn *c);
-/* Of the last call that failed with EPROTO or EACCES. */
+/* The text for the last call that failed with EPROTO or EACCES. */
 const char *conn_tls_error(const struct conn *c);
-/* Says close_notify; before the fd is closed. */
+/* Sends close_notify, before the fd is closed. */
 void conn_tls_close(struct conn *c);
 void conn_tls_free(struct conn_tls *t);
 

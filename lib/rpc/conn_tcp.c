@@ -1,4 +1,4 @@
-/* conn_tcp.c - what is particular to TCP: its buffers, and hosts that vanish. */
+/* conn_tcp.c - TCP only: socket buffers, and hosts that vanish. */
 #include "lib/rpc/conn_int.h"
 
 #include <errno.h>
@@ -25,9 +25,9 @@ conn_tcp_up(struct conn *c)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(int));
 }
 
-/* The kernel asks only where nothing is on the way; what is, it repeats for a
- * quarter of an hour. TCP_USER_TIMEOUT would end those, too, who live and only
- * read late. */
+/* Keepalive works only while no data is unacknowledged; unacknowledged data is
+ * sent again for a quarter of an hour. TCP_USER_TIMEOUT would also end peers that
+ * are alive but slow to read. */
 void
 conn_tcp_wrote(struct conn *c)
 {
@@ -45,7 +45,7 @@ conn_tcp_on_ask(void *arg)
 	if (c->phase == CONN_DEAD ||
 	    getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
 		return;
-	/* Each answer, be it that there is no room, makes both 0. */
+	/* Each answer makes both 0, even one that says there is no room. */
 	if (info.tcpi_retransmits + info.tcpi_probes >= CONN_REPEATS)
 		conn_end_errno(c, ETIMEDOUT);
 	else if (info.tcpi_unacked > 0 || conn_backlog(c) > 0)
@@ -78,7 +78,7 @@ conn_is_local(const struct conn *c)
 	    getpeername(c->fd, (struct sockaddr *)&them.sa, &them.len) < 0 ||
 	    getsockname(c->fd, (struct sockaddr *)&us.sa, &us.len) < 0)
 		return false;
-	/* 127.0.1.1, which Debian calls a host's own name, is reached from
-	 * 127.0.0.1. */
+	/* Debian maps the name of a host to 127.0.1.1; connections to that come
+	 * from 127.0.0.1. */
 	return addr_is_local(&them) || same_host(&us.sa, &them.sa);
 }

@@ -1,5 +1,5 @@
-/* conn_tls.c - a connection that speaks TLS: its handshake, and what takes the
- * place of recv() and send(). */
+/* conn_tls.c - TLS for a connection: the handshake, and the replacements for
+ * recv() and send(). */
 #include "lib/rpc/conn_int.h"
 
 #include <errno.h>
@@ -12,11 +12,11 @@
 
 struct conn_tls {
 	const struct tls_module *module; /* borrowed */
-	struct tls_ctx *ctx;             /* borrowed until the link is made */
-	struct tls_link *link;           /* NULL: not made yet, or over */
+	struct tls_ctx *ctx;             /* borrowed until link is made */
+	struct tls_link *link;           /* NULL before and after */
 	char *host;                      /* owned; NULL: we are the server */
-	bool held;         /* paused by us, until the socket has room */
-	char *subject;     /* owned; what peer points to */
+	bool held;         /* reading paused here until the socket has room */
+	char *subject;     /* owned; conn.peer points to it */
 	char *common_name; /* likewise */
 };
 
@@ -36,7 +36,7 @@ conn_tls(struct conn *c, const struct tls *tls, const char *host)
 		return -ENOMEM;
 	}
 	c->tls = t;
-	/* Accepted it is connected already, and its peer speaks first. */
+	/* An accepted connection is connected already, and its peer starts. */
 	if (c->phase == CONN_UP && conn_tls_start(c) < 0)
 		return -ENOMEM;
 	return 0;
@@ -70,7 +70,7 @@ know_peer(struct conn *c)
 	c->peer.common_name = t->common_name;
 }
 
-/* Of TLS it is an error like that of a connect; else the link was cut. */
+/* A TLS error is like an error of connect(); others are a lost connection. */
 static void
 shake_failed(struct conn *c, int error)
 {
@@ -78,7 +78,7 @@ shake_failed(struct conn *c, int error)
 	conn_end_errno(c, error);
 }
 
-/* One event only: one that is ready and not wanted would come for ever. */
+/* Arms one event only: one that is ready but not needed would fire for ever. */
 static int
 shake_wait(struct conn *c)
 {
@@ -113,13 +113,13 @@ conn_tls_shake(struct conn *c)
 		conn_end(c, "no memory");
 		return;
 	}
-	/* What was put meanwhile goes out. */
+	/* Output put meanwhile goes out now. */
 	loop_at_flush(c->loop, &c->turn);
 	if (c->ops->on_up != NULL)
 		c->ops->on_up(c, c->arg);
 }
 
-/* As recv(): -1 with errno, 0 at the end. */
+/* Like recv(): -1 with errno, 0 at the end. */
 ssize_t
 conn_tls_recv(struct conn *c, void *p, size_t len)
 {
@@ -128,8 +128,8 @@ conn_tls_recv(struct conn *c, void *p, size_t len)
 
 	if (n >= 0)
 		return n;
-	/* A change of keys has to go out first. Meanwhile nothing is read, or
-	 * what waits in the socket would wake us for ever. */
+	/* A key update must be written first. Until then stop reading, or the
+	 * input in the socket would wake us for ever. */
 	if (n == -EAGAIN && t->module->wants_write(t->link) && !t->held) {
 		t->held = true;
 		conn_pause(c);

@@ -195,7 +195,7 @@ on_found(const struct addr *found, size_t n, const char *why, void *arg)
 	} else if (keep_found(nm, found, n) == 0) {
 		r = -EPROTONOSUPPORT;
 		(void)snprintf(text, sizeof(text),
-		    "\"%.200s\" is not on loopback, which takes TLS",
+		    "\"%.200s\" is not on loopback, which requires TLS",
 		    nm->addr.host);
 	} else {
 		r = connect_some(nm);

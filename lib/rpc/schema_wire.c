@@ -15,8 +15,8 @@ enum {
 	ROW_MULTI = 2,
 };
 
-/* Names and ids of all rows lie one behind the other; the encoded bytes bound
- * both: a name has a head, an id takes a byte at least. */
+/* The names and ids of all rows are stored one after the other. The encoded bytes
+ * limit both: a name has a head, and an id has at least a byte. */
 struct arena {
 	size_t n_states;
 	char *name;
@@ -88,7 +88,7 @@ schema_wire_decode(struct am_val rows, struct am_error *err)
 	if (rows.len > ROWS_MAX || mp_get_array(&c, &n) < 0 || n == 0 ||
 	    n > AM_STATES_MAX) {
 		(void)snprintf(err->text, sizeof(err->text),
-		    "schema: no array of 1 to %d rows", AM_STATES_MAX);
+		    "schema: not an array of 1 to %d rows", AM_STATES_MAX);
 		return NULL;
 	}
 	row = calloc(n, sizeof(*row));

@@ -26,11 +26,11 @@ module_load(struct am_error *err)
 
 	if (path == NULL || *path == '\0')
 		path = installed;
-	/* Never unloaded: what it made may outlive whoever asked for it. */
+	/* Never unloaded: its objects may outlive their users. */
 	so = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 	if (so == NULL) {
 		(void)error_set(err,
-		    "TLS is in a module of its own, which cannot be loaded: "
+		    "the TLS module cannot be loaded: "
 		    "%.200s; install amnode with it, or name its file in "
 		    "AMNODE_TLS_MODULE",
 		    dlerror());
@@ -39,7 +39,7 @@ module_load(struct am_error *err)
 	m = (const struct tls_module *)dlsym(so, TLS_MODULE_SYMBOL);
 	if (m == NULL || m->abi != TLS_MODULE_ABI) {
 		(void)error_set(err,
-		    "%.200s is no TLS module of this version of amnode: "
+		    "%.200s is not the TLS module of this version of amnode: "
 		    "install the one that was built with this program",
 		    path);
 		return NULL;
@@ -47,7 +47,7 @@ module_load(struct am_error *err)
 	return m;
 }
 
-/* What was read is wiped: it may be a key. */
+/* The contents are wiped, since they may be a key. */
 static void
 pem_done(struct tls_pem *pem, char **data)
 {
@@ -64,7 +64,7 @@ pem_fail(struct am_error *err, const char *name, const char *why)
 	return -EINVAL;
 }
 
-/* An inherited descriptor shares its offset with others: pread(). */
+/* An inherited descriptor shares its offset with other processes: pread(). */
 static int
 pem_read_fd(int fd, const char *name, char **ret, size_t *ret_len,
     struct am_error *err)
@@ -78,7 +78,7 @@ pem_read_fd(int fd, const char *name, char **ret, size_t *ret_len,
 		return pem_fail(err, name, strerror(errno));
 	if (!S_ISREG(st.st_mode) || st.st_size > PEM_MAX)
 		return pem_fail(err, name,
-		    "is no regular file of at most 1 MiB");
+		    "is not a regular file of at most 1 MiB");
 	size = (size_t)st.st_size;
 	data = malloc(size + 1);
 	if (data == NULL)

@@ -1,8 +1,8 @@
-/* tls.h - a certificate, its key and a CA, for connections that speak TLS.
+/* tls.h - a certificate, its key and a CA, for connections with TLS.
  *
- * What speaks it is a module, loaded when the first of these is made: from
+ * TLS itself is in a module, which is loaded when the first of these is made: from
  * $AMNODE_TLS_MODULE (not in set-user-id programs), else from where it was
- * installed. Nobody else links OpenSSL. */
+ * installed. Nothing else links OpenSSL. */
 #ifndef LIB_RPC_TLS_H
 #define LIB_RPC_TLS_H
 
@@ -17,24 +17,24 @@ struct tls {
 };
 
 enum tls_part {
-	TLS_CERT, /* ours, with the chain behind it */
+	TLS_CERT, /* ours, followed by its chain */
 	TLS_KEY,
-	TLS_CA, /* of those who may be at the other end */
+	TLS_CA, /* issues the certificates of valid peers */
 	TLS_N_PARTS,
 };
 
-/* One of the three: a file of this name if fd is -1, else the file in fd, which
- * the name describes in messages. Borrowed. */
+/* One of the three: the file with this name if fd is -1, else the file in fd, and
+ * the name is for messages. Borrowed. */
 struct tls_source {
 	const char *name;
 	int fd;
 };
 
-/* Returns new; the key is kept nowhere else. NULL with a sentence in err: the
- * module is missing, a file is bad. */
+/* Returns new. The key is kept nowhere else. NULL with a sentence in err if the
+ * module is missing or a file is bad. */
 struct tls *tls_new(const struct tls_source source[TLS_N_PARTS],
     struct am_error *err);
-/* Connections that were made with it may live on. NULL is fine. */
+/* Connections made with it may live on. NULL is allowed. */
 struct tls *tls_free(struct tls *tls);
 
 #endif

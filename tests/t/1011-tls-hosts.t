@@ -30,7 +30,7 @@ err "a.conf:3: Security.TLSKey is set, but Security.TLSClientCA is not"
 conf "TLSCert=$T_DIR/none.crt" "TLSKey=$T_DIR/server.key" "TLSClientCA=$T_DIR"
 exits 2 "files that cannot be read" check
 err "a.conf:2: Security.TLSCert: $T_DIR/none.crt: No such file"
-err "a.conf:4: Security.TLSClientCA: $T_DIR: is no regular file"
+err "a.conf:4: Security.TLSClientCA: $T_DIR: is not a regular file"
 chmod 0644 "$T_DIR/server.key"
 # shellcheck disable=SC2086
 conf $all
@@ -58,7 +58,7 @@ refused 192.0.2.1:4710 "another host without TLS" "requires TLS: set Security.TL
 refused 0.0.0.0:4710 "an address that nobody can be told" "is not an address that clients could be given" 2
 refused no-such-host.invalid:4710 "a name that is none" 'cannot resolve "no-such-host.invalid"' 1
 exits 2 "amctl, another host without TLS" amctl -s 192.0.2.1:4710 ping
-err "takes TLS"
+err "requires TLS"
 exits 69 "amctl, a name that is none" amctl -s no-such-host.invalid:4710 ping
 err 'cannot resolve "no-such-host.invalid"'
 

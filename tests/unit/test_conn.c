@@ -218,7 +218,7 @@ START_TEST(what_is_malformed_closes_with_a_reason)
 		size_t len;
 		const char *why;
 	} cases[] = {
-		{ "\xc1", 1, "bad_frame: no MessagePack" },
+		{ "\xc1", 1, "bad_frame: not MessagePack" },
 		{ "GET / HTTP/1.0\r\n", 16,
 		    "bad_frame: the frame is not an array" },
 		{ "\x93\x07\xa1x\x90", 5,

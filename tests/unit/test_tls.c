@@ -411,7 +411,7 @@ START_TEST(an_error_names_the_file)
 		{ "server.key", "server.key", "ca.crt", "no good PEM cert" },
 		{ "server.crt", "secret.key", "ca.crt", "without a password" },
 		{ "server.crt", "server.key", "server.key", "of a CA" },
-		{ "server.crt", "server.key", ".", "no regular file" },
+		{ "server.crt", "server.key", ".", "not a regular file" },
 		{ "garbled.crt", "server.key", "ca.crt", "garbled.crt: holds" },
 	};
 	struct am_error err;

@@ -41,9 +41,9 @@ ok "request, from this host" as alice good amctl request input:=12
 out '"output":144'
 ok "by the number" as alice good amctl -s 10.9.8.1:4710 request input:=3
 exits 2 "plain, by the number" amctl -s 10.9.8.1:4710 ping
-err "takes TLS"
+err "requires TLS"
 exits 69 "plain, by the name" amctl ping
-err '"pool.test" is not on loopback, which takes TLS'
+err '"pool.test" is not on loopback, which requires TLS'
 
 ok "request, from the other host" as alice good far amctl request input:=5
 out '"output":25'
