@@ -7,12 +7,13 @@
 
 #include "lib/base/clock.h"
 
-/* One handler that is about to be called. */
+/* One handler, as it is called in all bindings. */
 struct call {
 	enum handler_set kind;
 	bool any; /* AnyEnter or AnyState */
 	am_id state;
 	am_id other;
+	bool called; /* some binding has it, and it ran */
 };
 
 static const char *const suffix[H__COUNT] = {
@@ -34,18 +35,17 @@ call_name(const struct tx *tx, const struct call *c, char *buf, size_t size)
 	(void)snprintf(buf, size, "%s%s", first, second);
 }
 
+/* It is a step, once for all bindings. */
 static void
 step_call(const struct tx *tx, const struct call *c)
 {
 	const struct am_schema *s = tx->m->schema;
 	bool two = c->kind == H_SELF || c->kind == H_PAIR;
-	const char *first = c->any ? "Any" : s->row[c->state].name;
 
-	if (two)
-		mlog_step(tx, "handler **%s****%s**", first,
-		    s->row[c->other].name);
-	else
-		mlog_step(tx, "handler **%s**%s", first, suffix[c->kind]);
+	if (tx->m->logger != NULL && c->called && !tx->m->dying)
+		mlog_step_handler(tx, c->any ? "Any" : s->row[c->state].name,
+		    two ? s->row[c->other].name : "",
+		    two ? "" : suffix[c->kind]);
 }
 
 static bool
@@ -56,56 +56,13 @@ is_final(const struct call *c)
 
 /* ---- failure ---- */
 
-void
-mach_error(struct am_machine *m, const char *text)
-{
-	char *copy = strdup(text);
-
-	if (copy == NULL)
-		return;
-	free(m->last_error);
-	m->last_error = copy;
-}
-
-/* semantics.md 11: no Exception for a transition that called Exception. */
 static void
-fail(struct tx *tx, const struct call *c, const char *text, bool timeout)
+fail(struct tx *tx, const char *text, bool timeout)
 {
-	struct am_machine *m = tx->m;
-	const struct am_schema *s = m->schema;
-	struct am_buf args = AM_BUF_INIT;
-	am_id called[2];
-	size_t n = 0;
 	char name[2 * 128 + 16];
 
-	tx->failing = true;
-	m->failures++;
-	call_name(tx, c, name, sizeof(name));
-	why_add(tx, "%s failed%s: %s", name, is_final(c) ? ", rolled back" : "",
-	    text);
-	if (bits_test(tx->called.w, s->exception))
-		return;
-	mach_error(m, text);
-	tx->timeout = timeout;
-	if (m->logger != NULL)
-		mlog_failing(tx);
-	am_put_map(&args, 2);
-	am_put_str(&args, "err");
-	am_put_str(&args, text);
-	am_put_str(&args, "handler");
-	am_put_str(&args, name);
-	if (timeout && s->handler_timeout >= 0)
-		called[n++] = (am_id)s->handler_timeout;
-	called[n++] = s->exception;
-	mach_prepend(m,
-	    &(struct request){
-		.op = AM_ADD,
-		.called = called,
-		.n_called = n,
-		.args = am_buf_val(&args),
-		.source = tx->ev.source,
-	    });
-	am_buf_done(&args);
+	call_name(tx, tx->call, name, sizeof(name));
+	error_of_handler(tx, name, is_final(tx->call), text, timeout);
 }
 
 void
@@ -121,7 +78,7 @@ am_fail(struct am_event *ev, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	fail(tx, tx->call, text, false);
+	fail(tx, text, false);
 }
 
 bool
@@ -140,16 +97,27 @@ am_refuse(struct am_event *ev, const char *fmt, ...)
 /* ---- calling ---- */
 
 static inline __attribute__((always_inline)) void
-call_begin(struct tx *tx, const struct call *c, void *arg)
+call_begin(struct tx *tx, struct call *c, void *arg)
 {
 	struct am_machine *m = tx->m;
 
+	c->called = true;
 	tx->call = c;
 	tx->failing = false;
 	tx->refusal[0] = '\0';
-	tx->ev.arg = arg;
-	tx->ev.state = c->state;
-	tx->ev.other = c->other;
+	tx->ev = (struct am_event){
+		.machine = m,
+		.arg = arg,
+		.state = c->state,
+		.other = c->other,
+		.op = tx->rq.op,
+		.called = tx->rq.called,
+		.n_called = tx->rq.n_called,
+		.automatic = tx->rq.automatic,
+		.check = tx->rq.check,
+		.args = tx->rq.args,
+		.source = tx->rq.source,
+	};
 	if (m->handler_ns == 0)
 		m->handler_ns = clock_coarse_ns();
 }
@@ -164,8 +132,6 @@ log_call(const struct tx *tx, const struct call *c, size_t binding, log_fn log)
 	if (tx->m->dying)
 		return;
 	call_name(tx, c, name, sizeof(name));
-	if (log == mlog_handler)
-		step_call(tx, c);
 	log(tx, binding, name);
 }
 
@@ -189,7 +155,7 @@ fail_timeout(struct tx *tx, size_t binding, int64_t took_ms)
 		log_call(tx, tx->call, binding, mlog_handler_timeout);
 	(void)snprintf(text, sizeof(text), "took %lld ms, %lld are allowed",
 	    (long long)took_ms, (long long)m->handler_limit_ms);
-	fail(tx, tx->call, text, true);
+	fail(tx, text, true);
 }
 
 /* False: the handler failed, or took too long, which is the same. */
@@ -205,7 +171,7 @@ call_end(struct tx *tx, size_t binding)
 		fail_timeout(tx, binding, took_ms);
 	if (!tx->failing)
 		return true;
-	if (!bits_test(tx->called.w, m->schema->exception)) {
+	if (!has_called(&tx->rq, m->schema->exception)) {
 		tx->accepted = false;
 		tx->completed = true;
 		if (m->logger != NULL && !is_final(tx->call) && !m->dying)
@@ -215,7 +181,7 @@ call_end(struct tx *tx, size_t binding)
 }
 
 static bool
-ask(struct tx *tx, const struct call *c, am_negotiation_fn fn, size_t binding)
+ask(struct tx *tx, struct call *c, am_negotiation_fn fn, size_t binding)
 {
 	char name[2 * 128 + 16];
 	bool ok;
@@ -258,18 +224,19 @@ ask_state(struct tx *tx, enum handler_set kind, am_id id)
 {
 	const struct am_machine *m = tx->m;
 	struct call c = { .kind = kind, .state = id, .other = id };
+	bool ok = true;
 
-	for (size_t i = 0; i < m->n_bindings; i++) {
-		const struct binding *b = &m->binding[i];
+	for (size_t i = 0; ok && i < m->n_bindings; i++) {
+		const struct handler_table *t = m->binding[i].table;
 
-		if (!bits_test(table_set(b->table, kind, m->schema->nw), id)) {
+		if (bits_test(table_set(t, kind, m->schema->nw), id))
+			ok = ask(tx, &c, negotiation_of(&t->h->of[id], kind),
+			    i);
+		else
 			log_unbound(tx, &c, i);
-			continue;
-		}
-		if (!ask(tx, &c, negotiation_of(&b->table->h->of[id], kind), i))
-			return false;
 	}
-	return true;
+	step_call(tx, &c);
+	return ok;
 }
 
 static const struct am_pair_handler *
@@ -303,8 +270,9 @@ ask_pair(struct tx *tx, am_id x, am_id y)
 {
 	const struct am_machine *m = tx->m;
 	struct call c = { .kind = H_PAIR, .state = x, .other = y };
+	bool ok = true;
 
-	for (size_t i = 0; i < m->n_bindings; i++) {
+	for (size_t i = 0; ok && i < m->n_bindings; i++) {
 		const struct handler_table *t = m->binding[i].table;
 		const struct am_pair_handler *p;
 
@@ -313,11 +281,11 @@ ask_pair(struct tx *tx, am_id x, am_id y)
 		    : NULL;
 		if (!is_pair(t, p, x, y))
 			log_unbound(tx, &c, i);
-		for (; is_pair(t, p, x, y); p++)
-			if (!ask(tx, &c, p->fn, i))
-				return false;
+		for (; ok && is_pair(t, p, x, y); p++)
+			ok = ask(tx, &c, p->fn, i);
 	}
-	return true;
+	step_call(tx, &c);
+	return ok;
 }
 
 static bool
@@ -328,22 +296,24 @@ ask_any(struct tx *tx)
 		.any = true,
 		.state = UINT16_MAX,
 		.other = UINT16_MAX };
+	bool ok = true;
 
-	for (size_t i = 0; i < m->n_bindings; i++) {
+	for (size_t i = 0; ok && i < m->n_bindings; i++) {
 		am_negotiation_fn fn = m->binding[i].table->h->any_enter;
 
 		if (fn == NULL)
 			log_unbound(tx, &c, i);
-		if (fn != NULL && !ask(tx, &c, fn, i))
-			return false;
+		else
+			ok = ask(tx, &c, fn, i);
 	}
-	return true;
+	step_call(tx, &c);
+	return ok;
 }
 
 /* ---- negotiation (semantics.md 8.3, 9) ---- */
 
 /* Has some binding a handler of this kind for a state of the set? */
-static bool
+static inline __attribute__((always_inline)) bool
 any_bound(const struct am_machine *m, enum handler_set kind,
     const uint64_t *set)
 {
@@ -357,7 +327,7 @@ any_bound(const struct am_machine *m, enum handler_set kind,
 static bool
 leave_out(struct tx *tx, am_id id)
 {
-	if (!tx->ev.automatic || !bits_test(tx->m->schema->automatic, id))
+	if (!tx->rq.automatic || !bits_test(tx->m->schema->automatic, id))
 		return false;
 	bits_clear(tx->target_set.w, id);
 	tx->refused = true;
@@ -380,11 +350,10 @@ ask_enters(struct tx *tx)
 {
 	if (!any_bound(tx->m, H_ENTER, tx->enters.w))
 		return true;
-	for (size_t i = 0; i < tx->n_target; i++) {
-		am_id id = tx->target[i];
+	for (size_t i = 0; i < tx->n_enters; i++) {
+		am_id id = tx->enter_list[i];
 
-		if (bits_test(tx->enters.w, id) &&
-		    !ask_state(tx, H_ENTER, id) && !leave_out(tx, id))
+		if (!ask_state(tx, H_ENTER, id) && !leave_out(tx, id))
 			return false;
 	}
 	return true;
@@ -399,7 +368,7 @@ ask_selves(struct tx *tx)
 	bool last = true, skip = false;
 	struct set view;
 
-	if (tx->ev.op == AM_REMOVE || !any_bound(m, H_SELF, m->active))
+	if (tx->rq.op == AM_REMOVE || !any_bound(m, H_SELF, m->active))
 		return true;
 	bits_copy(view.w, tx->target_set.w, m->schema->nw);
 	for (size_t i = 0; i < tx->n_target; i++) {
@@ -447,18 +416,22 @@ ask_pairs(struct tx *tx)
 bool
 negotiate(struct tx *tx)
 {
-	if (!ask_exits(tx) || !ask_enters(tx) || !ask_selves(tx) ||
-	    !ask_pairs(tx))
+	const struct am_machine *m = tx->m;
+
+	if (!ask_exits(tx) || !ask_enters(tx))
 		return false;
-	if (tx->ev.automatic && !bits_any(tx->target_set.w, tx->m->schema->nw))
+	if ((m->self_or_pair || mlog_all(m)) &&
+	    (!ask_selves(tx) || !ask_pairs(tx)))
 		return false;
-	return !any_heard(tx->m) || ask_any(tx);
+	if (tx->rq.automatic && !bits_any(tx->target_set.w, m->schema->nw))
+		return false;
+	return !any_heard(m) || ask_any(tx);
 }
 
 /* ---- final handlers (semantics.md 8.4) ---- */
 
 static inline __attribute__((always_inline)) bool
-tell(struct tx *tx, const struct call *c, am_final_fn fn, size_t binding)
+tell(struct tx *tx, struct call *c, am_final_fn fn, size_t binding)
 {
 	if (tx->m->dying)
 		return true;
@@ -471,71 +444,56 @@ tell(struct tx *tx, const struct call *c, am_final_fn fn, size_t binding)
 	return call_end(tx, binding);
 }
 
+static am_final_fn
+final_of(const struct am_handler *h, enum handler_set kind)
+{
+	return kind == H_STATE ? h->state : h->end;
+}
+
 static bool
 tell_state(struct tx *tx, enum handler_set kind, am_id id)
 {
 	const struct am_machine *m = tx->m;
 	struct call c = { .kind = kind, .state = id, .other = id };
+	bool ok = true;
 
-	for (size_t i = 0; i < m->n_bindings; i++) {
-		const struct binding *b = &m->binding[i];
-		const struct am_handler *h;
+	for (size_t i = 0; ok && i < m->n_bindings; i++) {
+		const struct handler_table *t = m->binding[i].table;
 
-		if (!bits_test(table_set(b->table, kind, m->schema->nw), id)) {
+		if (bits_test(table_set(t, kind, m->schema->nw), id))
+			ok = tell(tx, &c, final_of(&t->h->of[id], kind), i);
+		else
 			log_unbound(tx, &c, i);
-			continue;
-		}
-		h = &b->table->h->of[id];
-		if (!tell(tx, &c, kind == H_STATE ? h->state : h->end, i))
-			return false;
 	}
-	return true;
+	step_call(tx, &c);
+	return ok;
 }
 
 bool
 run_finals(struct tx *tx, size_t *ret_failed)
 {
 	struct am_machine *m = tx->m;
-	bool args = subs_want_args(m, tx->enters.w);
 
 	*ret_failed = SIZE_MAX;
-	if (m->n_bindings == 0 && !args)
-		return true;
 	if (any_bound(m, H_END, tx->exits.w))
 		for (size_t i = 0; i < tx->n_exits; i++)
 			if (!tell_state(tx, H_END, tx->exit_list[i]))
 				return false;
-	if (!args && !any_bound(m, H_STATE, tx->enters.w))
+	if (!any_bound(m, H_STATE, tx->enters.w) &&
+	    (m->want_args == NULL ||
+		!bits_meet(m->want_args, tx->enters.w, m->schema->nw)))
 		return true;
-	for (size_t i = 0; i < tx->n_target; i++) {
-		am_id id = tx->target[i];
+	/* Also for who has subscribed in the handlers before. */
+	for (size_t i = 0; i < tx->n_enters; i++) {
+		am_id id = tx->enter_list[i];
 
-		if (!bits_test(tx->enters.w, id))
-			continue;
 		if (!tell_state(tx, H_STATE, id)) {
 			*ret_failed = i;
 			return false;
 		}
-		if (args)
-			subs_args(m, id, tx->ev.args);
+		subs_args(m, id, tx->rq.args);
 	}
 	return true;
-}
-
-bool
-negotiate_one(struct tx *tx, am_id id)
-{
-	if ((tx->heard & HEARD_BEFORE) &&
-	    !ask_state(tx, tx->fast == FAST_EXIT ? H_EXIT : H_ENTER, id))
-		return false;
-	return !(tx->heard & HEARD_ANY) || ask_any(tx);
-}
-
-bool
-run_final_one(struct tx *tx, am_id id)
-{
-	return !(tx->heard & HEARD_AFTER) ||
-	    tell_state(tx, tx->fast == FAST_EXIT ? H_END : H_STATE, id);
 }
 
 bool
@@ -546,14 +504,16 @@ run_any_state(struct tx *tx)
 		.any = true,
 		.state = UINT16_MAX,
 		.other = UINT16_MAX };
+	bool ok = true;
 
-	for (size_t i = 0; i < m->n_bindings; i++) {
+	for (size_t i = 0; ok && i < m->n_bindings; i++) {
 		am_final_fn fn = m->binding[i].table->h->any_state;
 
 		if (fn == NULL)
 			log_unbound(tx, &c, i);
-		if (fn != NULL && !tell(tx, &c, fn, i))
-			return false;
+		else
+			ok = tell(tx, &c, fn, i);
 	}
-	return true;
+	step_call(tx, &c);
+	return ok;
 }

@@ -118,15 +118,17 @@ struct am_machine {
 	uint16_t n_active;
 	uint16_t n_bindings;
 	uint16_t n_tracers;
-	bool draining;
-	bool dying; /* freed inside a callback */
-	bool mirror;
-	bool self_or_pair; /* such handlers are bound */
-	bool any;          /* any_enter or any_state is bound */
-	bool general;      /* never take the way around the resolver */
-	bool sub_always;   /* a subscription looks at every transition */
-	bool debugged;     /* AM_DEBUG has stretched handler_limit_ms */
-	uint8_t steady;    /* enum steady */
+	/* bits, so that a mutation tests several at once */
+	bool draining : 1;
+	bool dying : 1; /* freed inside a callback */
+	bool mirror : 1;
+	bool self_or_pair : 1; /* such handlers are bound */
+	bool any : 1;          /* any_enter or any_state is bound */
+	bool sub_always : 1;   /* a subscription looks at every transition */
+	bool sub_ends : 1;     /* one waits for the end of the queue */
+	bool general : 1;      /* plan_one() says so always; tests set it */
+	bool debugged : 1;     /* AM_DEBUG has stretched handler_limit_ms */
+	uint8_t steady;        /* enum steady */
 	uint32_t pins;     /* callers on the stack that still need the memory */
 	uint32_t pending;  /* appended mutations that wait */
 	uint32_t failures; /* of handlers since an appended mutation ran */
@@ -139,11 +141,12 @@ struct am_machine {
 	const uint64_t *bound;
 	uint64_t *bound_own;
 	struct tracer *tracer;
-	struct subs *subs;     /* NULL until the first one */
-	const uint64_t *watch; /* of subs: states that concern one */
-	struct tx *tx;         /* the transition that runs */
-	struct logger *logger; /* NULL: nothing is logged */
-	int64_t handler_ns;    /* when the last handler ended; 0: not known */
+	struct subs *subs;         /* NULL until the first one */
+	const uint64_t *watch;     /* of subs: states that concern one */
+	const uint64_t *want_args; /* of subs: states, maybe; NULL: none yet */
+	struct tx *tx;             /* the transition that runs */
+	struct logger *logger;     /* NULL: nothing is logged */
+	int64_t handler_ns; /* when the last handler ended; 0: not known */
 	int64_t handler_limit_ms;   /* of one handler; INT64_MAX: none */
 	char *why;                  /* owned, may be NULL */
 	char *last_error;           /* likewise */
@@ -151,48 +154,67 @@ struct am_machine {
 	struct mach_remote *remote; /* borrowed; of a mirror, may be NULL */
 };
 
-/* What becomes of the one called state, where that is all that happens. */
-enum fast {
-	FAST_UNKNOWN, /* not asked yet */
-	FAST_NO,      /* more may happen: resolve */
-	FAST_STAY,    /* it is active already, and is not multi */
-	FAST_ENTER,
-	FAST_REENTER,
-	FAST_EXIT,
-	FAST_NONE, /* remove of an inactive one */
+/* The plan of a transition: what becomes of the one called state, if nothing
+ * else changes; otherwise the general one, which resolve() makes. */
+enum plan {
+	PLAN_UNKNOWN, /* plan_one() was not asked yet */
+	PLAN_GENERAL,
+	PLAN_STAY, /* it is active already, and is not multi */
+	PLAN_ENTER,
+	PLAN_REENTER,
+	PLAN_EXIT,
+	PLAN_NONE, /* remove of an inactive one */
 };
 
-enum heard {
-	HEARD_BEFORE = 1, /* enter or exit */
-	HEARD_AFTER = 2,  /* state or end */
-	HEARD_ANY = 4,    /* any_enter or any_state */
+/* What is asked of a machine: am_mutation after the guards. */
+struct request {
+	enum am_op op; /* AM_ADD, AM_REMOVE, AM_SET */
+	bool automatic;
+	bool check;
+	enum plan plan;      /* what plan_one() said, if it was asked */
+	const am_id *called; /* unique */
+	size_t n_called;
+	struct am_val args;
+	const void *source;
+	const struct am_source *from;
 };
+
+static inline bool
+has_called(const struct request *rq, am_id id)
+{
+	for (size_t i = 0; i < rq->n_called; i++)
+		if (rq->called[i] == id)
+			return true;
+	return false;
+}
 
 /* What runs: a transition and its scratch, on the stack of the drain. */
 struct tx {
-	struct am_event ev; /* what handlers get; op, called, args and source
-	                     * of the transition are read from here too */
+	struct request rq;
 	struct am_machine *m;
-	const struct call *call; /* the handler that runs */
-	const struct am_source *from;
+	struct am_event ev;      /* of the handler that runs */
+	const struct call *call; /* likewise */
 	bool accepted;
 	bool completed; /* a handler failed: no further one is called */
 	bool failing;   /* the handler that runs has called am_fail() */
 	bool refused;   /* some auto state is left out */
 	bool ticked;    /* clocks of enters and exits have ticked */
 	bool may_auto;  /* an auto transition may have to follow */
-	uint8_t heard;  /* of what is not resolved: enum heard */
-	enum fast fast; /* what is done instead of the general resolution */
 	bool timeout;   /* the failure is a handler that took too long */
 	size_t n_target;
+	size_t n_enters;
 	size_t n_exits;
 	uint64_t *time_after; /* owned; NULL: the clocks as they are */
-	struct set called;
-	struct set target_set; /* auto: rejected states are taken out */
+	/* What changes, as sets and in the order of the handlers. exit_list is
+	 * empty if nothing is bound. */
 	struct set enters;
 	struct set exits;
-	am_id target[AM_STATES_MAX];
+	am_id enter_list[AM_STATES_MAX];
 	am_id exit_list[AM_STATES_MAX];
+	/* Of the general plan, and while there is a logger. */
+	struct set called;
+	struct set target_set; /* auto: rejected states are taken out */
+	am_id target[AM_STATES_MAX];
 	am_id called_buf[AM_STATES_MAX];
 	char refusal[AM_ERROR_MAX];
 	size_t why_len;
@@ -208,61 +230,20 @@ real_args(struct am_val args)
 	return args;
 }
 
-/* What is asked of a machine: am_mutation after the guards. */
-struct request {
-	enum am_op op; /* AM_ADD, AM_REMOVE, AM_SET */
-	bool automatic;
-	bool check;
-	enum fast fast;
-	const am_id *called; /* unique */
-	size_t n_called;
-	struct am_val args;
-	const void *source;
-	const struct am_source *from;
-};
+/* ---- the files, each calling only those above it ----
+ *
+ * string.c, mlog*.c, trace.c: what is told. */
 
-/* resolve.c: semantics.md 6 and 7. The first n states of tx->target, unique,
- * become the target in tx->target, n_target and target_set. */
-void resolve(struct tx *tx, size_t n);
-void sort_states(const struct am_schema *s, am_id *list, size_t n,
-    const uint64_t *set);
-
-/* fast.c: the outcome for one called state, without resolution; FAST_NO if
- * that does not suffice. fast_apply() ticks its clock and mends the order. */
-enum fast fast_plan(struct am_machine *m, enum am_op op, am_id id);
-/* Who is bound for that: a mask of enum heard. */
-unsigned fast_heard(const struct am_machine *m, enum fast plan, am_id id);
-void fast_apply(struct am_machine *m, enum fast plan, am_id id);
-
-/* transition.c: one transition from resolution to its end. tx is scratch,
- * tx->called_buf apart, in which rq->called may lie. */
-am_result transition_run(struct am_machine *m, const struct request *rq,
-    struct tx *tx);
-
-/* One that calls one state and need not be resolved, without tracers. False: it
- * was canceled. */
-bool transition_one(struct am_machine *m, const struct am_mutation *mut,
-    enum fast plan, unsigned heard, struct tx *tx);
-
-/* why.c: the reasons of a canceled transition, joined. */
-__attribute__((format(printf, 2, 3))) void why_add(struct tx *tx,
-    const char *fmt, ...);
-void why_relations(struct tx *tx);
-
-/* handler.c */
-bool negotiate(struct tx *tx);
-/* False: one failed, the caller rolls back; *ret_failed: the position in the
- * target of the state whose handler it was, SIZE_MAX for an end handler. */
-bool run_finals(struct tx *tx, size_t *ret_failed);
-/* The same where the one called state is all that changes. */
-bool negotiate_one(struct tx *tx, am_id id);
-bool run_final_one(struct tx *tx, am_id id);
-bool run_any_state(struct tx *tx);
-
-/* bind.c */
-void tables_unref(struct am_machine *m);
-/* The bindings as tables of another schema; -ENOMEM, and nothing is changed. */
-int tables_move(struct am_machine *m, struct am_schema *to);
+void trace_queued(struct am_machine *m, const struct request *rq);
+/* False: one has freed the machine. */
+bool trace_start(struct tx *tx);
+void trace_finals(struct tx *tx);
+void trace_end(struct tx *tx);
+void trace_drain_end(struct am_machine *m);
+void trace_schema_changed(struct am_machine *m);
+/* The end of a transition of a mirror's machine; the caller pins. */
+void trace_remote(struct am_machine *m, const struct am_transition *t);
+void mlog_free(struct am_machine *m); /* the rest is in mlog.h */
 
 /* queue.c */
 int queued_init(struct queued *it, const struct request *rq);
@@ -279,41 +260,31 @@ void queue_drop_last(struct queue *q);
 bool queue_holds(const struct queue *q, const struct request *rq);
 void queue_done(struct queue *q);
 
-/* machine.c: runs rq, if not NULL, then what waits. The result is the first
- * one's, and so is the reason in am_why(). */
-am_result mach_drain(struct am_machine *m, const struct request *rq,
-    struct tx *tx);
-/* The same in two parts, around what starts the drain. */
-void mach_drain_begin(struct am_machine *m);
-void mach_drain_end(struct am_machine *m);
-void mach_set_why(struct am_machine *m, const char *text);
-/* mutate.c: any mutation; plan: what fast_plan() said, if it was asked. */
-am_result mach_mutate(struct am_machine *m, const struct am_mutation *mut,
-    enum fast plan);
-/* The mutation that a failure makes, before all that waits. */
-void mach_prepend(struct am_machine *m, const struct request *rq);
-/* The states that an automatic mutation would call now; returns how many. */
-size_t mach_auto(const struct am_machine *m, am_id *to);
-/* What am_last_error() says from now on. */
-void mach_error(struct am_machine *m, const char *text);
-/* Between them the machine is not freed. */
-void mach_pin(struct am_machine *m);
-void mach_unpin(struct am_machine *m);
-/* Where what happens in m now comes from; borrows its id. */
-struct am_source mach_source(const struct am_machine *m);
-/* A new machine of the schema; the id is copied. */
-struct am_machine *mach_alloc(struct am_schema *schema, const char *id);
+/* Puts a mutation into the queue and tells. -ENOMEM, -ENOBUFS. */
+int mach_enqueue(struct am_machine *m, const struct request *rq,
+    unsigned flags);
 
-/* sub.c: fire what holds after a transition, or, without one, after this state
- * has ticked; after a mirror's update (changed: the states whose clocks
- * differ), when the queue is empty, at the end. */
+/* error.c: why the transition is canceled, reasons joined. */
+__attribute__((format(printf, 2, 3))) void why_add(struct tx *tx,
+    const char *fmt, ...);
+void why_relations(struct tx *tx);
+/* What am_why(), am_last_error() say from now on. */
+void mach_set_why(struct am_machine *m, const char *text);
+void mach_error(struct am_machine *m, const char *text);
+/* A handler has failed: semantics.md 11, up to the rollback. */
+void error_of_handler(struct tx *tx, const char *handler, bool is_final,
+    const char *text, bool timeout);
+
+/* sub.c: fire what holds after a transition; after the clocks of these states
+ * were set from outside; when the queue is empty; at the end. */
 void subs_after(struct am_machine *m, const struct tx *tx);
-void subs_after_one(struct am_machine *m, am_id id);
 /* Inside of a transition, after the state's final handlers: who waits for these
- * args. Does somebody, for a state of the set? */
+ * args. */
 void subs_args(struct am_machine *m, am_id id, struct am_val args);
-bool subs_want_args(const struct am_machine *m, const uint64_t *set);
+/* The caller pins the machine. */
 void subs_update(struct am_machine *m, const uint64_t *changed);
+/* One that waits; the caller pins. */
+void subs_fire(struct am_machine *m, am_sub sub);
 void subs_queue_ends(struct am_machine *m);
 void subs_disposed(struct am_machine *m);
 void subs_free(struct am_machine *m);
@@ -324,16 +295,63 @@ struct subs *subs_longer(const struct am_machine *m,
 void subs_move(struct am_machine *m, const struct am_schema *to,
     struct subs *n);
 
-/* trace.c: tell the tracers. */
-void trace_queued(struct am_machine *m, const struct request *rq);
-/* False: one has freed the machine. */
-bool trace_start(struct tx *tx);
-void trace_finals(struct tx *tx);
-void trace_end(struct tx *tx);
-void trace_drain_end(struct am_machine *m);
-void trace_schema_changed(struct am_machine *m);
+/* table.c: binds; -ENOMEM. */
+int tables_add(struct am_machine *m, const struct am_handlers *h, void *arg);
+void tables_unref(struct am_machine *m);
+/* The bindings as tables of another schema; -ENOMEM, and nothing is changed. */
+int tables_move(struct am_machine *m, struct am_schema *to);
 
-/* mlog.c; the rest is in mlog.h */
-void mlog_free(struct am_machine *m);
+/* life.c: a new machine of the schema; the id is copied. */
+struct am_machine *mach_alloc(struct am_schema *schema, const char *id);
+/* Between them the machine is not freed. */
+static inline void
+mach_pin(struct am_machine *m)
+{
+	m->pins++;
+}
+void mach_unpin(struct am_machine *m);
+
+/* sort.c: semantics.md 7; set: of the states in list. told: NULL, or the
+ * transition whose steps list the comparisons. */
+void sort_states(const struct am_schema *s, am_id *list, size_t n,
+    const uint64_t *set, const struct tx *told);
+void list_reverse(am_id *list, size_t n);
+
+/* resolve.c: semantics.md 6. The first n states of tx->target, unique,
+ * become the target in tx->target, n_target and target_set. */
+void resolve(struct tx *tx, size_t n);
+
+/* plan.c; plan_one() is in plan.h. Ticks the clock of the one state and mends
+ * the order. */
+void plan_apply(struct am_machine *m, enum plan plan, am_id id);
+/* Looks, if that is not known: m->steady. */
+bool plan_find_steady(struct am_machine *m);
+
+/* handler.c */
+bool negotiate(struct tx *tx);
+/* False: one failed, the caller rolls back; *ret_failed: the position in
+ * enter_list of the state whose handler it was, SIZE_MAX for an end handler. */
+bool run_finals(struct tx *tx, size_t *ret_failed);
+bool run_any_state(struct tx *tx);
+
+/* transition.c: one transition, from its plan to its end: of tx->rq, whose
+ * states may lie in tx->called_buf; the rest of tx is scratch. */
+void transition_run(struct am_machine *m, struct tx *tx);
+/* The states that an automatic mutation would call now; returns how many. */
+size_t auto_states(const struct am_machine *m, am_id *to);
+
+/* drain.c: runs tx->rq, then what waits. The result is that of tx->rq, and so is
+ * the reason in am_why(). */
+am_result mach_run(struct am_machine *m, struct tx *tx);
+/* Runs what waits. */
+void mach_drain(struct am_machine *m, struct tx *tx);
+
+/* mutate.c: why nothing is mutated here; NULL: it is. */
+const char *mach_not_mutable(const struct am_machine *m);
+/* AM_CANCELED, and am_why() says so. */
+am_result mach_refuse(struct am_machine *m, const char *why);
+
+/* read.c: where what happens in m now comes from; borrows its id. */
+struct am_source mach_source(const struct am_machine *m);
 
 #endif

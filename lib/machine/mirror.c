@@ -55,5 +55,25 @@ mach_mirror_set(struct am_machine *m, const uint64_t *ticks,
 	}
 	m->queue_tick = queue_tick;
 	m->machine_tick = machine_tick;
+	mach_pin(m);
 	subs_update(m, changed.w);
+	mach_unpin(m);
+}
+
+void
+mach_sub_fire(struct am_machine *m, am_sub sub)
+{
+	if (!mach_sub_waits(m, sub))
+		return;
+	mach_pin(m);
+	subs_fire(m, sub);
+	mach_unpin(m);
+}
+
+void
+mach_mirror_tell(struct am_machine *m, const struct am_transition *t)
+{
+	mach_pin(m);
+	trace_remote(m, t);
+	mach_unpin(m);
 }

@@ -23,7 +23,7 @@ am_set_logger(struct am_machine *m, const struct am_logger *l)
 
 	if (l != NULL && sized_copy(&conf, sizeof(conf), l) < 0)
 		return -EINVAL;
-	/* What runs has been planned for the logger that there is. */
+	/* A transition that runs keeps its steps there. */
 	if (m->draining)
 		return -EBUSY;
 	if (conf.level > AM_LOG_NOTHING && conf.line != NULL) {
@@ -34,8 +34,6 @@ am_set_logger(struct am_machine *m, const struct am_logger *l)
 	}
 	mlog_free(m);
 	m->logger = own;
-	/* The ways around the resolver tell nothing. */
-	m->general = own != NULL;
 	if (own != NULL && m->schema->cycle >= 0)
 		mlog_line(m, AM_LOG_CHANGES,
 		    "[resolver] relation error: state %s has a Require cycle "

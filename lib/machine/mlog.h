@@ -18,6 +18,9 @@ struct logger {
 	struct breakpoint *breakpoint; /* owned */
 	struct set ctx;      /* states of which a context was made that holds */
 	struct am_buf steps; /* of the transition that runs */
+	/* what mlog_resolve() came to */
+	size_t n_target;
+	am_id target[AM_STATES_MAX];
 	/* what the handler that failed last was about */
 	enum am_op op;
 	size_t n_called;
@@ -67,14 +70,6 @@ void mlog_breakpoint(struct am_machine *m, const struct request *rq);
 /* ---- a transition, in the order in which they come ---- */
 
 void mlog_start(const struct tx *tx);
-/* Takes from set what misses a requirement, as resolve() does, and tells. */
-bool mlog_unsatisfied(const struct tx *tx, const am_id *list, size_t n,
-    uint64_t *set);
-/* id was blocked by states of set, which stand in list. */
-void mlog_blocked(const struct tx *tx, am_id id, const am_id *list, size_t n,
-    const uint64_t *set);
-/* What stands in the target and not in wanted. */
-void mlog_implied(const struct tx *tx, const uint64_t *wanted);
 void mlog_not_accepted(const struct tx *tx);
 /* Its turn has come, whether it is bound or not. */
 void mlog_handle(const struct tx *tx, size_t binding, const char *name);
@@ -92,20 +87,33 @@ void mlog_states(const struct tx *tx, const am_id *list, size_t n,
     const uint64_t *entered, const uint64_t *left);
 void mlog_exception(const struct tx *tx);
 /* The automatic mutation that follows. */
-void mlog_auto(const struct tx *tx);
+void mlog_auto(const struct tx *tx, const am_id *called, size_t n);
 
 /* ---- mlog_step.c: what a transition does, for its string ---- */
 
-/* Begins, with what is called. */
 void mlog_steps_begin(const struct tx *tx);
-void mlog_step(const struct tx *tx, const char *fmt, ...) AM_PRINTF(2, 3);
-/* What is added by others; what is dropped, since states are missing in set, or
- * since those of `by` remove it. */
-void mlog_step_implied(const struct tx *tx, const uint64_t *implied);
-void mlog_step_missing(const struct tx *tx, am_id id, const uint64_t *set);
-void mlog_step_blocked(const struct tx *tx, am_id id, const uint64_t *by);
-void mlog_step_cancel(const struct tx *tx);
+void mlog_step(const struct tx *tx, const char *what, am_id id);
+/* The states to set: those that are new, and those that a set leaves out. */
+void mlog_step_set(const struct tx *tx, const am_id *list, size_t n);
+void mlog_step_relation(const struct tx *tx, am_id from, const char *relation,
+    am_id to);
+void mlog_step_add(const struct tx *tx, am_id from, const am_id *list,
+    size_t n);
+/* The sort by After has compared these two. */
+void mlog_step_compared(const struct tx *tx, am_id a, am_id b);
+/* second and suffix may be empty */
+void mlog_step_handler(const struct tx *tx, const char *first,
+    const char *second, const char *suffix);
 const char *mlog_steps(const struct am_machine *m);
+
+/* ---- mlog_resolve.c ---- */
+
+/* Tells how the first n states of tx->target, which the mutation wants, become
+ * the target. Leaves that in tx->target, n_target and target_set, where the
+ * lines above find it if the plan needs no list. */
+void mlog_resolve(struct tx *tx, size_t n);
+/* The plan has to have come to the same. */
+void mlog_resolved(const struct tx *tx);
 
 /* ---- contexts of states ---- */
 

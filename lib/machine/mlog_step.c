@@ -10,8 +10,13 @@
 
 /* ---- steps ---- */
 
-void
-mlog_step(const struct tx *tx, const char *fmt, ...)
+static const char *
+name_of(const struct tx *tx, am_id id)
+{
+	return tx->m->schema->row[id].name;
+}
+
+static void AM_PRINTF(2, 3) put_step(const struct tx *tx, const char *fmt, ...)
 {
 	char text[3 * SCHEMA_NAME_MAX];
 	va_list ap;
@@ -24,87 +29,85 @@ mlog_step(const struct tx *tx, const char *fmt, ...)
 	buf_printf(&tx->m->logger->steps, "\n- %s", text);
 }
 
-static const char *
-name_of(const struct tx *tx, am_id id)
-{
-	return tx->m->schema->row[id].name;
-}
-
 void
 mlog_steps_begin(const struct tx *tx)
 {
+	const struct request *rq = &tx->rq;
+
+	am_buf_reset(&tx->m->logger->steps);
+	for (size_t i = 0; i < rq->n_called; i++)
+		mlog_step(tx, "called", rq->called[i]);
+	for (size_t i = 0; rq->op == AM_REMOVE && i < rq->n_called; i++)
+		mlog_step(tx, "deactivate", rq->called[i]);
+}
+
+void
+mlog_step(const struct tx *tx, const char *what, am_id id)
+{
+	if (!tx->rq.check)
+		put_step(tx, "%s **%s**", what, name_of(tx, id));
+}
+
+void
+mlog_step_set(const struct tx *tx, const am_id *list, size_t n)
+{
 	const struct am_machine *m = tx->m;
-	const struct am_event *ev = &tx->ev;
 
-	am_buf_reset(&m->logger->steps);
-	for (size_t i = 0; i < ev->n_called; i++)
-		mlog_step(tx, "requested **%s**", name_of(tx, ev->called[i]));
-	for (size_t i = 0; i < ev->n_called; i++) {
-		am_id id = ev->called[i];
-
-		if (ev->op == AM_REMOVE)
-			mlog_step(tx, "remove **%s**", name_of(tx, id));
-		else if (!bits_test(m->active, id))
-			mlog_step(tx, "set **%s**", name_of(tx, id));
-	}
-	for (size_t i = 0; ev->op == AM_SET && i < m->n_active; i++)
+	for (size_t i = 0; i < n; i++)
+		if (!bits_test(m->active, list[i]))
+			mlog_step(tx, "activate", list[i]);
+	for (size_t i = 0; tx->rq.op == AM_SET && i < m->n_active; i++)
 		if (!bits_test(tx->called.w, m->order[i]))
-			mlog_step(tx, "remove **%s**",
-			    name_of(tx, m->order[i]));
-}
-
-static void
-step_dropped(const struct tx *tx, am_id id)
-{
-	mlog_step(tx, "%s **%s**",
-	    bits_test(tx->m->active, id) ? "remove" : "removenotactive",
-	    name_of(tx, id));
+			mlog_step(tx, "deactivate", m->order[i]);
 }
 
 void
-mlog_step_missing(const struct tx *tx, am_id id, const uint64_t *set)
+mlog_step_relation(const struct tx *tx, am_id from, const char *relation,
+    am_id to)
 {
-	const struct am_list *req = &tx->m->schema->row[id].require;
-
-	for (size_t i = 0; i < req->len; i++)
-		if (!bits_test(set, req->id[i]))
-			mlog_step(tx, "**%s** require **%s**", name_of(tx, id),
-			    name_of(tx, req->id[i]));
-	step_dropped(tx, id);
+	if (!tx->rq.check)
+		put_step(tx, "**%s** %s **%s**", name_of(tx, from), relation,
+		    name_of(tx, to));
 }
 
 void
-mlog_step_blocked(const struct tx *tx, am_id id, const uint64_t *by)
+mlog_step_add(const struct tx *tx, am_id from, const am_id *list, size_t n)
 {
-	for (SET_EACH(other, by, tx->m->schema->nw))
-		mlog_step(tx, "**%s** remove **%s**", name_of(tx, (am_id)other),
-		    name_of(tx, id));
-	step_dropped(tx, id);
+	for (size_t i = 0; i < n; i++)
+		put_step(tx, "**%s** add **%s**", name_of(tx, from),
+		    name_of(tx, list[i]));
+	for (size_t i = 0; i < n; i++)
+		put_step(tx, "activate **%s**", name_of(tx, list[i]));
+}
+
+static bool
+is_in(const struct am_list *l, am_id id)
+{
+	for (size_t i = 0; i < l->len; i++)
+		if (l->id[i] == id)
+			return true;
+	return false;
 }
 
 void
-mlog_step_implied(const struct tx *tx, const uint64_t *implied)
+mlog_step_compared(const struct tx *tx, am_id a, am_id b)
 {
-	const struct am_schema *s = tx->m->schema;
+	const struct am_state *row = tx->m->schema->row;
 
-	for (size_t i = 0; i < tx->n_target; i++) {
-		am_id id = tx->target[i];
-
-		if (!bits_test(implied, id))
-			continue;
-		for (SET_EACH(other, tx->target_set.w, s->nw))
-			if (bits_test(schema_rel(s, other, F_ADD), id))
-				mlog_step(tx, "**%s** add **%s**",
-				    name_of(tx, (am_id)other), name_of(tx, id));
-		mlog_step(tx, "set **%s**", name_of(tx, id));
-	}
+	if (is_in(&row[a].after, b))
+		mlog_step_relation(tx, b, "after", a);
+	else if (is_in(&row[b].after, a))
+		mlog_step_relation(tx, a, "after", b);
 }
 
 void
-mlog_step_cancel(const struct tx *tx)
+mlog_step_handler(const struct tx *tx, const char *first, const char *second,
+    const char *suffix)
 {
-	for (size_t i = 0; i < tx->ev.n_called; i++)
-		mlog_step(tx, "cancel **%s**", name_of(tx, tx->ev.called[i]));
+	const char *mark = second[0] != '\0' ? "**" : "";
+
+	put_step(tx, "handler **%s**%s%s%s%s", first, mark, second, mark,
+	    suffix);
 }
 
 const char *

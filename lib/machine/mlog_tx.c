@@ -60,122 +60,31 @@ void
 mlog_start(const struct tx *tx)
 {
 	const struct am_machine *m = tx->m;
-	const struct am_event *ev = &tx->ev;
-	enum am_log_level level = ev->automatic ? AM_LOG_DECISIONS : AM_LOG_OPS;
+	const struct request *rq = &tx->rq;
+	enum am_log_level level = rq->automatic ? AM_LOG_DECISIONS : AM_LOG_OPS;
 	struct am_buf b;
 
 	mlog_steps_begin(tx);
 	if (!mlog_on(m, level))
 		return;
 	mlog_begin(m, &b);
-	buf_printf(&b, "[%s%s] ", am_op_name(ev->op),
-	    ev->automatic ? ":auto" : "");
-	mlog_names(m, &b, "", ev->called, ev->n_called);
-	mlog_args(m, &b, ev->args);
+	buf_printf(&b, "[%s%s] ", am_op_name(rq->op),
+	    rq->automatic ? ":auto" : "");
+	mlog_names(m, &b, "", rq->called, rq->n_called);
+	mlog_args(m, &b, rq->args);
 	mlog_end(m, level, &b);
-	if (tx->from != NULL)
+	if (tx->rq.from != NULL)
 		mlog_line(tx->m, AM_LOG_OPS, "[source] %s/%llu/%llu",
-		    tx->from->machine, (unsigned long long)tx->from->transition,
-		    (unsigned long long)tx->from->time);
-}
-
-/* "A(-B -C)", of what A requires and set lacks. */
-static void
-put_missing(const struct am_schema *s, struct am_buf *b, am_id id,
-    const uint64_t *set)
-{
-	const struct am_list *req = &s->row[id].require;
-	const char *sep = "(-";
-
-	buf_printf(b, " %s", s->row[id].name);
-	for (size_t i = 0; i < req->len; i++) {
-		if (bits_test(set, req->id[i]))
-			continue;
-		buf_printf(b, "%s%s", sep, s->row[req->id[i]].name);
-		sep = " -";
-	}
-	buf_putc(b, ')');
-}
-
-bool
-mlog_unsatisfied(const struct tx *tx, const am_id *list, size_t n,
-    uint64_t *set)
-{
-	const struct am_machine *m = tx->m;
-	const struct am_schema *s = m->schema;
-	bool automatic = tx->ev.automatic, dropped = false, again = true;
-	enum am_log_level level = automatic ? AM_LOG_DECISIONS : AM_LOG_OPS;
-	struct set now;
-	struct am_buf b;
-
-	mlog_begin(m, &b);
-	buf_puts(&b, automatic ? "[reject:auto]" : "[reject]");
-	while (again) {
-		again = false;
-		bits_copy(now.w, set, s->nw);
-		for (size_t i = 0; i < n; i++) {
-			if (!bits_test(now.w, list[i]) ||
-			    bits_within(schema_rel(s, list[i], F_REQ), now.w,
-				s->nw))
-				continue;
-			put_missing(s, &b, list[i], now.w);
-			mlog_step_missing(tx, list[i], now.w);
-			bits_clear(set, list[i]);
-			again = dropped = true;
-		}
-	}
-	if (dropped && mlog_on(m, level))
-		mlog_end(m, level, &b);
-	else
-		am_buf_done(&b);
-	return dropped;
-}
-
-void
-mlog_blocked(const struct tx *tx, am_id id, const am_id *list, size_t n,
-    const uint64_t *set)
-{
-	const struct am_machine *m = tx->m;
-	const struct am_schema *s = m->schema;
-	enum am_log_level level = bits_test(m->active, id) ? AM_LOG_OPS
-							   : AM_LOG_DECISIONS;
-	struct set by;
-	struct am_buf b;
-
-	for (size_t i = 0; i < s->nw; i++)
-		by.w[i] = set[i] & schema_rel(s, id, F_REMBY)[i];
-	mlog_step_blocked(tx, id, by.w);
-	if (!mlog_on(m, level))
-		return;
-	mlog_begin(m, &b);
-	buf_printf(&b, "[rel:remove] %s by", s->row[id].name);
-	(void)mlog_some(m, &b, " ", list, n, by.w);
-	mlog_end(m, level, &b);
-}
-
-void
-mlog_implied(const struct tx *tx, const uint64_t *wanted)
-{
-	const struct am_machine *m = tx->m;
-	struct set implied;
-	struct am_buf b;
-
-	bits_copy(implied.w, tx->target_set.w, m->schema->nw);
-	bits_and_not(implied.w, wanted, m->schema->nw);
-	if (!mlog_on(m, AM_LOG_OPS) || !bits_any(implied.w, m->schema->nw))
-		return;
-	mlog_begin(m, &b);
-	buf_puts(&b, "[implied]");
-	(void)mlog_some(m, &b, " ", tx->target, tx->n_target, implied.w);
-	mlog_end(m, AM_LOG_OPS, &b);
-	mlog_step_implied(tx, implied.w);
+		    tx->rq.from->machine,
+		    (unsigned long long)tx->rq.from->transition,
+		    (unsigned long long)tx->rq.from->time);
 }
 
 void
 mlog_not_accepted(const struct tx *tx)
 {
 	const struct am_machine *m = tx->m;
-	const struct am_event *ev = &tx->ev;
+	const struct request *rq = &tx->rq;
 	struct set lost;
 	struct am_buf b;
 
@@ -185,9 +94,11 @@ mlog_not_accepted(const struct tx *tx)
 	bits_and_not(lost.w, tx->target_set.w, m->schema->nw);
 	mlog_begin(m, &b);
 	buf_puts(&b, "[cancel:reject]");
-	(void)mlog_some(m, &b, " ", ev->called, ev->n_called, lost.w);
+	(void)mlog_some(m, &b, " ", rq->called, rq->n_called, lost.w);
 	mlog_end(m, AM_LOG_OPS, &b);
-	mlog_step_cancel(tx);
+	for (size_t i = 0; i < rq->n_called; i++)
+		if (bits_test(lost.w, rq->called[i]))
+			mlog_step(tx, "cancel", rq->called[i]);
 }
 
 static const char *
@@ -265,7 +176,6 @@ mlog_cancel(const struct tx *tx, const char *label, const char *by)
 	put_list(m, &b, tx->target, tx->n_target, out.w);
 	buf_printf(&b, ") by %s", by);
 	mlog_end(m, AM_LOG_OPS, &b);
-	mlog_step_cancel(tx);
 }
 
 void
@@ -292,13 +202,13 @@ mlog_states(const struct tx *tx, const am_id *list, size_t n,
 		stay.w[i] = m->active[i] & ~left[i];
 	}
 	mlog_begin(m, &b);
-	buf_printf(&b, "[%s]", tx->ev.automatic ? "auto_" : "state");
+	buf_printf(&b, "[%s]", tx->rq.automatic ? "auto_" : "state");
 	any = mlog_some(m, &b, " +", list, n, anew.w);
 	any |= mlog_some(m, &b, " +", list, n, again.w);
 	any |= mlog_some(m, &b, " -", m->order, m->n_active, left);
 	if (mlog_on(m, AM_LOG_EVERYTHING))
 		any |= mlog_some(m, &b, " ", list, n, stay.w);
-	mlog_args(m, &b, tx->ev.args);
+	mlog_args(m, &b, tx->rq.args);
 	if (any)
 		mlog_end(m, AM_LOG_CHANGES, &b);
 	else
@@ -319,10 +229,10 @@ mlog_exception(const struct tx *tx)
 
 	if (!mlog_on(m, AM_LOG_CHANGES) ||
 	    !bits_test(tx->enters.w, m->schema->exception) ||
-	    am_get_text(tx->ev.args, "err", text, sizeof(text)) < 0)
+	    am_get_text(tx->rq.args, "err", text, sizeof(text)) < 0)
 		return;
 	mlog_begin(m, &b);
-	if (am_get(tx->ev.args, "handler", &by) == 0) {
+	if (am_get(tx->rq.args, "handler", &by) == 0) {
 		buf_printf(&b, "[error:%s] ", am_op_name(l->op));
 		mlog_names(m, &b, "", l->called, l->n_called);
 		buf_printf(&b, " (%s)", text);
@@ -353,26 +263,25 @@ mlog_auto_blocked(struct am_machine *m)
 }
 
 void
-mlog_auto(const struct tx *tx)
+mlog_auto(const struct tx *tx, const am_id *called, size_t n)
 {
 	struct am_machine *m = tx->m;
-	am_id called[AM_STATES_MAX];
 	struct request rq = {
 		.op = AM_ADD,
 		.automatic = true,
 		.called = called,
-		.n_called = mach_auto(m, called),
+		.n_called = n,
 	};
 	struct am_buf b;
 
 	if (!mlog_on(m, AM_LOG_OPS))
 		return;
 	mlog_auto_blocked(m);
-	if (rq.n_called == 0)
+	if (n == 0)
 		return;
 	mlog_begin(m, &b);
 	buf_puts(&b, "[auto] ");
-	mlog_names(m, &b, "", called, rq.n_called);
+	mlog_names(m, &b, "", called, n);
 	mlog_end(m, AM_LOG_OPS, &b);
 	mlog_queued(m, &rq, true);
 }
@@ -385,9 +294,9 @@ mlog_failing(const struct tx *tx)
 	struct logger *l = tx->m->logger;
 
 	mlog_line(tx->m, AM_LOG_OPS, "[recover] handling panic...");
-	l->op = tx->ev.op;
-	l->n_called = tx->ev.n_called;
-	memcpy(l->called, tx->ev.called, l->n_called * sizeof(l->called[0]));
+	l->op = tx->rq.op;
+	l->n_called = tx->rq.n_called;
+	memcpy(l->called, tx->rq.called, l->n_called * sizeof(l->called[0]));
 }
 
 void

@@ -1,26 +1,18 @@
 /* Mutations: what is refused, what waits, what runs at once. */
 #include "lib/machine/mlog.h"
+#include "lib/machine/plan.h"
 
 #include <assert.h>
 #include <errno.h>
 
 /* ---- the queue (semantics.md 3) ---- */
 
-static am_result
-refuse(struct am_machine *m, const char *why)
+am_result
+mach_refuse(struct am_machine *m, const char *why)
 {
 	if (!m->draining)
 		mach_set_why(m, why);
 	return AM_CANCELED;
-}
-
-static bool
-called_has(const struct request *rq, am_id id)
-{
-	for (size_t i = 0; i < rq->n_called; i++)
-		if (rq->called[i] == id)
-			return true;
-	return false;
 }
 
 /* semantics.md 3.1: Exception may always come, and go. */
@@ -32,43 +24,9 @@ queue_full(const struct am_machine *m, const struct request *rq, size_t want)
 	if (m->queue.len + want <= QUEUE_LIMIT)
 		return false;
 	active = am_is1(m, m->schema->exception);
-	if (rq->op == AM_SET || !called_has(rq, m->schema->exception))
+	if (rq->op == AM_SET || !has_called(rq, m->schema->exception))
 		return true;
 	return rq->op == AM_ADD ? active : !active;
-}
-
-static int
-enqueue(struct am_machine *m, const struct request *rq, unsigned flags)
-{
-	struct queued it;
-	int r = queued_init(&it, rq);
-
-	if (r < 0)
-		return r;
-	it.flags |= (uint8_t)flags;
-	r = (flags & Q_APPENDED) ? queue_append(&m->queue, &it)
-				 : queue_prepend(&m->queue, &it);
-	if (r < 0) {
-		queued_done(&it);
-		return r;
-	}
-	if (flags & Q_APPENDED)
-		m->pending++;
-	/* That of a failure is told when the failed handler has returned. */
-	if (m->logger != NULL &&
-	    !(m->tx != NULL && m->tx->failing &&
-		!(flags & (Q_APPENDED | Q_CHECK))))
-		mlog_queued(m, rq, !(flags & Q_APPENDED));
-	if (m->n_tracers > 0)
-		trace_queued(m, rq);
-	return 0;
-}
-
-void
-mach_prepend(struct am_machine *m, const struct request *rq)
-{
-	/* Without memory the failure is in am_last_error() only. */
-	(void)enqueue(m, rq, 0);
 }
 
 static bool
@@ -87,7 +45,7 @@ wait_in_queue(struct am_machine *m, const struct request *rq)
 	am_result tick;
 
 	if (rq->check)
-		return enqueue(m, rq, 0) < 0 ? AM_CANCELED : AM_QUEUED;
+		return mach_enqueue(m, rq, 0) < 0 ? AM_CANCELED : AM_QUEUED;
 	if (rq->op == AM_REMOVE && m->queue.len == 0 &&
 	    am_not(m, rq->called, rq->n_called))
 		return AM_EXECUTED;
@@ -98,7 +56,7 @@ wait_in_queue(struct am_machine *m, const struct request *rq)
 		return AM_EXECUTED;
 	}
 	tick = m->queue_tick + m->pending + 1;
-	return enqueue(m, rq, Q_APPENDED) < 0 ? AM_CANCELED : tick;
+	return mach_enqueue(m, rq, Q_APPENDED) < 0 ? AM_CANCELED : tick;
 }
 
 /* The called list without duplicates; buf is used if there are some. */
@@ -150,8 +108,8 @@ set_op(const struct am_machine *m, struct request *rq, enum am_op op)
 	}
 }
 
-static const char *
-not_mutable(const struct am_machine *m)
+const char *
+mach_not_mutable(const struct am_machine *m)
 {
 	if (m->mirror)
 		return "a mirror is not mutated here, but where its machine is";
@@ -183,82 +141,141 @@ mutate_remote(struct am_machine *m, const struct am_mutation *mut)
 	int r;
 
 	if (m->remote == NULL || m->dying)
-		return refuse(m, not_mutable(m));
+		return mach_refuse(m, mach_not_mutable(m));
 	r = m->remote->mutate(m, mut, m->remote->arg);
-	return r < 0 ? refuse(m, not_sent(r)) : AM_QUEUED + (am_result)r;
+	return r < 0 ? mach_refuse(m, not_sent(r)) : AM_QUEUED + (am_result)r;
 }
 
-am_result
-mach_mutate(struct am_machine *m, const struct am_mutation *mut, enum fast plan)
+/* On a frame of its own: a transition is large. */
+static __attribute__((noinline)) am_result
+mutate(struct am_machine *m, const struct am_mutation *mut)
 {
-	struct request rq = {
-		.fast = plan,
-		.source = mut->source,
-		.from = mut->from,
-	};
-	const char *why = not_mutable(m);
+	const char *why = mach_not_mutable(m);
 	struct tx tx;
 
 	if (m->mirror)
 		return mutate_remote(m, mut);
 	if (why != NULL)
-		return refuse(m, why);
-	set_called(m, &rq, mut, tx.called_buf);
-	set_op(m, &rq, mut->op);
-	rq.args = real_args(mut->args);
-	if (!rq.check && queue_full(m, &rq, 1))
-		return refuse(m, "the queue is full (1000)");
-	if (m->logger != NULL && !rq.check)
-		mlog_breakpoint(m, &rq);
+		return mach_refuse(m, why);
+	tx.rq = (struct request){
+		.args = real_args(mut->args),
+		.source = mut->source,
+		.from = mut->from,
+	};
+	set_called(m, &tx.rq, mut, tx.called_buf);
+	set_op(m, &tx.rq, mut->op);
+	if (!tx.rq.check && queue_full(m, &tx.rq, 1))
+		return mach_refuse(m, "the queue is full (1000)");
+	if (m->logger != NULL && !tx.rq.check)
+		mlog_breakpoint(m, &tx.rq);
 	if (m->draining)
-		return wait_in_queue(m, &rq);
+		return wait_in_queue(m, &tx.rq);
 	if (m->logger != NULL)
-		mlog_queued(m, &rq, rq.check);
-	if (!rq.check)
+		mlog_queued(m, &tx.rq, tx.rq.check);
+	if (!tx.rq.check)
 		m->queue_tick++;
-	return mach_drain(m, &rq, &tx);
+	return mach_run(m, &tx);
 }
 
-static am_result
-add_err(struct am_machine *m, am_id state, const char *text)
+/* The same where nothing is in the way, and the plan is known. */
+static __attribute__((noinline)) am_result
+mutate_planned(struct am_machine *m, const struct am_mutation *mut,
+    enum plan plan)
 {
-	const am_id called[] = { state, m->schema->exception };
-	struct am_buf args = AM_BUF_INIT;
-	am_result r;
+	struct tx tx;
 
-	am_put_map(&args, 1);
-	am_put_str(&args, "err");
-	am_put_str(&args, text);
-	/* The text may be the last error's own. */
-	if (!m->mirror)
-		mach_error(m, text);
-	r = am_add(m, called, 2, am_buf_val(&args));
-	am_buf_done(&args);
-	return r;
+	tx.rq.op = mut->op;
+	tx.rq.automatic = tx.rq.check = false;
+	tx.rq.plan = plan;
+	tx.rq.called = mut->states;
+	tx.rq.n_called = 1;
+	tx.rq.args = real_args(mut->args);
+	tx.rq.source = mut->source;
+	tx.rq.from = mut->from;
+	m->queue_tick++;
+	return mach_run(m, &tx);
+}
+
+/* ---- the one shortcut ----
+ *
+ * Without a drain a mutation is: count it, plan it, ask handlers, apply the
+ * plan, call handlers, tell subscriptions and tracers, run what they queued and
+ * the automatic mutation that follows. If nobody is asked, called or told, then
+ * nothing is queued, and without an automatic state that could follow all that
+ * is left is to count, plan and apply. The next functions prove just that. */
+
+/* No callback would learn of this transition by being told of all of them. */
+static inline bool
+is_unwatched(const struct am_machine *m)
+{
+	return !m->draining && !m->mirror && !m->dying && !m->any &&
+	    !m->self_or_pair && !m->sub_always && m->n_tracers == 0 &&
+	    m->queue.len == 0 && m->logger == NULL;
+}
+
+/* Neither a handler of the state nor a subscription to it. */
+static inline bool
+is_unnoticed(const struct am_machine *m, enum plan plan, am_id id)
+{
+	size_t nw = m->schema->nw, w = id / 64;
+	uint64_t heard = 0;
+
+	if (plan == PLAN_STAY || plan == PLAN_NONE)
+		return true;
+	if (m->n_bindings > 0 && plan == PLAN_EXIT)
+		heard |= m->bound[H_EXIT * nw + w] | m->bound[H_END * nw + w];
+	else if (m->n_bindings > 0)
+		heard |= m->bound[H_ENTER * nw + w] |
+		    m->bound[H_STATE * nw + w];
+	if (m->watch != NULL)
+		heard |= m->watch[w];
+	return (heard >> id % 64 & 1) == 0;
+}
+
+/* An automatic state is inactive, or will be. */
+static bool
+may_lead_to_auto(const struct am_machine *m, am_id id)
+{
+	const struct am_schema *s = m->schema;
+
+	if (s->n_auto == 0)
+		return false;
+	for (size_t i = 0; i < s->nw; i++)
+		if ((s->automatic[i] & ~m->active[i]) != 0)
+			return true;
+	return bits_test(s->automatic, id);
 }
 
 am_result
-am_add_err(struct am_machine *m, am_id state, const char *text)
+am_mutate(struct am_machine *m, const struct am_mutation *mut)
 {
-	bool remote = m->mirror && m->remote != NULL && !m->dying;
-	const char *why = remote ? NULL : not_mutable(m);
+	enum plan plan;
+	am_id id;
 
-	assert(state < m->schema->len);
-	if (why == NULL && (text == NULL || text[0] == '\0'))
-		why = "no error";
-	if (why == NULL && m->queue.len >= QUEUE_LIMIT)
-		why = "the queue is full (1000)";
-	if (why != NULL)
-		return refuse(m, why);
-	return add_err(m, state, text);
+	if (mut->n_states != 1 || mut->op > AM_REMOVE || !is_unwatched(m))
+		return mutate(m, mut);
+	id = mut->states[0];
+	assert(id < m->schema->len);
+	plan = plan_one(m, mut->op, id);
+	if (plan == PLAN_GENERAL || !is_unnoticed(m, plan, id) ||
+	    may_lead_to_auto(m, id))
+		return mutate_planned(m, mut, plan);
+	m->queue_tick++;
+	m->n_transitions++;
+	plan_apply(m, plan, id);
+	if (m->why != NULL)
+		mach_set_why(m, NULL);
+	return AM_EXECUTED;
 }
+
+/* ---- pulses and functions ---- */
 
 static void
 drain_queue(struct am_machine *m)
 {
 	struct tx tx;
 
-	(void)mach_drain(m, NULL, &tx);
+	mach_drain(m, &tx);
 }
 
 static int
@@ -270,11 +287,11 @@ enqueue_pulse(struct am_machine *m, struct am_mutation half[2],
 
 	set_called(m, &rq, &half[0], tx.called_buf);
 	if (queue_full(m, &rq, 2) ||
-	    enqueue(m, &rq, Q_APPENDED | Q_DISTINCT) < 0)
+	    mach_enqueue(m, &rq, Q_APPENDED | Q_DISTINCT) < 0)
 		return -EBUSY;
 	rq.op = AM_REMOVE;
 	set_called(m, &rq, &half[1], tx.called_buf);
-	if (enqueue(m, &rq, Q_APPENDED | Q_DISTINCT) == 0)
+	if (mach_enqueue(m, &rq, Q_APPENDED | Q_DISTINCT) == 0)
 		return 0;
 	queue_drop_last(&m->queue);
 	m->pending--;
@@ -292,7 +309,7 @@ mach_pulse(struct am_machine *m, const am_id *add, size_t n_add,
 	bool outside = !m->draining;
 	int r;
 
-	if (not_mutable(m) != NULL)
+	if (mach_not_mutable(m) != NULL)
 		return -EBUSY;
 	if (!outside)
 		return enqueue_pulse(m, half, args);
@@ -307,20 +324,13 @@ mach_pulse(struct am_machine *m, const am_id *add, size_t n_add,
 	return r;
 }
 
-int
-am_pulse(struct am_machine *m, const am_id *states, size_t n,
-    struct am_val args)
-{
-	return mach_pulse(m, states, n, states, n, args);
-}
-
 am_result
 am_eval(struct am_machine *m, const char *source, am_eval_fn fn, void *arg)
 {
 	bool outside = !m->draining;
 	struct queued it;
 
-	if (not_mutable(m) != NULL ||
+	if (mach_not_mutable(m) != NULL ||
 	    queued_init_eval(&it, source, fn, arg) < 0)
 		return AM_CANCELED;
 	if (queue_prepend(&m->queue, &it) < 0) {
@@ -333,67 +343,4 @@ am_eval(struct am_machine *m, const char *source, am_eval_fn fn, void *arg)
 		return AM_QUEUED;
 	drain_queue(m);
 	return AM_EXECUTED;
-}
-
-static am_result
-mutate(struct am_machine *m, enum am_op op, const am_id *states, size_t n,
-    struct am_val args)
-{
-	return am_mutate(m,
-	    &(struct am_mutation){ .op = op,
-		.states = states,
-		.n_states = n,
-		.args = args });
-}
-
-am_result
-am_add1(struct am_machine *m, am_id state, struct am_val args)
-{
-	return mutate(m, AM_ADD, &state, 1, args);
-}
-
-am_result
-am_remove1(struct am_machine *m, am_id state, struct am_val args)
-{
-	return mutate(m, AM_REMOVE, &state, 1, args);
-}
-
-am_result
-am_add(struct am_machine *m, const am_id *states, size_t n, struct am_val args)
-{
-	return mutate(m, AM_ADD, states, n, args);
-}
-
-am_result
-am_remove(struct am_machine *m, const am_id *states, size_t n,
-    struct am_val args)
-{
-	return mutate(m, AM_REMOVE, states, n, args);
-}
-
-am_result
-am_set(struct am_machine *m, const am_id *states, size_t n, struct am_val args)
-{
-	return mutate(m, AM_SET, states, n, args);
-}
-
-am_result
-am_toggle(struct am_machine *m, const am_id *states, size_t n,
-    struct am_val args)
-{
-	return mutate(m, AM_TOGGLE, states, n, args);
-}
-
-am_result
-am_can_add(struct am_machine *m, const am_id *states, size_t n,
-    struct am_val args)
-{
-	return mutate(m, AM_CAN_ADD, states, n, args);
-}
-
-am_result
-am_can_remove(struct am_machine *m, const am_id *states, size_t n,
-    struct am_val args)
-{
-	return mutate(m, AM_CAN_REMOVE, states, n, args);
 }

@@ -1,4 +1,4 @@
-#include "lib/machine/mach.h"
+#include "lib/machine/mlog.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -199,4 +199,33 @@ queue_done(struct queue *q)
 		queued_done(&it);
 	free(q->item);
 	*q = (struct queue){ 0 };
+}
+
+/* ---- that of a machine ---- */
+
+int
+mach_enqueue(struct am_machine *m, const struct request *rq, unsigned flags)
+{
+	struct queued it;
+	int r = queued_init(&it, rq);
+
+	if (r < 0)
+		return r;
+	it.flags |= (uint8_t)flags;
+	r = (flags & Q_APPENDED) ? queue_append(&m->queue, &it)
+				 : queue_prepend(&m->queue, &it);
+	if (r < 0) {
+		queued_done(&it);
+		return r;
+	}
+	if (flags & Q_APPENDED)
+		m->pending++;
+	/* That of a failure is told when the failed handler has returned. */
+	if (m->logger != NULL &&
+	    !(m->tx != NULL && m->tx->failing &&
+		!(flags & (Q_APPENDED | Q_CHECK))))
+		mlog_queued(m, rq, !(flags & Q_APPENDED));
+	if (m->n_tracers > 0)
+		trace_queued(m, rq);
+	return 0;
 }

@@ -32,22 +32,6 @@ own_list(struct am_state *row, size_t field)
 
 /* ---- what a table must be ---- */
 
-bool
-schema_name_ok(const char *name)
-{
-	size_t len = 0;
-
-	for (; name[len] != '\0'; len++) {
-		char c = name[len];
-		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-		bool digit = (c >= '0' && c <= '9') || c == '_';
-
-		if (!letter && !(digit && len > 0))
-			return false;
-	}
-	return len > 0 && len <= SCHEMA_NAME_MAX;
-}
-
 static int
 check_list(const struct am_schema *s, const struct am_state *row, size_t f,
     struct am_error *err)
@@ -184,16 +168,20 @@ sanitise(struct am_schema *s, size_t id, bool strict, struct am_error *err)
 	const struct am_state *row = &s->row[id];
 	uint64_t *rem = rel(s, id, F_REM);
 
-	for (size_t i = 0; i < row->require.len; i++)
+	for (size_t i = 0; i < row->require.len; i++) {
 		bits_set(rel(s, id, F_REQ), row->require.id[i]);
+		bits_set(rel(s, id, F_NEED), row->require.id[i]);
+	}
 	for (size_t i = 0; i < row->remove.len; i++)
 		bits_set(rem, row->remove.id[i]);
 	bits_clear(rem, id);
 	s->add[id] = row->add;
 	for (size_t i = 0; i < row->add.len; i++) {
 		bits_set(rel(s, id, F_ADD), row->add.id[i]);
+		bits_set(rel(s, id, F_NEED), row->add.id[i]);
 		bits_clear(rem, row->add.id[i]);
 	}
+	bits_clear(rel(s, id, F_NEED), id);
 	for (size_t i = 0; strict && i < row->require.len; i++) {
 		am_id r = row->require.id[i];
 
@@ -212,16 +200,16 @@ invert(struct am_schema *s, size_t id)
 	const struct am_list *after = &s->row[id].after;
 
 	for (SET_EACH(r, rel(s, id, F_REQ), s->nw))
-		bits_set(rel(s, r, F_REQBY), id);
+		bits_set(rel(s, r, F_HELD), id);
 	for (SET_EACH(r, rel(s, id, F_REM), s->nw)) {
 		bits_set(rel(s, r, F_REMBY), id);
 		bits_set(s->removable, r);
-		bits_set(rel(s, r, F_CONF), id);
-		bits_set(rel(s, id, F_CONF), r);
+		bits_set(rel(s, r, F_BAR), id);
+		bits_set(rel(s, id, F_BAR), r);
 	}
 	if (s->row[id].multi)
 		for (SET_EACH(a, rel(s, id, F_ADD), s->nw))
-			bits_set(rel(s, a, F_MADDBY), id);
+			bits_set(rel(s, a, F_HELD), id);
 	for (size_t i = 0; i < after->len; i++) {
 		am_id y = after->id[i];
 
@@ -229,6 +217,8 @@ invert(struct am_schema *s, size_t id)
 			continue;
 		bits_set(rel(s, id, F_AFTX), y);
 		bits_set(rel(s, y, F_AFTX), id);
+		bits_set(rel(s, id, F_BAR), y);
+		bits_set(rel(s, y, F_BAR), id);
 		bits_set(rel(s, y, F_LESS), id);
 		bits_set(s->has_after, id);
 		bits_set(s->has_after, y);
@@ -497,47 +487,6 @@ am_schema_unref(struct am_schema *s)
 }
 
 /* ---- reading ---- */
-
-size_t
-am_schema_len(const struct am_schema *s)
-{
-	return s->len;
-}
-
-const char *
-am_schema_name(const struct am_schema *s, am_id id)
-{
-	return id < s->len ? s->row[id].name : NULL;
-}
-
-const struct am_state *
-am_schema_state(const struct am_schema *s, am_id id)
-{
-	return id < s->len ? &s->row[id] : NULL;
-}
-
-int
-am_schema_id(const struct am_schema *s, const char *name, size_t len)
-{
-	size_t lo = 0, hi = s->len;
-
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-		const char *have = s->row[s->by_name[mid]].name;
-		size_t have_len = strlen(have);
-		int c = memcmp(have, name, have_len < len ? have_len : len);
-
-		if (c == 0 && have_len == len)
-			return s->by_name[mid];
-		if (c == 0)
-			c = have_len < len ? -1 : 1;
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return -ENOENT;
-}
 
 uint64_t
 am_schema_hash(const struct am_schema *s)

@@ -21,17 +21,17 @@ struct set {
 	id < (size_t)(nw)*64;                                                  \
 	id = bits_next(s, nw, id + 1)
 
-/* One row a state, nw words a field; the fast path reads the first ones. */
+/* One row a state, nw words a field; plan.c reads the first ones. */
 enum schema_field {
-	F_REQ,    /* requires */
-	F_ADD,    /* adds */
-	F_CONF,   /* removes or is removed by */
-	F_AFTX,   /* after, either way */
-	F_REQBY,  /* is required by */
-	F_MADDBY, /* is added by these multi states */
-	F_REM,    /* removes */
-	F_REMBY,  /* is removed by */
-	F_LESS,   /* sorts before: after-by without after */
+	F_NEED,  /* requires or adds, apart from itself */
+	F_BAR,   /* removes or is removed by, or comes after, either way */
+	F_HELD,  /* is required by, or added by these multi states */
+	F_REQ,   /* requires */
+	F_ADD,   /* adds */
+	F_AFTX,  /* after, either way */
+	F_REM,   /* removes */
+	F_REMBY, /* is removed by */
+	F_LESS,  /* sorts before: after-by without after */
 	F__COUNT
 };
 
@@ -80,7 +80,7 @@ schema_rel(const struct am_schema *s, size_t id, enum schema_field f)
 struct am_schema *schema_compile(const struct am_states *states, bool strict,
     struct am_error *err);
 
-/* schema.c: may a state, or a group, be called so? */
+/* schema_name.c: may a state, or a group, be called so? */
 bool schema_name_ok(const char *name);
 enum { SCHEMA_NAME_MAX = 128 };
 

@@ -27,7 +27,7 @@ struct subs {
 
 /* ---- chains ---- */
 
-static void
+static inline __attribute__((always_inline)) void
 chain_remove(struct subs *s, struct chain *c, uint32_t i)
 {
 	struct sub *b = &s->slot[i];
@@ -43,7 +43,7 @@ chain_remove(struct subs *s, struct chain *c, uint32_t i)
 }
 
 /* In order of seq; new ones are the latest, so it starts at the end. */
-static void
+static inline __attribute__((always_inline)) void
 chain_insert(struct subs *s, struct chain *c, uint32_t i)
 {
 	struct sub *b = &s->slot[i];
@@ -83,13 +83,14 @@ find_due(struct am_machine *m)
 }
 
 /* A mutation that changes no watched state passes them by; not these. */
-static void
+static __attribute__((noinline)) void
 find_always(struct am_machine *m)
 {
 	m->sub_always = !is_empty(m, CHAIN_QUERY) || !is_empty(m, CHAIN_QUEUE);
+	m->sub_ends = !is_empty(m, CHAIN_ENDS);
 }
 
-static void
+static inline __attribute__((always_inline)) void
 wait_begin(struct am_machine *m, uint32_t i, size_t chain)
 {
 	struct subs *s = m->subs;
@@ -97,17 +98,16 @@ wait_begin(struct am_machine *m, uint32_t i, size_t chain)
 	s->slot[i].pivot = (am_id)chain;
 	s->slot[i].phase = WAITING;
 	chain_insert(s, &s->chain[chain], i);
-	if (chain < m->schema->len)
+	if (chain < m->schema->len) {
 		bits_set(s->watch, chain);
-	else
-		find_always(m);
-	if (s->slot[i].kind == WHEN_ARGS)
-		bits_set(s->args, chain);
+		return;
+	}
+	find_always(m);
 	if (s->slot[i].kind == WHEN_QUEUE && s->slot[i].tick1 < s->due)
 		s->due = s->slot[i].tick1;
 }
 
-static void
+static inline __attribute__((always_inline)) void
 wait_end(struct am_machine *m, uint32_t i)
 {
 	struct subs *s = m->subs;
@@ -173,6 +173,8 @@ subs_move(struct am_machine *m, const struct am_schema *to, struct subs *n)
 	free(s);
 	m->subs = n;
 	m->watch = n->watch;
+	if (m->want_args != NULL)
+		m->want_args = n->args;
 }
 
 void
@@ -253,6 +255,13 @@ sub_new(struct am_machine *m, enum sub_kind kind, am_sub_fn fn, void *arg)
 	return b;
 }
 
+void
+sub_wants_args(struct am_machine *m, am_id state)
+{
+	bits_set(m->subs->args, state);
+	m->want_args = m->subs->args;
+}
+
 am_sub
 sub_wait(struct am_machine *m, struct sub *b, size_t chain)
 {
@@ -293,14 +302,14 @@ am_sub_cancel(struct am_machine *m, am_sub sub)
 /* ---- firing ---- */
 
 /* After wait_end(): it is called in its turn. */
-static void
+static inline __attribute__((always_inline)) void
 make_due(struct subs *s, uint32_t i)
 {
 	s->slot[i].phase = FIRING;
 	chain_insert(s, &s->fire, i);
 }
 
-static void
+static inline __attribute__((always_inline)) void
 collect(struct am_machine *m, size_t chain)
 {
 	struct subs *s = m->subs;
@@ -321,16 +330,16 @@ collect(struct am_machine *m, size_t chain)
 	}
 }
 
-static void
-collect_states(struct am_machine *m, const uint64_t *changed)
+/* Those of the states that changed: of either set. */
+static inline __attribute__((always_inline)) void
+collect_states(struct am_machine *m, const uint64_t *a, const uint64_t *b)
 {
-	size_t nw = m->schema->nw;
-	struct set both;
+	for (size_t w = 0; w < m->schema->nw; w++) {
+		uint64_t rest = (a[w] | b[w]) & m->watch[w];
 
-	for (size_t i = 0; i < nw; i++)
-		both.w[i] = changed[i] & m->subs->watch[i];
-	for (SET_EACH(id, both.w, nw))
-		collect(m, id);
+		for (; rest != 0; rest &= rest - 1)
+			collect(m, w * 64 + (size_t)__builtin_ctzll(rest));
+	}
 }
 
 static void
@@ -342,7 +351,7 @@ collect_due(struct am_machine *m)
 	find_due(m);
 }
 
-static void
+static inline __attribute__((always_inline)) void
 fire_first(struct am_machine *m, struct chain *c)
 {
 	struct subs *s = m->subs;
@@ -362,48 +371,24 @@ fire_first(struct am_machine *m, struct chain *c)
 	fn(m, arg);
 }
 
-static void
+static inline __attribute__((always_inline)) void
 fire_collected(struct am_machine *m)
 {
 	while (!m->dying && m->subs->fire.head != NONE)
 		fire_first(m, &m->subs->fire);
 }
 
-static void
-collect_after(struct am_machine *m, const struct tx *tx)
-{
-	size_t nw = m->schema->nw;
-	struct set changed;
-
-	for (size_t i = 0; tx->ticked && i < nw; i++)
-		changed.w[i] = tx->enters.w[i] | tx->exits.w[i];
-	if (tx->ticked && bits_meet(changed.w, m->subs->watch, nw))
-		collect_states(m, changed.w);
-	if (!m->sub_always)
-		return;
-	if (!tx->ev.check && (tx->accepted || tx->ticked))
-		collect(m, m->schema->len + CHAIN_QUERY);
-	collect_due(m);
-}
-
 void
 subs_after(struct am_machine *m, const struct tx *tx)
 {
-	collect_after(m, tx);
+	if (tx->ticked)
+		collect_states(m, tx->enters.w, tx->exits.w);
+	if (m->sub_always) {
+		if (!tx->rq.check && (tx->accepted || tx->ticked))
+			collect(m, m->schema->len + CHAIN_QUERY);
+		collect_due(m);
+	}
 	fire_collected(m);
-}
-
-void
-subs_after_one(struct am_machine *m, am_id id)
-{
-	collect(m, id);
-	fire_collected(m);
-}
-
-bool
-subs_want_args(const struct am_machine *m, const uint64_t *set)
-{
-	return m->subs != NULL && bits_meet(m->subs->args, set, m->schema->nw);
 }
 
 static __attribute__((noinline)) void
@@ -433,7 +418,7 @@ fire_args(struct am_machine *m, am_id id, struct am_val args)
 void
 subs_args(struct am_machine *m, am_id id, struct am_val args)
 {
-	if (bits_test(m->subs->args, id) && !m->dying)
+	if (m->want_args != NULL && bits_test(m->want_args, id) && !m->dying)
 		fire_args(m, id, args);
 }
 
@@ -446,12 +431,10 @@ subs_update(struct am_machine *m, const uint64_t *changed)
 		mlog_ctx_ended(m, changed);
 	if (m->subs == NULL)
 		return;
-	mach_pin(m);
-	collect_states(m, changed);
+	collect_states(m, changed, changed);
 	collect(m, len + CHAIN_QUERY);
 	collect_due(m);
 	fire_collected(m);
-	mach_unpin(m);
 }
 
 bool
@@ -466,17 +449,13 @@ mach_sub_waits(const struct am_machine *m, am_sub sub)
 }
 
 void
-mach_sub_fire(struct am_machine *m, am_sub sub)
+subs_fire(struct am_machine *m, am_sub sub)
 {
 	uint32_t i = (uint32_t)sub - 1;
 
-	if (!mach_sub_waits(m, sub))
-		return;
-	mach_pin(m);
 	wait_end(m, i);
 	make_due(m->subs, i);
 	fire_collected(m);
-	mach_unpin(m);
 }
 
 /* All that wait there now, and those that join meanwhile. */

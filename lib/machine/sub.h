@@ -58,10 +58,36 @@ struct sub {
 struct sub *sub_new(struct am_machine *m, enum sub_kind kind, am_sub_fn fn,
     void *arg);
 am_sub sub_wait(struct am_machine *m, struct sub *b, size_t chain);
+/* Before sub_wait() in the chain of this state, if it waits for args. */
+void sub_wants_args(struct am_machine *m, am_id state);
 /* Instead of sub_wait(). */
 void sub_drop(struct am_machine *m, struct sub *b);
 
-/* when.c: the chain in which it has to wait, or -1: it holds now. */
+/* ---- conditions; cond.c has the rest ---- */
+
+/* ticks: of WHEN_TIME */
+static inline bool
+cond_waits(const struct am_machine *m, enum sub_kind kind, am_id id,
+    uint64_t tick)
+{
+	/* The last tick is one that never comes, also for a hostile mirror. */
+	if (kind == WHEN_TIME)
+		return m->clock[id] < tick || tick == UINT64_MAX;
+	return bits_test(m->active, id) == (kind == WHEN_NOT);
+}
+
+/* A state for which it does not hold, or -1. */
+static inline int
+cond_missing(const struct am_machine *m, enum sub_kind kind, const am_id *ids,
+    const uint64_t *ticks, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (cond_waits(m, kind, ids[i], ticks ? ticks[i] : 0))
+			return ids[i];
+	return -1;
+}
+
+/* The chain in which it has to wait, or -1: it holds now. */
 int sub_missing(const struct am_machine *m, const struct sub *b);
 /* Has args each key of wanted, with the same value? */
 bool sub_args_match(struct am_val args, const struct sub_args *wanted);

@@ -44,7 +44,7 @@ static void
 tell_tx(struct tx *tx, enum event ev)
 {
 	const struct am_machine *m = tx->m;
-	const struct am_event *e = &tx->ev;
+	const struct request *e = &tx->rq;
 	struct am_transition t = {
 		.id = m->n_transitions,
 		.op = e->op,
@@ -55,7 +55,7 @@ tell_tx(struct tx *tx, enum event ev)
 		.n_called = e->n_called,
 		.args = e->args,
 		.source = e->source,
-		.from = tx->from,
+		.from = tx->rq.from,
 		.steps = m->logger != NULL ? mlog_steps(m) : "",
 		.time_after = tx->time_after != NULL ? tx->time_after
 						     : m->clock,
@@ -107,11 +107,9 @@ trace_end(struct tx *tx)
 }
 
 void
-mach_mirror_tell(struct am_machine *m, const struct am_transition *t)
+trace_remote(struct am_machine *m, const struct am_transition *t)
 {
-	mach_pin(m);
 	tell(m, END, t);
-	mach_unpin(m);
 }
 
 void

@@ -1,86 +1,10 @@
-/* What can be waited for: the conditions, and the calls that subscribe. */
+/* The calls that subscribe. */
 #include <assert.h>
 #include <stdlib.h>
 
 #include "lib/machine/mlog.h"
 #include "lib/machine/sub.h"
 #include "proto/mp.h"
-
-/* ---- conditions ---- */
-
-static bool
-keeps_waiting(const struct am_machine *m, enum sub_kind kind, am_id id,
-    uint64_t tick)
-{
-	/* The last tick is one that never comes, also for a hostile mirror. */
-	if (kind == WHEN_TIME)
-		return m->clock[id] < tick || tick == UINT64_MAX;
-	return bits_test(m->active, id) == (kind == WHEN_NOT);
-}
-
-/* A state for which it does not hold, or -1. */
-static int
-missing(const struct am_machine *m, enum sub_kind kind, const am_id *ids,
-    const uint64_t *ticks, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (keeps_waiting(m, kind, ids[i], ticks ? ticks[i] : 0))
-			return ids[i];
-	return -1;
-}
-
-bool
-sub_args_match(struct am_val args, const struct sub_args *wanted)
-{
-	struct mp c = mp_of((struct am_val){ wanted->data, wanted->len });
-	uint32_t n = 0;
-
-	if (wanted->len > 0)
-		(void)mp_get_map(&c, &n);
-	while (n-- > 0) {
-		struct am_val want, have;
-		char key[256];
-
-		if (mp_get_text(&c, key, sizeof(key)) < 0 ||
-		    mp_get_val(&c, &want) < 0 || am_get(args, key, &have) < 0 ||
-		    have.len != want.len ||
-		    memcmp(have.data, want.data, want.len) != 0)
-			return false;
-	}
-	return true;
-}
-
-int
-sub_missing(const struct am_machine *m, const struct sub *b)
-{
-	enum sub_kind kind = (enum sub_kind)b->kind;
-	const uint64_t *ticks = kind == WHEN_TIME ? b->many : NULL;
-	bool holds = false;
-
-	switch (kind) {
-	case WHEN:
-	case WHEN_NOT:
-	case WHEN_TIME:
-		if (b->many == NULL)
-			return missing(m, kind, &b->id1, &b->tick1, 1);
-		return missing(m, kind,
-		    ticks != NULL ? (const am_id *)(ticks + b->n) : b->many,
-		    ticks, b->n);
-	case WHEN_QUERY:
-		holds = b->query(m, b->arg);
-		break;
-	case WHEN_QUEUE:
-		holds = m->queue_tick >= b->tick1;
-		break;
-	case WHEN_ARGS:
-	case WHEN_ENDS:
-	case WHEN_DISPOSED:
-		break;
-	}
-	return holds ? -1 : b->pivot;
-}
-
-/* ---- subscribing ---- */
 
 /* The condition holds already. */
 static am_sub
@@ -125,7 +49,7 @@ subscribe(struct am_machine *m, enum sub_kind kind, const am_id *ids,
 	for (size_t k = 0; k < n; k++)
 		assert(ids[k] < m->schema->len);
 	assert(n <= UINT16_MAX);
-	pivot = missing(m, kind, ids, ticks, n);
+	pivot = cond_missing(m, kind, ids, ticks, n);
 	if (pivot < 0)
 		return fire_now(m, fn, arg);
 	b = sub_new(m, kind, fn, arg);
@@ -229,6 +153,7 @@ am_when_args(struct am_machine *m, am_id state, struct am_val args,
 		memcpy(copy->data, args.data, args.len);
 	if (m->logger != NULL)
 		mlog_subscribed(m, b);
+	sub_wants_args(m, state);
 	sub = sub_wait(m, b, state);
 	if (m->remote == NULL ||
 	    m->remote->when_args(m, state, args, sub, m->remote->arg) == 0)
@@ -272,10 +197,6 @@ am_when_queue_ends(struct am_machine *m, am_sub_fn fn, void *arg)
 am_sub
 am_when_disposed(struct am_machine *m, am_sub_fn fn, void *arg)
 {
-	if (m->dying) {
-		fn(m, arg);
-		return 0;
-	}
 	return wait_apart(m, sub_new(m, WHEN_DISPOSED, fn, arg),
 	    CHAIN_DISPOSED);
 }

@@ -342,26 +342,40 @@ START_TEST(a_transition_tells_its_steps)
 
 	ck_assert_int_eq(am_bind(m, &h, NULL), 0);
 	ck_assert_int_eq(am_trace(m, &t, &text), 0);
+	/* What A adds goes with it when a requirement is missing. */
 	(void)am_add1(m, A, AM_NONE);
 	check_lines(&text,
-	    "tx#1\n[add] A\n- requested **A**\n- set **A**\n"
-	    "- **A** require **D**\n- removenotactive **A**\n- set **B**\n"
-	    "- cancel **A**\n");
+	    "tx#1\n[add] A\n- called **A**\n- activate **A**\n"
+	    "- **A** add **B**\n- activate **B**\n"
+	    "- **A** require **D**\n- deactivate-passive **A**\n"
+	    "- cancel **D**\n- cancel **A**\n");
+	/* Relations are looked at twice, satisfied ones too. */
 	(void)am_add(m, RIG_LIST(A, D), AM_NONE);
 	check_lines(&text,
-	    "tx#2\n[add] A D\n- requested **A**\n- requested **D**\n"
-	    "- set **A**\n- set **D**\n- **A** add **B**\n- set **B**\n"
+	    "tx#2\n[add] A D\n- called **A**\n- called **D**\n"
+	    "- activate **A**\n- activate **D**\n"
+	    "- **A** add **B**\n- activate **B**\n- **A** require **D**\n"
+	    "- **A** add **B**\n- activate **B**\n- **A** require **D**\n"
 	    "- handler **A**Enter\n- handler **Any**Enter\n"
 	    "- handler **A**State\n");
 	(void)am_add1(m, C, AM_NONE);
 	check_lines(&text,
-	    "tx#3\n[add] C\n- requested **C**\n- set **C**\n"
-	    "- **C** remove **B**\n- remove **B**\n- handler **A****A**\n"
-	    "- handler **Any**Enter\n- handler **B**End\n");
+	    "tx#3\n[add] C\n- called **C**\n- activate **C**\n"
+	    "- **A** require **D**\n- **C** remove **B**\n"
+	    "- deactivate **B**\n- **A** require **D**\n"
+	    "- handler **A****A**\n- handler **Any**Enter\n"
+	    "- handler **B**End\n");
+	/* A handler is a step when it has run, whatever it said. */
 	(void)am_set(m, RIG_LIST(C), AM_NONE);
 	check_lines(&text,
-	    "tx#4\n[set] C\n- requested **C**\n- remove **D**\n- remove **A**\n"
-	    "- handler **D**Exit\n- cancel **C**\n");
+	    "tx#4\n[set] C\n- called **C**\n- deactivate **D**\n"
+	    "- deactivate **A**\n- handler **D**Exit\n");
+	/* The simple plan tells the same. */
+	(void)am_remove1(m, B, AM_NONE);
+	check_lines(&text,
+	    "tx#5\n[remove] B\n- called **B**\n- deactivate **B**\n"
+	    "- **A** require **D**\n- **A** require **D**\n"
+	    "- handler **Any**Enter\n");
 	/* Below level 3 none are kept. */
 	ck_assert_int_eq(am_set_logger(m,
 			     &(struct am_logger){
@@ -372,7 +386,72 @@ START_TEST(a_transition_tells_its_steps)
 			     }),
 	    0);
 	(void)am_remove1(m, C, AM_NONE);
-	check_lines(&text, "tx#5\n[remove] C\n");
+	check_lines(&text, "tx#6\n[remove] C\n");
+	am_machine_free(m);
+	am_buf_done(&text);
+	am_buf_done(&lines);
+}
+END_TEST
+
+START_TEST(a_handler_of_two_tables_is_one_step)
+{
+	static const struct am_handler of[] = { [A] = { .enter = yes,
+						    .state = nothing } };
+	static const struct am_pair_handler pair[] = { { A, B, yes } };
+	static const struct am_handlers h = { .of = of,
+		.len = 1,
+		.pair = pair,
+		.n_pairs = 1,
+		.any_state = nothing };
+	static const struct am_handlers again = { .of = of, .len = 1 };
+	static const struct am_tracer t = { .size = sizeof(t),
+		.transition_end = on_end };
+	struct am_buf lines = AM_BUF_INIT, text = AM_BUF_INIT;
+	struct am_machine *m = machine_of(four, "m", AM_LOG_OPS, &lines);
+
+	ck_assert_int_eq(am_bind(m, &h, NULL), 0);
+	ck_assert_int_eq(am_bind(m, &again, NULL), 0);
+	ck_assert_int_eq(am_trace(m, &t, &text), 0);
+	(void)am_add1(m, A, AM_NONE);
+	(void)am_add1(m, B, AM_NONE);
+	check_lines(&text,
+	    "tx#1\n[add] A\n- called **A**\n- activate **A**\n"
+	    "- handler **A**Enter\n- handler **A**State\n"
+	    "- handler **Any**State\n"
+	    "tx#2\n[add] B\n- called **B**\n- activate **B**\n"
+	    "- handler **A****B**\n- handler **Any**State\n");
+	/* Of a check only what it adds, and its handlers. */
+	(void)am_remove1(m, A, AM_NONE);
+	am_buf_reset(&text);
+	(void)am_can_add(m, RIG_LIST(A), AM_NONE);
+	check_lines(&text, "tx#4\n[add] A\n- handler **A**Enter\n");
+	am_machine_free(m);
+	am_buf_done(&text);
+	am_buf_done(&lines);
+}
+END_TEST
+
+START_TEST(sorting_and_automatic_states_are_steps)
+{
+	static const struct am_tracer t = { .size = sizeof(t),
+		.transition_end = on_end };
+	static const char rows[] =
+	    "{\"name\":\"A\",\"after\":[\"B\"]},{\"name\":\"B\"},"
+	    "{\"name\":\"C\",\"auto\":true,\"require\":[\"B\"]}";
+	struct am_buf lines = AM_BUF_INIT, text = AM_BUF_INIT;
+	struct am_machine *m = machine_of(rows, "m", AM_LOG_OPS, &lines);
+
+	ck_assert_int_eq(am_trace(m, &t, &text), 0);
+	(void)am_add(m, RIG_LIST(A, B), AM_NONE);
+	/* An automatic one is resolved again after its handlers. */
+	check_lines(&text,
+	    "tx#1\n[add] A B\n- called **A**\n- called **B**\n"
+	    "- activate **A**\n- activate **B**\n- **B** after **A**\n"
+	    "tx#2\n[add] C\n- called **C**\n- activate **C**\n"
+	    "- **C** require **B**\n- **C** require **B**\n"
+	    "- **B** after **A**\n- activate **C**\n"
+	    "- **C** require **B**\n- **C** require **B**\n"
+	    "- **B** after **A**\n");
 	am_machine_free(m);
 	am_buf_done(&text);
 	am_buf_done(&lines);
@@ -496,6 +575,7 @@ UNIT_MAIN("machine_steps", a_mutation_tells_where_it_was_made,
     a_context_is_told_while_it_holds, a_breakpoint_matches_just_its_mutation,
     handlers_that_are_late_or_not_called_are_told,
     each_name_is_told_at_the_last_level, the_end_is_told,
-    a_transition_tells_its_steps, level_2_tells_no_more,
+    a_transition_tells_its_steps, a_handler_of_two_tables_is_one_step,
+    sorting_and_automatic_states_are_steps, level_2_tells_no_more,
     automatic_states_that_are_barred_are_told,
     debugging_gives_handlers_more_time, debugging_gives_time_once)

@@ -2,6 +2,7 @@
  * functions that run between transitions. */
 #include <errno.h>
 
+#include "lib/machine/mach.h"
 #include "tests/unit/four.h"
 
 /* Of whichever machine: also another one, or one that is freed. */
@@ -277,8 +278,9 @@ say_last(struct am_machine *m, void *arg)
 
 	ck_assert(am_disposing(m) && !am_is1(m, A) && am_tick(m, A) == 1);
 	ck_assert_uint_eq(am_add1(m, B, AM_NONE), AM_CANCELED);
-	ck_assert_uint_eq(am_when_disposed(m, say_of_any, n), 0);
+	ck_assert_uint_eq(am_when_disposed(m, say_of_any, n), AM_SUB_FAILED);
 	ck_assert_ptr_null(am_machine_free(m));
+	rig_say(n->r, "%s", n->text);
 }
 
 static void
@@ -311,6 +313,113 @@ START_TEST(the_end_of_a_machine_is_told_once)
 	(void)am_add1(r->m, A, AM_NONE);
 	ck_assert_str_eq(rig_log(r), "+A, freed, gone");
 	rig_free(r);
+}
+END_TEST
+
+static bool
+never_yet(const struct am_machine *m, void *arg)
+{
+	(void)m;
+	(void)arg;
+	return false;
+}
+
+/* Waits for the same again, of each kind, in its own callback. */
+static void
+wait_again(struct am_machine *m, void *arg)
+{
+	struct note *n = arg;
+	const uint64_t tick = 100;
+
+	if (am_disposing(m)) {
+		rig_say(n->r, "end");
+		ck_assert_int_lt(++n->r->drains, 100);
+	}
+	if (am_when(m, RIG_LIST(A), wait_again, n) == AM_SUB_FAILED &&
+	    am_when_not(m, NULL, 0, wait_again, n) == AM_SUB_FAILED &&
+	    am_when_err(m, wait_again, n) == AM_SUB_FAILED &&
+	    am_when_time(m, RIG_IDS(A), &tick, 1, wait_again, n) ==
+		AM_SUB_FAILED &&
+	    am_when_ticks(m, A, 0, wait_again, n) == AM_SUB_FAILED &&
+	    am_when_next_active(m, A, wait_again, n) == AM_SUB_FAILED &&
+	    am_when_args(m, A, AM_NONE, wait_again, n) == AM_SUB_FAILED &&
+	    am_when_query(m, never_yet, wait_again, n) == AM_SUB_FAILED &&
+	    am_when_queue(m, 0, wait_again, n) == AM_SUB_FAILED &&
+	    am_when_queue_ends(m, wait_again, n) == AM_SUB_FAILED &&
+	    am_when_disposed(m, wait_again, n) == AM_SUB_FAILED)
+		return;
+	ck_abort_msg("a machine that is being freed took a subscription");
+}
+
+START_TEST(nothing_can_be_waited_for_at_the_end)
+{
+	struct rig *r = rig_json(four_b_multi);
+	struct note n = { r, "", 0 };
+
+	(void)am_when(r->m, RIG_LIST(A), wait_again, &n);
+	(void)am_when_args(r->m, A, AM_NONE, wait_again, &n);
+	(void)am_when_query(r->m, never_yet, wait_again, &n);
+	(void)am_when_queue(r->m, 100, wait_again, &n);
+	(void)am_when_disposed(r->m, wait_again, &n);
+	(void)am_when_disposed(r->m, wait_again, &n);
+	r->drains = 0;
+	r->m = am_machine_free(r->m);
+	ck_assert_str_eq(rig_log(r), "end, end, end, end, end, end");
+	rig_free(r);
+}
+END_TEST
+
+static bool
+holds(const struct am_machine *m, void *arg)
+{
+	(void)m;
+	(void)arg;
+	return true;
+}
+
+static void
+query_once(struct am_event *ev)
+{
+	struct note *n = ev->arg;
+
+	if (n->cancel == 0)
+		n->cancel = am_when_query(ev->machine, holds, note_say, n);
+}
+
+static void
+args_of_this(struct am_event *ev)
+{
+	(void)am_when_args(ev->machine, ev->state, AM_NONE, note_say, ev->arg);
+	(void)am_when_args(ev->machine, B, AM_NONE, note_say, ev->arg);
+}
+
+/* Whichever plan the transition has. */
+START_TEST(what_is_waited_for_in_a_handler_comes_with_its_transition)
+{
+	static const struct am_handler of[] = { [A] = {
+						    .state = args_of_this } };
+	static const struct am_handlers any = { .any_state = query_once };
+	static const struct am_handlers args = { .of = of, .len = 1 };
+
+	for (int general = 0; general < 2; general++) {
+		struct am_schema *s = rig_schema(four_b_multi);
+		struct rig r = { .m = am_machine_new(s, "m") };
+		struct note n = { &r, "told", 0 };
+
+		r.m->general = general == 1;
+		ck_assert_int_eq(am_bind(r.m, &any, &n), 0);
+		(void)am_remove1(r.m, C, AM_NONE);
+		ck_assert_str_eq(rig_log(&r), "told");
+		ck_assert_int_eq(am_bind(r.m, &args, &n), 0);
+		(void)am_add1(r.m, A, AM_NONE);
+		ck_assert_str_eq(rig_log(&r), "told");
+		(void)am_add1(r.m, B, AM_NONE);
+		ck_assert_str_eq(rig_log(&r), "told");
+		am_machine_free(r.m);
+		am_schema_unref(s);
+		am_buf_done(&r.log);
+		am_buf_done(&r.text);
+	}
 }
 END_TEST
 
@@ -453,6 +562,8 @@ UNIT_MAIN("machine_when", the_next_activation_is_waited_for,
     a_query_is_asked_after_each_transition, errors_are_waited_for,
     the_queue_is_waited_for_whatever_becomes_of_a_mutation,
     the_end_of_a_queue_may_start_another, the_end_of_a_machine_is_told_once,
+    nothing_can_be_waited_for_at_the_end,
+    what_is_waited_for_in_a_handler_comes_with_its_transition,
     all_kinds_fire_in_order_of_subscription,
     one_may_cancel_itself_while_it_fires, functions_run_between_transitions,
     a_function_that_waits_is_dropped_with_the_machine,

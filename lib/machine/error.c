@@ -1,7 +1,11 @@
-#include "lib/machine/mach.h"
+/* Why a mutation was canceled, and what failed. */
+#include "lib/machine/mlog.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+/* ---- the reasons of a transition ---- */
 
 static void
 put(struct tx *tx, const char *text)
@@ -76,7 +80,75 @@ why_missing(struct tx *tx, am_id id)
 void
 why_relations(struct tx *tx)
 {
-	for (size_t i = 0; i < tx->ev.n_called; i++)
-		if (!bits_test(tx->target_set.w, tx->ev.called[i]))
-			why_missing(tx, tx->ev.called[i]);
+	for (size_t i = 0; i < tx->rq.n_called; i++)
+		if (!bits_test(tx->target_set.w, tx->rq.called[i]))
+			why_missing(tx, tx->rq.called[i]);
+}
+
+/* ---- those of the machine ---- */
+
+void
+mach_set_why(struct am_machine *m, const char *text)
+{
+	free(m->why);
+	m->why = text != NULL ? strdup(text) : NULL;
+}
+
+void
+mach_error(struct am_machine *m, const char *text)
+{
+	char *copy = strdup(text);
+
+	if (copy == NULL)
+		return;
+	free(m->last_error);
+	m->last_error = copy;
+}
+
+/* ---- a handler that fails ---- */
+
+/* Without memory the failure is in am_last_error() only. */
+static void
+prepend_exception(struct tx *tx, const char *handler, const char *text)
+{
+	const struct am_schema *s = tx->m->schema;
+	struct am_buf args = AM_BUF_INIT;
+	am_id called[2];
+	struct request rq = {
+		.op = AM_ADD,
+		.called = called,
+		.source = tx->rq.source,
+	};
+
+	am_put_map(&args, 2);
+	am_put_str(&args, "err");
+	am_put_str(&args, text);
+	am_put_str(&args, "handler");
+	am_put_str(&args, handler);
+	if (tx->timeout && s->handler_timeout >= 0)
+		called[rq.n_called++] = (am_id)s->handler_timeout;
+	called[rq.n_called++] = s->exception;
+	rq.args = am_buf_val(&args);
+	(void)mach_enqueue(tx->m, &rq, 0);
+	am_buf_done(&args);
+}
+
+/* No Exception for a transition that called Exception. */
+void
+error_of_handler(struct tx *tx, const char *handler, bool is_final,
+    const char *text, bool timeout)
+{
+	struct am_machine *m = tx->m;
+
+	tx->failing = true;
+	m->failures++;
+	why_add(tx, "%s failed%s: %s", handler, is_final ? ", rolled back" : "",
+	    text);
+	if (has_called(&tx->rq, m->schema->exception))
+		return;
+	mach_error(m, text);
+	tx->timeout = timeout;
+	if (m->logger != NULL)
+		mlog_failing(tx);
+	prepend_exception(tx, handler, text);
 }

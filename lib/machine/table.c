@@ -1,28 +1,9 @@
 /* Handler tables are compiled once for a schema and shared by the machines
  * which bind them: one set a kind tells the transition what it need not call. */
-#include "lib/machine/mlog.h"
+#include "lib/machine/mach.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-#include "lib/base/cleanup.h"
-
-static int
-check_handlers(const struct am_schema *s, const struct am_handlers *h)
-{
-	if (h->len > s->len || (h->len > 0 && h->of == NULL) ||
-	    (h->n_pairs > 0 && h->pair == NULL))
-		return -EINVAL;
-	for (size_t i = 0; i < h->n_pairs; i++) {
-		const struct am_pair_handler *p = &h->pair[i];
-
-		/* The pair of a state with itself is its self handler. */
-		if (p->before >= s->len || p->after >= s->len ||
-		    p->before == p->after || p->fn == NULL)
-			return -EINVAL;
-	}
-	return 0;
-}
 
 static int
 compare_pairs(const void *va, const void *vb)
@@ -168,21 +149,13 @@ tables_move(struct am_machine *m, struct am_schema *to)
 }
 
 int
-am_bind(struct am_machine *m, const struct am_handlers *h, void *arg)
+tables_add(struct am_machine *m, const struct am_handlers *h, void *arg)
 {
 	struct am_schema *s = m->schema;
 	uint64_t *room = NULL;
 	struct handler_table *t;
 	struct binding *grown;
-	int r = check_handlers(s, h);
 
-	if (r < 0)
-		return r;
-	/* A drain walks the bindings; a mirror calls none. */
-	if (m->draining || m->mirror)
-		return -EBUSY;
-	if (m->n_bindings == UINT16_MAX)
-		return -E2BIG;
 	grown = realloc(m->binding, (m->n_bindings + 1U) * sizeof(*grown));
 	if (grown == NULL)
 		return -ENOMEM;
@@ -201,11 +174,5 @@ am_bind(struct am_machine *m, const struct am_handlers *h, void *arg)
 		m->any = true;
 	grown[m->n_bindings++] = (struct binding){ .table = t, .arg = arg };
 	join_sets(m, s->nw, room);
-	if (m->logger != NULL)
-		mlog_line(m, AM_LOG_OPS, "[handlers] bind %u:%s",
-		    m->n_bindings - 1U, h->name != NULL ? h->name : "handlers");
-	/* Who handles errors has missed this one. */
-	if (m->n_bindings == 1 && am_is1(m, s->exception))
-		(void)am_add_err(m, s->exception, am_last_error(m));
 	return 0;
 }
