@@ -234,6 +234,8 @@ lint:
 	@# A debugger shows a struct by its name: no two of one name.
 	! grep -hoE '^struct [a-z_]+ \{' $(filter-out tests/%,$(sources)) | \
 		sort | uniq -d | grep .
+	@$(MAKE) --no-print-directory $(lib)
+	tests/layers $(obj)
 format:
 	clang-format -i $(sources)
 
