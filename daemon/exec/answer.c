@@ -24,6 +24,30 @@ send_final(struct host *h, const struct work_req *r, const struct line_msg *m)
 	return am_worker_fail(h->worker, r->req, m->code, m->text);
 }
 
+/* Before the answer. One that cannot be passed on is missing in what the client
+ * gets, so the request has failed. */
+static int
+take_part(struct host *h, struct work_req *r, const struct line_msg *m)
+{
+	int sent;
+
+	if (r->is_spoiled)
+		return 0;
+	if (m->kind == LINE_CHUNK)
+		sent = am_worker_chunk(h->worker, r->req, m->data);
+	else if (m->kind == LINE_PROGRESS)
+		sent = am_worker_progress(h->worker, r->req, m->data);
+	else
+		sent = am_worker_fail(h->worker, r->req, m->code, m->text);
+	if (sent == -EAGAIN)
+		return sent;
+	if (m->kind == LINE_BAD_PART) {
+		r->is_spoiled = true;
+		work_cancel(h, r);
+	}
+	return 0;
+}
+
 static int
 take_answer(struct host *h, const struct line_msg *m, struct am_error *err)
 {
@@ -38,13 +62,10 @@ take_answer(struct host *h, const struct line_msg *m, struct am_error *err)
 		    "an answer to request %ju, which "
 		    "it never got",
 		    (uintmax_t)m->req);
-	if (m->kind == LINE_PROGRESS || m->kind == LINE_CHUNK) {
-		sent = m->kind == LINE_CHUNK
-		    ? am_worker_chunk(h->worker, r->req, m->data)
-		    : am_worker_progress(h->worker, r->req, m->data);
-		return sent == -EAGAIN ? sent : 0;
-	}
-	sent = send_final(h, r, m);
+	if (m->kind == LINE_PROGRESS || m->kind == LINE_CHUNK ||
+	    m->kind == LINE_BAD_PART)
+		return take_part(h, r, m);
+	sent = r->is_spoiled ? 0 : send_final(h, r, m);
 	if (sent == -EAGAIN)
 		return sent;
 	if (sent < 0 && sent != -ENOENT)
@@ -115,24 +136,20 @@ change_states(struct host *h, const struct line_msg *m)
 		(void)am_remove(machine, s.id, s.n, m->data);
 }
 
-int
-answer_line(struct host *h, const char *line, size_t len, struct am_error *err)
+static int
+take_line(struct host *h, const struct line_msg *m, struct am_error *err)
 {
-	struct line_msg m;
-	int r = line_parse(line, len, &h->values, &m, err);
-
-	if (r < 0)
-		return r;
-	switch (m.kind) {
+	switch (m->kind) {
 	case LINE_ANSWER:
 	case LINE_ERROR:
 	case LINE_REFUSAL:
 	case LINE_PROGRESS:
 	case LINE_CHUNK:
-		return take_answer(h, &m, err);
+	case LINE_BAD_PART:
+		return take_answer(h, m, err);
 	case LINE_ADD:
 	case LINE_REMOVE:
-		change_states(h, &m);
+		change_states(h, m);
 		return 0;
 	case LINE_PONG:
 		if (h->work.pinged)
@@ -148,4 +165,23 @@ answer_line(struct host *h, const char *line, size_t len, struct am_error *err)
 		return 0;
 	}
 	return 0;
+}
+
+int
+answer_line(struct host *h, const char *line, size_t len, struct am_error *err)
+{
+	struct line_msg m;
+	int r = line_parse(line, len, &h->values, &m, err);
+
+	return r < 0 ? r : take_line(h, &m, err);
+}
+
+int
+answer_long_line(struct host *h, const char *line, size_t len,
+    struct am_error *err)
+{
+	struct line_msg m;
+	int r = line_parse_long(line, len, &h->values, &m, err);
+
+	return r < 0 ? r : take_line(h, &m, err);
 }

@@ -313,6 +313,17 @@ starting_line(struct host *h, const char *line, size_t len,
 	return 0;
 }
 
+/* 0 and -EAGAIN are prog's business. */
+static int
+after_line(struct host *h, int r, const char *why, const char *line, size_t len)
+{
+	if (r == -EAGAIN)
+		return r;
+	if (r < 0)
+		host_broken(h, r == -ENOMEM ? "no memory" : why, line, len);
+	return 0;
+}
+
 static int
 on_line(const char *line, size_t len, void *arg)
 {
@@ -326,18 +337,27 @@ on_line(const char *line, size_t len, void *arg)
 		r = starting_line(h, line, len, &err);
 	else if (h->worker != NULL)
 		r = answer_line(h, line, len, &err);
-	if (r == -EAGAIN)
-		return r;
-	if (r < 0)
-		host_broken(h, r == -ENOMEM ? "no memory" : err.text, line,
-		    len);
-	return 0;
+	return after_line(h, r, err.text, line, len);
+}
+
+static int
+on_long_line(const char *line, size_t len, void *arg)
+{
+	struct host *h = arg;
+	struct am_error err = { "the first line is longer than 1 MiB" };
+	int r = -EBADMSG;
+
+	if (h->phase == HOST_BROKEN || h->phase == HOST_GONE)
+		return 0;
+	if (h->worker != NULL)
+		r = answer_long_line(h, line, len, &err);
+	return after_line(h, r, err.text, line, len);
 }
 
 static void
-on_broken(const char *why, const char *line, size_t len, void *arg)
+on_broken(const char *why, void *arg)
 {
-	host_broken(arg, why, line, len);
+	host_broken(arg, why, NULL, 0);
 }
 
 static void
@@ -348,6 +368,7 @@ on_prog_room(void *arg)
 
 static const struct prog_ops prog_ops = {
 	.on_line = on_line,
+	.on_long_line = on_long_line,
 	.on_broken = on_broken,
 	.on_room = on_prog_room,
 	.on_exit = on_exit_of_program,

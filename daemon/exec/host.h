@@ -34,6 +34,7 @@ struct work_req {
 	uint64_t n;         /* its number for the program; 0: it waits here */
 	am_req req;         /* the worker's */
 	bool is_canceled;   /* told to the program, or to be ended here */
+	bool is_spoiled;    /* failed; the program's answer is awaited */
 	struct am_buf args; /* JSON, while it waits */
 	TAILQ_ENTRY(work_req) link;
 };
@@ -97,6 +98,9 @@ void host_log(const char *fmt, ...) AM_PRINTF(1, 2);
  * the line must come again; -EBADMSG with a message: a protocol error. */
 int answer_line(struct host *h, const char *line, size_t len,
     struct am_error *err);
+/* The same of a line that is too long. */
+int answer_long_line(struct host *h, const char *line, size_t len,
+    struct am_error *err);
 
 /* ---- work.c ---- */
 
@@ -106,6 +110,8 @@ void work_init(struct work *w);
 void work_done(struct work *w);
 /* The request that the program has by this number; NULL: none. */
 struct work_req *work_find(struct host *h, uint64_t n);
+/* Tells the program, if it can, that nobody waits for it. */
+void work_cancel(struct host *h, struct work_req *r);
 /* The program has answered it: frees it and goes on with the next. */
 void work_end(struct host *h, struct work_req *r);
 /* Gives the program what it can take; ends here what was canceled here. */

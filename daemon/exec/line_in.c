@@ -42,6 +42,19 @@ line_in_put(struct line_in *in, size_t n)
 	in->len += n;
 }
 
+/* False: the line that is skipped does not end here. */
+static bool
+skip_rest(struct line_in *in)
+{
+	const char *end = memchr(in->data + in->start, '\n',
+	    in->len - in->start);
+
+	in->start = end != NULL ? (size_t)(end - in->data) + 1 : in->len;
+	in->scanned = in->start;
+	in->is_skipping = end == NULL;
+	return end != NULL;
+}
+
 int
 line_in_next(struct line_in *in, const char **ret_line, size_t *ret_len)
 {
@@ -49,7 +62,7 @@ line_in_next(struct line_in *in, const char **ret_line, size_t *ret_len)
 	const char *end = NULL;
 	size_t len;
 
-	if (in->data == NULL)
+	if (in->data == NULL || (in->is_skipping && !skip_rest(in)))
 		return 0;
 	line = in->data + in->start;
 	if (in->scanned < in->len)
@@ -68,6 +81,8 @@ line_in_next(struct line_in *in, const char **ret_line, size_t *ret_len)
 void
 line_in_drop(struct line_in *in)
 {
+	/* Only one that is too long is dropped before its newline is there. */
+	in->is_skipping = in->scanned == in->len;
 	in->start = in->scanned + 1;
 	in->scanned = in->start;
 	if (in->start >= in->len) {

@@ -1,11 +1,11 @@
 #include "daemon/exec/lines.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/json.h"
+#include "lib/base/utf8.h"
 #include "proto/mp.h"
 
 /* The key that says what a line is. At most one of them is in it. */
@@ -48,6 +48,8 @@ static int
 note_key(struct found *f, const char *key, size_t len, struct am_val val,
     struct am_error *err)
 {
+	if (key_is(key, len, "req") && f->req.data != NULL)
+		return bad(err, "\"req\" is there twice");
 	if (key_is(key, len, "req"))
 		f->req = val;
 	else if (key_is(key, len, "args"))
@@ -96,21 +98,13 @@ copy_text(struct am_val val, const char *fallback, char *buf, size_t size)
 {
 	struct mp c = mp_of(val);
 	const char *s = fallback;
-	size_t len = strlen(fallback);
+	size_t len = 0;
 
-	(void)mp_get_str(&c, &s, &len);
-	if (len == 0) {
+	if (mp_get_str(&c, &s, &len) < 0 || len == 0) {
 		s = fallback;
 		len = strlen(fallback);
 	}
-	if (len >= size) {
-		len = size - 1;
-		/* Not through the middle of a UTF-8 sequence. */
-		while (len > 0 && ((unsigned char)s[len] & 0xc0) == 0x80)
-			len--;
-	}
-	memcpy(buf, s, len);
-	buf[len] = '\0';
+	utf8_copy(buf, size, s, len);
 }
 
 static void
@@ -164,6 +158,7 @@ read_details(const struct found *f, struct line_msg *m, struct am_error *err)
 		return 0;
 	case LINE_NOTHING:
 	case LINE_READY:
+	case LINE_BAD_PART:
 	case LINE_PONG:
 	case LINE_IDLE:
 		return 0;
@@ -174,55 +169,80 @@ read_details(const struct found *f, struct line_msg *m, struct am_error *err)
 	return 0;
 }
 
-/* JSON that only we cannot carry: the answer to one request is wrong. */
+/* The line is for a request, which it spoils: text says why. */
 static int
-read_uncarried(const char *line, size_t len, const char *why,
-    struct line_msg *m)
+spoil(struct line_msg *m, const char *code, const char *text,
+    struct am_error *err)
 {
-	cJSON *root = cJSON_ParseWithLength(line, len);
-	const cJSON *req = cJSON_GetObjectItemCaseSensitive(root, "req");
-	bool final = cJSON_HasObjectItem(root, "payload") ||
-	    cJSON_HasObjectItem(root, "error");
-	bool extra = cJSON_HasObjectItem(root, "progress") ||
-	    cJSON_HasObjectItem(root, "chunk");
-	double n = cJSON_IsNumber(req) ? req->valuedouble : -1;
-	bool usable = n >= 1 && n <= 9007199254740992.0 &&
-	    n == (double)(uint64_t)n && (final || extra);
-
-	cJSON_Delete(root);
-	if (!usable)
-		return -EBADMSG;
-	m->kind = final ? LINE_ERROR : LINE_NOTHING;
-	m->req = (uint64_t)n;
-	(void)snprintf(m->code, sizeof(m->code), "bad_payload");
-	(void)snprintf(m->text, sizeof(m->text), "%s", why);
+	switch (m->kind) {
+	case LINE_ANSWER:
+	case LINE_ERROR:
+	case LINE_REFUSAL:
+		m->kind = LINE_ERROR;
+		break;
+	case LINE_PROGRESS:
+	case LINE_CHUNK:
+		m->kind = LINE_BAD_PART;
+		break;
+	case LINE_NOTHING:
+	case LINE_READY:
+	case LINE_BAD_PART:
+	case LINE_ADD:
+	case LINE_REMOVE:
+	case LINE_PONG:
+	case LINE_IDLE:
+		return bad(err, "%s", text);
+	}
+	utf8_copy(m->code, sizeof(m->code), code, strlen(code));
+	utf8_copy(m->text, sizeof(m->text), text, strlen(text));
 	return 0;
+}
+
+/* What json_salvage() returns, but for its errors: -EBADMSG with a message. */
+static int
+parse(const char *line, size_t len, struct am_buf *buf, struct line_msg *ret,
+    struct am_error *why, struct am_error *err)
+{
+	struct found f = { .kind = LINE_NOTHING };
+	int json, r;
+
+	*ret = (struct line_msg){ .kind = LINE_NOTHING };
+	am_buf_reset(buf);
+	json = json_salvage(line, len, 1, buf, why);
+	if (json == -ENOMEM)
+		return json;
+	if (json < 0)
+		return bad(err, "%s", why->text);
+	r = find_keys(am_buf_val(buf), &f, err);
+	if (r < 0)
+		return r;
+	ret->kind = f.kind;
+	r = read_details(&f, ret, err);
+	return r < 0 ? r : json;
 }
 
 int
 line_parse(const char *line, size_t len, struct am_buf *buf,
     struct line_msg *ret, struct am_error *err)
 {
-	struct found f = { .kind = LINE_NOTHING };
-	int r;
+	struct am_error why;
+	int r = parse(line, len, buf, ret, &why, err);
 
-	ret->kind = LINE_NOTHING;
-	ret->req = 0;
-	ret->data = AM_NONE;
-	ret->names = AM_NONE;
-	ret->code[0] = '\0';
-	ret->text[0] = '\0';
-	am_buf_reset(buf);
-	r = am_json_decode(line, len, buf, err);
-	if (r == -ENOMEM)
-		return r;
-	if (r < 0)
-		return read_uncarried(line, len, err->text, ret);
-	r = find_keys(am_buf_val(buf), &f, err);
-	if (r < 0)
-		return r;
-	ret->kind = f.kind;
-	return read_details(&f, ret, err);
+	if (r == JSON_E_CUT)
+		return bad(err, "%s", why.text);
+	return r == JSON_E_LOSSY ? spoil(ret, "bad_payload", why.text, err) : r;
+}
+
+int
+line_parse_long(const char *line, size_t len, struct am_buf *buf,
+    struct line_msg *ret, struct am_error *err)
+{
+	struct am_error why;
+	int r = parse(line, len, buf, ret, &why, err);
+
+	return r < 0
+	    ? r
+	    : spoil(ret, "too_big", "a line is longer than 1 MiB", err);
 }
 
 /* ---- ready ---- */

@@ -22,6 +22,7 @@ enum line_kind {
 	LINE_REFUSAL,
 	LINE_PROGRESS,
 	LINE_CHUNK,
+	LINE_BAD_PART, /* progress or chunk: the answer is still to come */
 	LINE_ADD,
 	LINE_REMOVE,
 	LINE_PONG,
@@ -35,9 +36,9 @@ struct line_msg {
 	uint64_t req;        /* LINE_ANSWER to LINE_CHUNK */
 	struct am_val data;  /* payload, progress, chunk, args; or AM_NONE */
 	struct am_val names; /* LINE_ADD, LINE_REMOVE: an array */
-	char code[LINE_CODE_MAX]; /* LINE_ERROR */
-	char
-	    text[LINE_TEXT_MAX]; /* LINE_ERROR: message, LINE_REFUSAL: reason */
+	/* LINE_ERROR, LINE_BAD_PART: of the error; LINE_REFUSAL: the reason */
+	char code[LINE_CODE_MAX];
+	char text[LINE_TEXT_MAX];
 };
 
 /* What the program said when it got ready. */
@@ -50,10 +51,14 @@ struct line_ready {
 };
 
 /* Parses one line; buf is emptied and holds the values afterwards. -EBADMSG
- * with the reason in err: a protocol error. -ENOMEM. A final answer that is
- * JSON but holds what cannot be carried (2^53 and more) becomes a LINE_ERROR
- * of its request: that is a wrong answer, not a broken program. */
+ * with the reason in err: a protocol error. -ENOMEM. JSON that cannot be carried
+ * spoils the request that it is for, not the program: it becomes a LINE_ERROR or
+ * LINE_BAD_PART with the code "bad_payload". */
 int line_parse(const char *line, size_t len, struct am_buf *buf,
+    struct line_msg *ret, struct am_error *err);
+/* The same of a line that is too long, by its beginning, with the code
+ * "too_big": "req" and the key that says what it is must be there. */
+int line_parse_long(const char *line, size_t len, struct am_buf *buf,
     struct line_msg *ret, struct am_error *err);
 /* The details of a LINE_READY, from its buf. -EBADMSG with a message. */
 int line_parse_ready(struct am_val whole, struct line_ready *ret,
@@ -82,8 +87,9 @@ struct line_in {
 	char *data;
 	size_t len; /* bytes that are there */
 	size_t cap;
-	size_t start;   /* of the line that comes next */
-	size_t scanned; /* no newline before this */
+	size_t start;     /* of the line that comes next */
+	size_t scanned;   /* no newline before this */
+	bool is_skipping; /* the rest of a line that was too long */
 };
 void line_in_done(struct line_in *in);
 /* Where to read to: at least LINE_READ bytes. Moves what is there: lines that
@@ -91,7 +97,8 @@ void line_in_done(struct line_in *in);
 int line_in_room(struct line_in *in, char **ret_p, size_t *ret_len);
 void line_in_put(struct line_in *in, size_t n); /* n bytes were read */
 /* 1: a line, borrowed, the same again until line_in_drop(). 0: none yet.
- * -EMSGSIZE: longer than LINE_BYTES_MAX; *ret_line is its beginning. */
+ * -EMSGSIZE: longer than LINE_BYTES_MAX, of which *ret_line is the beginning;
+ * the same. */
 int line_in_next(struct line_in *in, const char **ret_line, size_t *ret_len);
 void line_in_drop(struct line_in *in);
 

@@ -16,12 +16,12 @@ enum {
 };
 
 static void
-broken(struct prog *p, const char *why, const char *line, size_t len)
+broken(struct prog *p, const char *why)
 {
 	if (p->muted)
 		return;
 	p->muted = true;
-	p->ops->on_broken(why, line, len, p->arg);
+	p->ops->on_broken(why, p->arg);
 }
 
 /* A program that exits closes its pipes first: that alone is no fault. */
@@ -31,7 +31,7 @@ await_exit(struct prog *p, const char *why)
 	if (p->pid == 0 || p->muted || p->closed.deadline_ns != 0)
 		return;
 	if (am_timer_start(&p->closed, PROG_CLOSED_MS) < 0)
-		broken(p, why, NULL, 0);
+		broken(p, why);
 }
 
 static void
@@ -39,7 +39,7 @@ on_closed_timer(void *arg)
 {
 	struct prog *p = arg;
 
-	broken(p, p->out < 0 ? "fd 4 was closed" : "fd 3 was closed", NULL, 0);
+	broken(p, p->out < 0 ? "fd 4 was closed" : "fd 3 was closed");
 }
 
 static void
@@ -68,11 +68,9 @@ dispatch(struct prog *p)
 			line_in_done(&p->lines);
 			return;
 		}
-		if (r < 0) {
-			broken(p, "a line is over 1 MiB", line, len);
-			continue;
-		}
-		if (p->ops->on_line(line, len, p->arg) == -EAGAIN) {
+		r = r < 0 ? p->ops->on_long_line(line, len, p->arg)
+			  : p->ops->on_line(line, len, p->arg);
+		if (r == -EAGAIN) {
 			p->paused = true;
 			if (p->ev_out != NULL)
 				(void)event_del(p->ev_out);
@@ -93,7 +91,7 @@ read_some(struct prog *p)
 	if (p->out < 0 || p->paused)
 		return false;
 	if (line_in_room(&p->lines, &to, &room) < 0) {
-		broken(p, "no memory for its lines", NULL, 0);
+		broken(p, "no memory for its lines");
 		close_pipe(&p->out, &p->ev_out);
 		return false;
 	}
@@ -201,7 +199,7 @@ on_flush(void *arg)
 		/* A line is missing in the middle: nothing after it can be
 		 * trusted. */
 		drop_queue(p);
-		broken(p, "no memory for its requests", NULL, 0);
+		broken(p, "no memory for its requests");
 	}
 	write_some(p);
 }

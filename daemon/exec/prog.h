@@ -15,16 +15,17 @@ enum {
 	PROG_OUT_SOFT = LINE_BYTES_MAX,
 };
 
-/* None is called from within a function of this header, but for on_line and
- * on_broken from prog_resume(). */
+/* None is called from within a function of this header, but for the first two
+ * from prog_resume(). */
 struct prog_ops {
 	/* One line of fd 4. -EAGAIN: keep it, read no more until
 	 * prog_resume(). */
 	int (*on_line)(const char *line, size_t len, void *arg);
-	/* A line was too long (its beginning is given), or a pipe was closed
-	 * (line is NULL); nothing more is read or written. */
-	void (*on_broken)(const char *why, const char *line, size_t len,
-	    void *arg);
+	/* The same of the beginning of one that is too long. */
+	int (*on_long_line)(const char *line, size_t len, void *arg);
+	/* A pipe was closed, or memory ran out; nothing more is read or
+	 * written. */
+	void (*on_broken)(const char *why, void *arg);
 	/* What waits for the program fell below PROG_OUT_SOFT. */
 	void (*on_room)(void *arg);
 	/* It is gone and reaped; status as of waitpid(). */

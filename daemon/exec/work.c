@@ -97,8 +97,8 @@ tell_request(struct host *h, struct work_req *r)
 	am_buf_done(&r->args);
 }
 
-static void
-tell_cancel(struct host *h, struct work_req *r)
+void
+work_cancel(struct host *h, struct work_req *r)
 {
 	if (r->is_canceled)
 		return;
@@ -213,7 +213,7 @@ work_reset(struct host *h)
 	/* The library has answered all of them. */
 	forget_waiting(&h->work);
 	TAILQ_FOREACH(r, &h->work.running, link)
-		tell_cancel(h, r);
+		work_cancel(h, r);
 	h->work.reset = WORK_RESET_WANTED;
 	step_reset(h);
 }
@@ -284,7 +284,7 @@ cancel_work_state(struct am_event *ev)
 
 	TAILQ_FOREACH(r, &h->work.running, link) {
 		if (r->req == req) {
-			tell_cancel(h, r);
+			work_cancel(h, r);
 			return;
 		}
 	}

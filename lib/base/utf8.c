@@ -1,5 +1,7 @@
 #include "lib/base/utf8.h"
 
+#include <string.h>
+
 size_t
 utf8_len(const char *s, size_t avail)
 {
@@ -63,4 +65,12 @@ utf8_cut(const char *s, size_t len, size_t max)
 	if (lead > 0 && utf8_len(s + lead - 1, max - (lead - 1)) == 0)
 		return lead - 1;
 	return max;
+}
+
+void
+utf8_copy(char *to, size_t size, const char *s, size_t len)
+{
+	len = utf8_cut(s, len, size - 1);
+	memcpy(to, s, len);
+	to[len] = '\0';
 }

@@ -38,6 +38,12 @@ MODES = {
     "progress",          # two of progress and a chunk before the answer
     "states",            # own states: Fetching around each request
     "big-number",        # an integer beyond 64 bits
+    "nan",               # a float that is no number
+    "half-pair",         # half of a surrogate pair
+    "backslash",         # a Windows path without escapes
+    "nan-chunk",         # a chunk that is no number, another one, the answer
+    "deep",              # N: arrays nested so deep
+    "raw",               # answers with the args' "raw" as its JSON text
     "base-state",        # adds a state that is not its own
     "big",               # N: the answer has N bytes
     "report",            # answers with what it was given by its host
@@ -154,6 +160,20 @@ class Worker:
             self.say(req=req, payload="x" * m["big"])
         elif "report" in m:
             self.say(req=req, payload=self.report())
+        elif "nan" in m:
+            self.say(req=req, payload={"x": float("nan")})
+        elif "half-pair" in m:
+            self.say(req=req, payload=os.fsdecode(b"caf\xe9"))
+        elif "backslash" in m:
+            self.raw('{"req":%d,"payload":{"p":"C:\\users\\bob"}}' % req)
+        elif "nan-chunk" in m:
+            self.say(req=req, chunk=float("inf"))
+            self.say(req=req, chunk="more")
+            self.say(req=req, payload="all")
+        elif "deep" in m:
+            self.raw('{"req":%d,"payload":%s%s}' % (req, "[" * m["deep"], "]" * m["deep"]))
+        elif "raw" in m:
+            self.raw('{"req":%d,"payload":%s}' % (req, args["raw"]))
         elif "big-number" in m:
             self.say(req=req, payload={"output": 2**64})
         else:

@@ -138,11 +138,41 @@ def order():
     with bad("refuse") as r:
         r.supervise()
         is_("accept: false", r.lease().work({}), ("refused", {"code": "refused", "message": "not today"}))
-    with bad("big-number") as r:
+
+
+def spoiled():
+    """Answers that cannot be carried: their request fails, the worker serves on."""
+    for mode, code, why in (
+        (("big-number",), "bad_payload", "number 18446744073709551616 at byte 33 is an integer beyond 64 bits"),
+        (("nan",), "bad_payload", "NaN at byte 28: JSON has no number for it"),
+        (("half-pair",), "bad_payload", "\\udce9 at byte 26 is half of a surrogate pair"),
+        (("deep", "33"), "bad_payload", "nested deeper than 32 levels at byte 51"),
+        (("deep", "5000"), "bad_payload", "nested deeper than 32 levels"),
+        (("huge-line",), "too_big", "a line is longer than 1 MiB"),
+        (("nan-chunk",), "bad_payload", "Infinity at byte 20: JSON has no number for it"),
+    ):
+        with bad(*mode) as r:
+            s = r.supervise()
+            c = r.lease()
+            what = " ".join(mode)
+            for n in range(3):
+                kind, data = c.work({})
+                is_(f"{what}: request {n} fails", (kind, data["code"]), ("ErrWork", code))
+                if n == 0:
+                    has("  and says why", data["message"], why)
+            is_("  with nothing but that", len(c.payloads), 3)
+            is_("  it is idle again", s.until(lambda: s.is_active("Idle")))
+            is_("  it serves on", r.p.poll(), None)
+    with bad("deep", "32") as r:
+        r.supervise()
+        kind, data = r.lease().work({})
+        is_("32 levels are an answer", (kind, json.dumps(data)), ("result", "[" * 32 + "]" * 32))
+    with bad("raw") as r:
         r.supervise()
         c = r.lease()
-        is_("an integer of 2^64 fails its request", c.work({})[1]["code"], "bad_payload")
-        is_("and only it", c.work({})[1]["code"], "bad_payload")
+        for text in ("18446744073709551615", "-9223372036854775808", "1732800000123456789", "1732800000.123456", "5e-324", '"\\ud83d\\ude00"'):
+            kind, data = c.work({"raw": text})
+            is_(f"{text} comes back", (kind, data), ("result", json.loads(text)))
 
 
 def own_states():
@@ -214,7 +244,7 @@ def cancels():
 
 def protocol_errors():
     for mode, first, log in (("garbage-fd4", "ErrWork", 'garbage on fd 4 \\x01\\x02'), ("second-answer", "result", "a second answer to request 1"),
-                             ("unknown-req", "ErrWork", "request 1001, which it never got"), ("huge-line", "ErrWork", "over 1 MiB"),
+                             ("unknown-req", "ErrWork", "request 1001, which it never got"), ("backslash", "ErrWork", "not JSON at byte 27: \\u without four hex digits"),
                              ("close-out", "ErrWork", "fd 4 was closed"), ("close-in", "ErrWork", "fd 3 was closed")):
         with bad(mode) as r:
             s = r.supervise()
@@ -228,6 +258,7 @@ def protocol_errors():
             is_(f"{mode}: the request", got[0], first)
             if first == "ErrWork":
                 is_("  its code", got[1]["code"], "protocol")
+                has("  the client reads why", got[1]["message"], log if mode != "garbage-fd4" else "not JSON at byte 0")
             err = s.until(lambda: [p for p in s.payloads if p["name"] == "Error"])[0]["data"]
             is_("  the supervisor hears it", [err["err"], err["stuck"]], ["protocol", True])
             is_("  it leaves by itself", r.wait(), 76)
@@ -307,7 +338,7 @@ def outbox():
         is_("  nor doubled", sorted(p["req"] for p in c.payloads), sorted(reqs))
 
 
-for test in (examples, what_it_gets, order, own_states, cancels, protocol_errors, ends, outbox):
+for test in (examples, what_it_gets, order, spoiled, own_states, cancels, protocol_errors, ends, outbox):
     try:
         test()
     except Exception as e:

@@ -50,7 +50,18 @@ grep -q 'garbage on stdout' "$LOG"
 is "  it is in the log" $? 0
 next
 
-for mode in garbage-fd4 second-answer unknown-req huge-line; do
+# What cannot be carried fails its request; the worker serves on.
+for mode in huge-line:too_big nan:bad_payload half-pair:bad_payload nan-chunk:bad_payload; do
+	with "${mode%:*}"
+	pid=$(amctl workers --field pid)
+	exits 1 "${mode%:*} fails the request" amctl request a=1
+	err "${mode#*:}: "
+	exits 1 "  and the next" amctl request a=1
+	is "  the worker is kept" "$(amctl workers --field pid)" "$pid"
+	next
+done
+
+for mode in garbage-fd4 second-answer unknown-req backslash; do
 	with $mode
 	pid=$(amctl workers --json | sed 's/.*"pid":\([0-9]*\).*/\1/')
 	case $mode in

@@ -124,6 +124,13 @@ START_TEST(a_broken_line_is_a_protocol_error)
 		{ "{\"req\":1,\"payload\":1,\"error\":{}}",
 		    "both \"payload\" and \"error\"" },
 		{ "{\"req\":1,\"req\":2,\"pong\":1}", "twice" },
+		{ "{\"req\":1,\"req\":2,\"payload\":1}",
+		    "\"req\" is there twice" },
+		{ "{\"req\":1e400,\"payload\":1}", "without the \"req\"" },
+		{ "{\"req\":1,\"payload\":{\"p\":\"C:\\users\\bob\"}}",
+		    "not JSON at byte 27: \\u without four hex digits" },
+		{ "{\"add\":[\"A\"],\"args\":NaN}", "NaN at byte 20" },
+		{ "{\"ready\":1,\"x\":NaN}", "NaN at byte 15" },
 	};
 	struct am_buf buf = AM_BUF_INIT;
 
@@ -143,20 +150,124 @@ START_TEST(a_broken_line_is_a_protocol_error)
 }
 END_TEST
 
-START_TEST(an_answer_that_cannot_be_carried_fails_its_request_only)
+START_TEST(what_cannot_be_carried_spoils_its_request_only)
 {
+	static const struct {
+		const char *line;
+		enum line_kind kind;
+		const char *why;
+	} spoiled[] = {
+		{ "{\"req\":5,\"payload\":{\"n\":18446744073709551616}}",
+		    LINE_ERROR,
+		    "number 18446744073709551616 at byte 24 is an integer "
+		    "beyond 64 bits: send it as a string" },
+		{ "{\"req\":5,\"payload\":{\"a\":1,\"a\":2}}", LINE_ERROR,
+		    "key \"a\" at byte 26 is there twice" },
+		{ "{\"req\":5,\"payload\":NaN}", LINE_ERROR,
+		    "NaN at byte 19: JSON has no number for it" },
+		{ "{\"req\":5,\"payload\":[-Infinity]}", LINE_ERROR,
+		    "-Infinity at byte 20" },
+		{ "{\"payload\":{\"p\":\"\\udc80\"},\"req\":5}", LINE_ERROR,
+		    "\\udc80 at byte 17 is half of a surrogate" },
+		{ "{\"req\":5,\"payload\":\"a\\u0000b\"}", LINE_ERROR, "NUL" },
+		{ "{\"req\":5,\"payload\":\"a\xff\"}", LINE_ERROR,
+		    "is not UTF-8 at byte 21" },
+		{ "{\"req\":5,\"payload\":{\"$bin\":\"A\"}}", LINE_ERROR,
+		    "base64" },
+		{ "{\"req\":5,\"payload\":0.12345678901234567890}", LINE_ERROR,
+		    "digits that a double cannot hold" },
+		{ "{\"req\":5,\"error\":{\"message\":\"\\ud800\"}}", LINE_ERROR,
+		    "half of" },
+		{ "{\"req\":5,\"accept\":false,\"reason\":\"\xff\"}",
+		    LINE_ERROR, "UTF-8" },
+		{ "{\"req\":5,\"progress\":NaN}", LINE_BAD_PART, "NaN" },
+		{ "{\"req\":5,\"chunk\":[1e999,NaN]}", LINE_BAD_PART, "1e999" },
+	};
 	struct am_buf buf = AM_BUF_INIT;
+
+	for (size_t i = 0; i < sizeof(spoiled) / sizeof(spoiled[0]); i++) {
+		struct line_msg m = parsed(&buf, spoiled[i].line);
+
+		ck_assert_msg(m.kind == spoiled[i].kind, "%s: kind %d",
+		    spoiled[i].line, (int)m.kind);
+		ck_assert_uint_eq(m.req, 5);
+		ck_assert_str_eq(m.code, "bad_payload");
+		ck_assert_msg(strstr(m.text, spoiled[i].why) != NULL, "%s: %s",
+		    spoiled[i].line, m.text);
+	}
+	am_buf_done(&buf);
+}
+END_TEST
+
+START_TEST(a_value_of_32_levels_is_an_answer)
+{
+	struct am_buf buf = AM_BUF_INIT, line = AM_BUF_INIT;
+
+	for (int levels = 32; levels <= 500; levels += levels == 32 ? 1 : 467) {
+		struct line_msg m;
+
+		am_buf_reset(&line);
+		buf_puts(&line, "{\"req\":5,\"payload\":");
+		for (int i = 0; i < levels; i++)
+			buf_putc(&line, '[');
+		for (int i = 0; i < levels; i++)
+			buf_putc(&line, ']');
+		buf_putc(&line, '}');
+		m = parsed(&buf, buf_text(&line));
+		ck_assert_uint_eq(m.req, 5);
+		ck_assert_int_eq(m.kind,
+		    levels == 32 ? LINE_ANSWER : LINE_ERROR);
+		if (levels > 32)
+			ck_assert_str_eq(m.text,
+			    "nested deeper than 32 levels at byte 51");
+	}
+	am_buf_done(&buf);
+	am_buf_done(&line);
+}
+END_TEST
+
+/* Only its beginning is there, which may end anywhere. */
+START_TEST(a_line_that_is_too_long_spoils_its_request_only)
+{
+	static const char *const good[] = {
+		"{\"req\":5,\"payload\":\"xxx",
+		"{\"req\":5,\"payload\":[1,2.",
+		"{\"req\":5,\"payload\":[[{\"k\":-",
+		"{\"req\":5,\"payload\":tr",
+		"{\"req\":5,\"payload\":[\"\\u12",
+		"{\"req\":5,\"payload\":",
+		"{\"req\":5,\"payload\":[\"\xe2\x82",
+		"{\"payload\":1,\"req\":5,",
+		"{\"req\":5,\"payload\":{\"a\":1}, ",
+		"{\"req\":5,\"error\":{\"a",
+		"{\"req\":5,\"payload\":1}    ",
+		"{\"req\":5,\"payload\":NaN,",
+	};
+	static const char *const bad[] = { "xxx", "{\"payload\":\"xxx",
+		"{\"payload\":1,\"req\":5", "{\"req\":5,\"payloa", "[", "",
+		"{\"pong\":1,\"x\":\"", "{\"add\":[\"A\"],\"args\":[",
+		"{\"req\":5,\"payload\":\"a\" x", "{\"req\":5,\"x\":\"" };
+	struct am_buf buf = AM_BUF_INIT;
+	struct am_error err;
 	struct line_msg m;
 
-	m = parsed(&buf, "{\"req\":5,\"payload\":{\"n\":18446744073709551616}}");
-	ck_assert_int_eq(m.kind, LINE_ERROR);
-	ck_assert_uint_eq(m.req, 5);
-	ck_assert_str_eq(m.code, "bad_payload");
-	ck_assert_ptr_nonnull(strstr(m.text, "18446744073709551616"));
-	m = parsed(&buf, "{\"req\":5,\"payload\":{\"a\":1,\"a\":2}}");
-	ck_assert_int_eq(m.kind, LINE_ERROR);
-	m = parsed(&buf, "{\"req\":5,\"progress\":18446744073709551616}");
-	ck_assert_int_eq(m.kind, LINE_NOTHING);
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		ck_assert_msg(line_parse_long(good[i], strlen(good[i]), &buf,
+				  &m, &err) == 0,
+		    "%s: %s", good[i], err.text);
+		ck_assert_int_eq(m.kind, LINE_ERROR);
+		ck_assert_uint_eq(m.req, 5);
+		ck_assert_str_eq(m.code, "too_big");
+		ck_assert_str_eq(m.text, "a line is longer than 1 MiB");
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_msg(line_parse_long(bad[i], strlen(bad[i]), &buf, &m,
+				  &err) == -EBADMSG,
+		    "%s", bad[i]);
+	ck_assert_int_eq(line_parse_long("{\"req\":5,\"chunk\":\"x", 19, &buf,
+			     &m, &err),
+	    0);
+	ck_assert_int_eq(m.kind, LINE_BAD_PART);
 	am_buf_done(&buf);
 }
 END_TEST
@@ -312,6 +423,25 @@ START_TEST(a_line_of_1_mib_passes_and_a_longer_one_does_not)
 	feed(&in, big, LINE_BYTES_MAX + 1);
 	ck_assert_int_eq(line_in_next(&in, &line, &len), -EMSGSIZE);
 	ck_assert_int_eq(line[0], 'x');
+	ck_assert_int_eq(line_in_next(&in, &line, &len), -EMSGSIZE);
+	/* Its rest is not kept, and the next one is whole. */
+	line_in_drop(&in);
+	for (int i = 0; i < 5; i++) {
+		ck_assert_int_eq(line_in_next(&in, &line, &len), 0);
+		feed(&in, big, LINE_BYTES_MAX);
+	}
+	feed(&in, "x\nnext\n", 7);
+	ck_assert_int_eq(line_in_next(&in, &line, &len), 1);
+	ck_assert_uint_eq(len, 4);
+	ck_assert_int_eq(memcmp(line, "next", 4), 0);
+	line_in_drop(&in);
+	/* One whose newline is there already is dropped up to it. */
+	feed(&in, big, LINE_BYTES_MAX + 1);
+	feed(&in, "\nnext\n", 6);
+	ck_assert_int_eq(line_in_next(&in, &line, &len), -EMSGSIZE);
+	line_in_drop(&in);
+	ck_assert_int_eq(line_in_next(&in, &line, &len), 1);
+	ck_assert_uint_eq(len, 4);
 	line_in_done(&in);
 	line_in_done(&in);
 }
@@ -320,7 +450,9 @@ END_TEST
 UNIT_MAIN("exec_lines", each_kind_of_line_is_told_from_the_others,
     what_an_answer_holds_is_passed_on, a_long_text_is_cut_between_characters,
     a_broken_line_is_a_protocol_error,
-    an_answer_that_cannot_be_carried_fails_its_request_only,
+    what_cannot_be_carried_spoils_its_request_only,
+    a_value_of_32_levels_is_an_answer,
+    a_line_that_is_too_long_spoils_its_request_only,
     ready_says_what_the_program_can, a_bad_ready_is_refused,
     the_hosts_lines_are_those_of_the_manual,
     the_frame_of_a_request_fits_its_bound, lines_come_whole_wherever_reads_end,
