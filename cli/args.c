@@ -7,7 +7,10 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/utf8.h"
 #include "proto/mp.h"
+
+enum { SHOWN_MAX = 64 }; /* bytes of a word in a message */
 
 bool
 args_is_pair(const char *word)
@@ -50,6 +53,21 @@ pair_of(const char *word)
 	return p;
 }
 
+/* It goes out as text, which JSON at the other end has to be able to show. */
+static int
+check_text(const char *word, struct am_error *err)
+{
+	size_t len = strlen(word);
+	size_t at = utf8_check(word, len);
+
+	if (at == len)
+		return 0;
+	return error_set(err,
+	    "%.*s...: not UTF-8 at byte %zu: send it as "
+	    "k:={\"$bin\":\"base64\"}",
+	    (int)utf8_cut(word, at, SHOWN_MAX), word, at);
+}
+
 static bool
 same_key(const struct pair *p, const char *key, size_t len)
 {
@@ -67,6 +85,8 @@ check_pairs(char *const *words, size_t n, struct am_error *err)
 		if (p.key_len == 0)
 			return error_set(err,
 			    "\"%s\" has no key before the =", words[i]);
+		if (!p.is_json && check_text(words[i], err) < 0)
+			return -EINVAL;
 		for (size_t j = 0; j < i; j++) {
 			struct pair q = pair_of(words[j]);
 
@@ -132,8 +152,9 @@ put_pair(struct am_buf *out, const char *word, struct am_error *err)
 		return 0;
 	}
 	if (am_json_decode(p.value, strlen(p.value), out, &why) < 0)
-		return error_set(err, "%.*s:=%.64s: %s", (int)p.key_len, p.key,
-		    p.value, why.text);
+		return error_set(err, "%.*s:=%.*s: %s", (int)p.key_len, p.key,
+		    (int)utf8_cut(p.value, strlen(p.value), SHOWN_MAX), p.value,
+		    why.text);
 	return 0;
 }
 
@@ -166,6 +187,10 @@ args_build(const char *json, size_t json_len, char *const *pairs,
 			return -EINVAL;
 	if (out->len > ARGS_LEN_MAX)
 		return error_set(err, "the arguments are longer than 16 MiB");
+	if (!mp_is_value(am_buf_val(out)))
+		return error_set(err,
+		    "the arguments are nested deeper than %d levels",
+		    MP_VALUE_DEPTH_MAX);
 	return 0;
 }
 

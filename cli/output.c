@@ -9,7 +9,11 @@
 #include "cli/exitcodes.h"
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/json.h"
 #include "proto/mp.h"
+
+/* Levels of documents around the data of a worker: an array of payloads. */
+enum { LEVELS_AROUND = 2 };
 
 const struct out_view out_bare = { .n_cols = 0 };
 
@@ -87,6 +91,19 @@ out_put_time(struct am_buf *b, double seconds)
 	}
 }
 
+static void
+put_unprintable(struct am_buf *b, const char *why)
+{
+	am_cleanup(buf_donep) struct am_buf doc = AM_BUF_INIT;
+	struct am_error err;
+
+	am_put_map(&doc, 1);
+	am_put_str(&doc, "unprintable");
+	am_put_str(&doc, why);
+	if (am_json_encode(am_buf_val(&doc), b, &err) < 0)
+		buf_puts(b, "{\"unprintable\":null}");
+}
+
 void
 out_put(struct am_buf *b, struct am_val v, bool bare)
 {
@@ -104,8 +121,8 @@ out_put(struct am_buf *b, struct am_val v, bool bare)
 		return;
 	}
 	/* What JSON cannot carry is said, never changed. */
-	if (am_json_encode(v, b, &err) < 0)
-		buf_printf(b, "{\"unprintable\":\"%s\"}", err.text);
+	if (json_encode(v, LEVELS_AROUND, b, &err) < 0)
+		put_unprintable(b, err.text);
 }
 
 /* One step of a path: a key of a map or an index of an array. */

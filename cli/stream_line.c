@@ -10,6 +10,7 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 #include "lib/base/dur.h"
+#include "lib/base/json.h"
 #include "proto/mp.h"
 
 /* ---- slots ---- */
@@ -279,7 +280,8 @@ parse(struct stream *s, struct slot *slot, const char *line, size_t len,
 
 	if (is_blank(line, len))
 		return error_set(err, "the line is blank");
-	if (am_json_decode(line, len, &slot->doc, err) < 0)
+	/* The object around the args is none of their levels. */
+	if (json_decode(line, len, s->is_raw ? 0 : 1, &slot->doc, err) < 0)
 		return -EINVAL;
 	c = mp_of(am_buf_val(&slot->doc));
 	if (mp_type(&c) != MP_MAP)

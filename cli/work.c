@@ -8,6 +8,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
+#include "lib/base/utf8.h"
 #include "proto/mp.h"
 
 /* The worker's own answer to a deadline comes first, if it comes at once. */
@@ -37,6 +38,17 @@ verdict_set(struct verdict *v, enum exit_code exit, const char *status,
 	(void)snprintf(v->message, sizeof(v->message), "%s", message);
 }
 
+/* A long text is cut, not lost. */
+static void
+take_text(struct am_val map, const char *key, char *buf, size_t size)
+{
+	const char *s;
+	size_t len;
+
+	if (am_get_str(map, key, &s, &len) == 0)
+		utf8_copy(buf, size, s, len);
+}
+
 void
 verdict_of(const struct arpc_payload *p, struct verdict *ret)
 {
@@ -51,9 +63,8 @@ verdict_of(const struct arpc_payload *p, struct verdict *ret)
 		    results[i].status, "");
 		if (results[i].exit == EX_OK)
 			return;
-		(void)am_get_text(p->data, "code", ret->code,
-		    sizeof(ret->code));
-		(void)am_get_text(p->data, "message", ret->message,
+		take_text(p->data, "code", ret->code, sizeof(ret->code));
+		take_text(p->data, "message", ret->message,
 		    sizeof(ret->message));
 		return;
 	}

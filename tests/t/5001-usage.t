@@ -24,6 +24,19 @@ err "NUL"
 exits 2 "duplicate keys" amctl request 'a:={"k":1,"k":2}'
 err "k"
 exits 2 "infinite" amctl request 'a:=1e400'
+exits 2 "a Windows path" amctl request --args '{"p":"C:\users\bob"}'
+err '--args: not JSON at byte 8: \u without four hex digits'
+exits 2 "  as a value" amctl request 'p:="C:\users\bob"'
+err 'not JSON at byte 3: \u without four hex digits'
+exits 2 "half of a surrogate pair" amctl request 'a:="\ud83d!"'
+err 'half of a surrogate pair'
+printf '\357\273\277{"input":7}' >"$T_DIR/bom"
+exits 2 "a byte order mark" amctl request --args "@$T_DIR/bom"
+err 'byte order mark (BOM)'
+exits 2 "digits that would be lost" amctl request 'a:=0.12345678901234567890'
+err '0.12345678901234567890 at byte 0 has digits that a double cannot hold'
+exits 2 "text that is not UTF-8" amctl request a="$(printf 'caf\351')"
+err 'not UTF-8 at byte 5'
 ok "JSON by --args" amctl request --args '{"input":7}'
 out '"output":49'
 ok "--field" amctl request input:=7 --field output

@@ -42,6 +42,41 @@ out 'did you mean \"WorkRequested\"?'
 
 next
 
+# What JSON can say comes back as it went; what it cannot is named, and the
+# worker serves on.
+start Pool.Min=1 Pool.Warm=0 "Worker.Exec=$(bad raw)"
+pool_ready
+$PY - >"$T_DIR/in" <<'EOT'
+import json
+deep = "[" * 31 + "]" * 31
+print('{"args":{"p":"C:\\users\\bob"}}')
+for raw in ('18446744073709551615', '-9223372036854775808', '1732800000.123456', '"\\u20ac\\ud83d\\ude00"', "[" * 32 + "]" * 32,
+            "NaN", '"\\ud83d"', "[" * 33 + "]" * 33, '18446744073709551616'):
+    print(json.dumps({"args": {"raw": raw}}))
+print('{"args":{"raw":"1","deep":%s}}' % deep)
+print('{"args":{"raw":"1","deep":[%s]}}' % deep)
+EOT
+exits 1 "all that JSON can say" stream --ordered
+is "  one final line each" "$(seen)" \
+	"1 failed;2 ok;3 ok;4 ok;5 ok;6 ok;7 failed;8 failed;9 failed;10 failed;11 ok;12 failed;"
+out '"code":"bad_input","message":"not JSON at byte 16: \\u without four hex digits'
+out '"payload":18446744073709551615,'
+out '"payload":-9223372036854775808,'
+out '"payload":1732800000.123456,'
+out '"payload":"€😀",'
+out '"payload":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]],'
+out '"code":"bad_payload","message":"NaN at byte 19: JSON has no number for it"'
+out 'is half of a surrogate pair'
+out '"code":"bad_payload","message":"nested deeper than 32 levels at byte 51"'
+out '18446744073709551616 at byte 19 is an integer beyond 64 bits: send it as a string'
+out '"code":"bad_input","message":"nested deeper than 32 levels at byte 57"'
+is "  the same worker" "$(amctl workers --field id)" w1
+ok "32 levels as a document" amctl request raw='[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]' --json
+out '"data":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}'
+exits 1 "an answer that cannot be carried" amctl request raw=NaN
+err 'bad_payload: NaN at byte 20: JSON has no number for it'
+next
+
 # The worker takes 4 and answers the last one first.
 start Pool.Min=1 Pool.Warm=0 "Worker.Exec=$(bad concurrency 4)"
 pool_ready

@@ -44,7 +44,8 @@ START_TEST(pairs_become_one_map)
 		{ NULL, { "a==b" }, "{\"a\":\"=b\"}" },
 		{ NULL, { "a:=[1,{\"b\":null}]", "c=x y" },
 		    "{\"a\":[1,{\"b\":null}],\"c\":\"x y\"}" },
-		{ NULL, { "n:=18446744073709551615" }, "{\"n\":18446744073709551615}" },
+		{ NULL, { "n:=18446744073709551615" },
+		    "{\"n\":18446744073709551615}" },
 		{ "{\"a\":1,\"b\":2}", { NULL }, "{\"a\":1,\"b\":2}" },
 		{ "{\"a\":1,\"b\":2}", { "a=x" }, "{\"b\":2,\"a\":\"x\"}" },
 		{ "{}", { NULL }, "{}" },
@@ -88,6 +89,19 @@ START_TEST(what_would_be_changed_is_refused_and_named)
 		{ NULL, { "a:={\"k\":1,\"k\":2}" }, "\"k\"" },
 		{ NULL, { "a:=1e400" }, "1e400" },
 		{ NULL, { "a:=1 2" }, "a:=" },
+		{ NULL, { "p:=\"C:\\users\\bob\"" },
+		    "p:=\"C:\\users\\bob\": not JSON at byte 3: \\u without "
+		    "four "
+		    "hex digits" },
+		{ "{\"p\":\"C:\\users\\bob\"}", { NULL },
+		    "--args: not JSON at byte 8: \\u without four" },
+		{ "\xef\xbb\xbf{}", { NULL },
+		    "--args: not JSON at byte 0: a byte "
+		    "order mark" },
+		{ NULL, { "a=x\xff" },
+		    "a=x...: not UTF-8 at byte 3: send it as k:={\"$bin\":" },
+		{ NULL, { "\xc3=x" }, "not UTF-8 at byte 0" },
+		{ NULL, { "a=\xed\xa0\x80" }, "not UTF-8 at byte 2" },
 		{ NULL, { "=x" }, "no key" },
 		{ NULL, { ":=1" }, "no key" },
 		{ NULL, { "a=1", "a:=2" }, "twice" },
@@ -111,6 +125,30 @@ START_TEST(what_would_be_changed_is_refused_and_named)
 }
 END_TEST
 
+/* The args are one of the 32 levels. */
+START_TEST(args_have_at_most_32_levels)
+{
+	for (int levels = 31; levels <= 32; levels++) {
+		struct am_buf text = AM_BUF_INIT;
+		struct am_error err = { "" };
+		char word[80] = "a:=";
+		const char *pairs[] = { word, NULL };
+
+		memset(word + 3, '[', (size_t)levels);
+		memset(word + 3 + levels, ']', (size_t)levels);
+		if (levels == 31) {
+			ck_assert_int_eq(build(NULL, pairs, &text, &err), 0);
+		} else {
+			ck_assert_int_eq(build(NULL, pairs, &text, &err),
+			    -EINVAL);
+			ck_assert_str_eq(err.text,
+			    "the arguments are nested deeper than 32 levels");
+		}
+		am_buf_done(&text);
+	}
+}
+END_TEST
+
 START_TEST(states_come_before_pairs)
 {
 	char words[][8] = { "a=1", "Foo", "b:=2", "Bar", "c=" };
@@ -128,4 +166,5 @@ START_TEST(states_come_before_pairs)
 END_TEST
 
 UNIT_MAIN("cli_args", pairs_become_one_map, nothing_given_is_nothing_sent,
-    what_would_be_changed_is_refused_and_named, states_come_before_pairs)
+    what_would_be_changed_is_refused_and_named, args_have_at_most_32_levels,
+    states_come_before_pairs)

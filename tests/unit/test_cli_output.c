@@ -168,6 +168,41 @@ START_TEST(a_result_is_json_and_a_line_is_bare)
 }
 END_TEST
 
+/* A worker's data has up to 32 levels, an array of payloads two more. */
+START_TEST(what_a_worker_may_say_can_be_printed)
+{
+	struct am_buf b = AM_BUF_INIT;
+	struct out o;
+
+	for (int i = 0; i < 34; i++)
+		am_put_array(&b, 1);
+	am_put_nil(&b);
+	out_init(&o, OUT_JSON, NULL, false);
+	ck_assert_int_eq(out_doc(&o, am_buf_val(&b), AM_NONE, NULL), 0);
+	ck_assert_uint_eq(o.buf.len, 2 * 34 + 5);
+	out_done(&o);
+	am_buf_done(&b);
+}
+END_TEST
+
+START_TEST(what_json_cannot_carry_is_said_in_json)
+{
+	struct am_buf b = AM_BUF_INIT;
+	struct out o;
+
+	am_put_map(&b, 1);
+	am_put_str(&b, "$bin");
+	am_put_str(&b, "x");
+	out_init(&o, OUT_JSON, NULL, false);
+	ck_assert_int_eq(out_doc(&o, am_buf_val(&b), AM_NONE, NULL), 0);
+	ck_assert_str_eq(buf_text(&o.buf),
+	    "{\"unprintable\":\"a map of the one key \\\"$bin\\\" would be "
+	    "taken for binary\"}\n");
+	out_done(&o);
+	am_buf_done(&b);
+}
+END_TEST
+
 START_TEST(quiet_prints_nothing)
 {
 	struct am_buf b = AM_BUF_INIT;
@@ -184,4 +219,5 @@ END_TEST
 
 UNIT_MAIN("cli_output", each_format_has_its_form, a_field_is_a_path,
     a_field_of_an_array_is_one_of_each, only_json_has_a_document_of_an_error,
-    a_result_is_json_and_a_line_is_bare, quiet_prints_nothing)
+    a_result_is_json_and_a_line_is_bare, what_a_worker_may_say_can_be_printed,
+    what_json_cannot_carry_is_said_in_json, quiet_prints_nothing)
