@@ -36,29 +36,29 @@ struct am_error {
 
 /* ---- JSON, at the edges only ---- */
 
-/* Both ways a value is the same value afterwards, or it is refused: -EINVAL,
- * and err (may be NULL) says what and at which byte. Neither depends on the
- * locale.
+/* Both functions carry a value exactly or refuse it with -EINVAL; then err,
+ * which may be NULL, says what was refused and at which byte. Neither depends on
+ * the locale.
  *
  * A number without fraction and exponent is an integer, from -2^63 to 2^64 - 1.
- * Any other number, and -0, is a double: it must be what the nearest double
- * gives when it is written with as many significant digits, or by
- * am_json_encode(). So 0.1 and each double that a program prints pass, and
+ * Any other number, and -0, is a double. It is refused unless the nearest
+ * double, written with as many significant digits or by am_json_encode(), is the
+ * same number: 0.1 and every double that a program prints pass, and
  * 0.12345678901234567890, 1e400 and 1e-400 do not.
  * {"$bin":"base64"}, with padding, is binary.
  *
- * Refused: bad escapes, half of a surrogate pair, control characters and NUL in
- * strings, what is not UTF-8, a byte order mark, a key that is there twice,
- * NaN, infinity, arrays and objects nested deeper than 32 levels ([[1]] has 2).
- * There is no limit to the length of a text, a string or a number. */
+ * Also refused are bad escapes, half of a surrogate pair, control characters and
+ * NUL in strings, bytes that are not UTF-8, a byte order mark, an object with
+ * the same key twice, NaN, infinity, and arrays and objects nested deeper than
+ * 32 levels ([[1]] has 2). Texts, strings and numbers may have any length. */
 
 /* Appends the value of a JSON text of len bytes to out. */
 AM_API int am_json_decode(const char *json, size_t len, struct am_buf *out,
     struct am_error *err);
-/* Appends the value as one line of JSON, without a newline, for
- * am_json_decode() to read back. A double is the shortest text that reads back
- * as the same double, and has a point or an exponent. Also refused: extension
- * types, keys that are no strings, a map whose only key is "$bin". */
+/* Appends the value as one line of JSON, without a newline; am_json_decode()
+ * reads back the same value. A double is the shortest text that reads back as
+ * the same double, always with a point or an exponent. Extension types, keys
+ * that are not strings, and a map whose only key is "$bin" are refused, too. */
 AM_API int am_json_encode(struct am_val v, struct am_buf *out,
     struct am_error *err);
 
