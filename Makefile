@@ -47,12 +47,13 @@ else
 CPPFLAGS ?= -D_FORTIFY_SOURCE=2
 endif
 
-pc_lib := libevent_core msgpack libcjson
+pc_lib := libevent_core msgpack
 pc_daemon := libsystemd
-pc_cflags := $(shell pkg-config --cflags $(pc_lib) $(pc_daemon) check 2>/dev/null)
+pc_test := check libcjson
+pc_cflags := $(shell pkg-config --cflags $(pc_lib) $(pc_daemon) $(pc_test) 2>/dev/null)
 lib_libs := $(shell pkg-config --libs $(pc_lib) 2>/dev/null)
 daemon_libs := $(shell pkg-config --libs $(pc_daemon) 2>/dev/null)
-check_libs := $(shell pkg-config --libs check 2>/dev/null)
+test_libs := $(shell pkg-config --libs $(pc_test) 2>/dev/null)
 tls_libs := $(shell pkg-config --libs openssl 2>/dev/null)
 
 # They go by a file, so that the commands are short and a change is seen.
@@ -153,13 +154,13 @@ $(foreach t,$(patsubst $(BUILD)/tests/fuzz/fuzz_%,%,$(fuzz)),$(eval \
 $(unit) $(helper) $(fuzz): $(BUILD)/%: $(obj)/%.o $(lib)
 	@mkdir -p $(@D)
 	$(link) -pie $(lib_libs) $(if $(findstring /test_daemon_,$@),$(daemon_libs)) \
-		$(if $(findstring /unit/,$@),$(check_libs))
+		$(if $(findstring /unit/,$@),$(test_libs))
 $(BUILD)/tests/conformance: $(conformance_o) $(lib)
 	@mkdir -p $(@D)
-	$(link) -pie $(lib_libs) -lz
+	$(link) -pie $(lib_libs) $(test_libs) -lz
 $(BUILD)/tests/bench: $(bench_o) $(lib)
 	@mkdir -p $(@D)
-	$(link) -pie $(lib_libs) -lm -lz
+	$(link) -pie $(lib_libs) $(test_libs) -lm -lz
 
 $(generated): $(BUILD)/%: %.in FORCE
 	@mkdir -p $(@D)
