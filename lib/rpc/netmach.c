@@ -14,13 +14,13 @@
 enum {
 	CONNECT_MS = 5000,
 	KEEP_MS = 60000,
-	/* A server that closes each connection is none of ours. */
+	/* A server that closes every connection is not one of ours. */
 	EARLY_MAX = 5,
 };
 
 /* ---- end of a connection ---- */
 
-/* Is it worth another connection, and is there time for it? */
+/* Whether to connect again: it makes sense, and there is time. */
 static bool
 may_retry(struct netmach *nm, int code, const char *why)
 {
@@ -33,7 +33,7 @@ may_retry(struct netmach *nm, int code, const char *why)
 		return false;
 	if ((code == -ECONNREFUSED || code == -ENOENT) && !nm->retry_gone)
 		return false;
-	/* Of TLS, or that there is none: it would be the same again. */
+	/* TLS failed, or is missing: the next attempt would fail in the same way. */
 	if (code == -EPROTO || code == -EACCES || code == -EPROTONOSUPPORT)
 		return false;
 	return clock_ns() - nm->lost_ns < nm->retry_ms * NS_PER_MS;
@@ -46,7 +46,7 @@ wait_and_retry(struct netmach *nm)
 	(void)am_timer_start(&nm->retry, backoff_next(&nm->backoff));
 }
 
-/* Calls that end with the connection. */
+/* Ends the calls that do not outlive the connection. */
 static void
 lose_calls(struct netmach *nm, const char *why)
 {
@@ -68,7 +68,7 @@ lose_calls(struct netmach *nm, const char *why)
 	}
 }
 
-/* The answers to all that came before that frame have arrived before the bye. */
+/* All earlier calls were answered before the bye. */
 bool
 netmach_refused(struct netmach *nm, enum arpc_error e, const char *why)
 {
@@ -115,7 +115,7 @@ netmach_end(struct netmach *nm, int code, const char *why)
 			nm->ops->on_down(nm, why, nm->arg);
 		return;
 	}
-	/* That it was not found again says less than how it was lost. */
+	/* How it was lost says more than that it was not restored. */
 	if (code < 0 && nm->lost_why[0] != '\0') {
 		(void)snprintf(text, sizeof(text), "%s", nm->lost_why);
 		why = text;
@@ -349,8 +349,8 @@ netmach_backlog(const struct netmach *nm)
 
 /* ---- calls ---- */
 
-/* Opens a call that is no mutation, and puts the head of its frame, whose params
- * follow, into *ret_out. Its id, or -errno. */
+/* Opens a call that is not a mutation, and puts the head of its frame into
+ * *ret_out; the params follow. Returns its id, or -errno. */
 static int
 call_begin(struct netmach *nm, enum arpc_method method, netmach_reply_fn fn,
     void *arg, struct am_buf **ret_out)
@@ -388,7 +388,7 @@ method_of(enum am_op op)
 	return ARPC_UNKNOWN;
 }
 
-/* What the server would close the connection for is not sent. */
+/* Refuses what the server would close the connection for. */
 static int
 check_mutation(const struct netmach *nm, size_t n, struct am_val args)
 {
@@ -539,7 +539,7 @@ netmach_ack(struct netmach *nm, uint64_t seq)
 {
 	struct am_buf *out;
 
-	/* Without a connection it is sent when the payload comes again. */
+	/* Without a connection: acked when the payload arrives again. */
 	(void)seqs_remove(&nm->unacked, seq);
 	if (!netmach_is_ready(nm))
 		return;

@@ -1,5 +1,5 @@
 /* netmach.h - the client side of a connection: a mirror of the machine at the
- * other end, with its checks and subscriptions; mutations go over the wire. */
+ * other end, with checks and subscriptions. Mutations are sent over the wire. */
 #ifndef LIB_RPC_NETMACH_H
 #define LIB_RPC_NETMACH_H
 
@@ -16,53 +16,52 @@ enum netmach_phase {
 };
 
 struct netmach_ops {
-	/* The hello was answered; the mirror is complete. */
+	/* The welcome has arrived, and the mirror is complete. */
 	void (*on_ready)(struct netmach *nm, void *arg);
 	/* The mirror changed (once per frame that changed it); may be NULL. */
 	void (*on_update)(struct netmach *nm, void *arg);
-	/* The machine has a longer schema, and the mirror, too: its clocks and
+	/* The machine and its mirror have a longer schema. Clocks and
 	 * subscriptions stay. May be NULL. */
 	void (*on_schema)(struct netmach *nm, void *arg);
-	/* One mutation of the machine, if sync.mutations or netmach_trace()
-	 * asked for it; the mirror has its clocks. Borrowed; may be NULL. */
+	/* One mutation of the machine, after sync.mutations or netmach_trace().
+	 * The mirror has its clocks already. Borrowed; may be NULL. */
 	void (*on_mutated)(struct netmach *nm, const struct arpc_mutated *m,
 	    void *arg);
-	/* Borrowed. Ack it by netmach_ack() when it is safe. Each is told once;
-	 * one that comes again after a reconnect is acked again if it was. May
-	 * be NULL. */
+	/* A payload, borrowed. Call netmach_ack() when it is safe. Each payload is
+	 * delivered once; one that arrives again after a reconnect is acked again
+	 * if it was. May be NULL. */
 	void (*on_payload)(struct netmach *nm, const struct arpc_payload *p,
 	    void *arg);
-	/* Whether a mutation of this id has been answered, but what it asked for
-	 * is still to come, so that no other one may have the id. May be NULL. */
+	/* Whether the mutation with this id has been answered but its result
+	 * payload is still to come, so that the id is taken. May be NULL. */
 	bool (*is_taken)(struct netmach *nm, uint32_t id, void *arg);
-	/* The connection was lost and is made again (retry_ms); on_ready comes
-	 * next, or on_close. May be NULL. */
+	/* The connection was lost, and is being restored (retry_ms). on_ready or
+	 * on_close follows. May be NULL. */
 	void (*on_down)(struct netmach *nm, const char *why, void *arg);
-	/* Not connected (any more): code is 0 for an end of the connection (why
-	 * is "eof" or the peer's bye reason), -errno for a failed connect (TLS:
-	 * -EPROTO, or -EACCES if the server refused our certificate; a name:
-	 * -EHOSTUNREACH), an enum arpc_error + 1 for a refused hello. Calls
-	 * without an answer have been called back with NETMACH_LOST before, but
-	 * for mutations of a resuming one, which wait for the next
-	 * netmach_connect(). */
+	/* There is no connection. code is 0 if it has ended (why is "eof" or the
+	 * reason of the bye); -errno if connecting failed (TLS: -EPROTO, or
+	 * -EACCES if the server refused our certificate; a name: -EHOSTUNREACH);
+	 * an enum arpc_error + 1 if the hello was refused. Before this, open calls
+	 * were called back with NETMACH_LOST, except for mutations with resume,
+	 * which wait for the next netmach_connect(). */
 	void (*on_close)(struct netmach *nm, int code, const char *why,
 	    void *arg);
 };
 
 enum netmach_status {
 	NETMACH_OK,
-	NETMACH_ERROR,    /* an error answer: error and text are set */
+	NETMACH_ERROR,    /* an error response: error and text are set */
 	NETMACH_LOST,     /* the connection ended first: outcome unknown */
-	NETMACH_NOT_SENT, /* of a resuming one: no connection came in time */
+	NETMACH_NOT_SENT, /* with resume: there was no connection in time */
 };
 
 struct netmach_reply {
 	enum netmach_status status;
-	am_result result;      /* of a mutation */
-	const char *why;       /* of a canceled one; else empty */
-	struct am_val value;   /* of info; borrowed */
-	enum arpc_error error; /* of NETMACH_ERROR */
-	const char *text;      /* of all but NETMACH_OK, terminated */
+	am_result result;      /* mutations */
+	const char *why;       /* canceled mutations; else empty */
+	struct am_val value;   /* info; borrowed */
+	enum arpc_error error; /* NETMACH_ERROR */
+	const char *text;      /* all but NETMACH_OK; terminated */
 };
 typedef void (*netmach_reply_fn)(struct netmach *nm, uint32_t id,
     const struct netmach_reply *r, void *arg);
@@ -72,89 +71,89 @@ struct netmach_conf {
 	const char *name;   /* for people; copied */
 	const uint8_t *
 	    token; /* ARPC_TOKEN_LEN bytes; copied, zeroed when freed; NULL: none */
-	int64_t timeout_ms; /* of connect and hello together; 0: 5 s */
-	/* A schema that the other end probably has: it is not sent again, and
-	 * mirrors share it. Refs it; NULL: none is known. */
+	int64_t timeout_ms; /* for connect and hello together; 0: 5 s */
+	/* A schema that the other end probably has: then it is not sent, and
+	 * mirrors share this one. Refs it; NULL: none is known. */
 	struct am_schema *schema;
 	/* Mutations with a callback outlive the connection: they are sent again
-	 * with their ids after the next one, and the server answers what it has
-	 * made already from its memory. Those made without a connection wait
-	 * for one. Both for as long as their deadline_ms, or else keep_ms after
-	 * the connection was lost (0: 60 s). What the server cannot know any
-	 * more (it was started anew) is NETMACH_LOST. At most 1,000 are on the
-	 * way at a time, further ones wait here, 64 MiB of them. */
+	 * with their ids on the next one, and the server answers from memory
+	 * those that it has executed. Mutations made without a connection wait
+	 * for one. Both are kept for their deadline_ms, or else for keep_ms after
+	 * the connection was lost (0: 60 s). If the server cannot know the
+	 * outcome (it was restarted) they end with NETMACH_LOST. At most 1,000
+	 * are sent and unanswered; further ones wait here, up to 64 MiB. */
 	bool resume;
 	int64_t keep_ms;
-	/* A lost connection is made again, with growing and jittered waits, for
-	 * this long, then on_close tells how it was lost; one that is cut before
-	 * its first hello was answered, a few times. 0: on_close comes at once,
+	/* How long to restore a lost connection, with growing and jittered waits;
+	 * then on_close tells how it was lost. One that is lost before its first
+	 * welcome is tried again a few times only. 0: on_close is called at once,
 	 * and the owner may connect. A refused hello and a bye are final. */
 	int64_t retry_ms;
-	/* Also if nobody listens there any more, or not yet. */
+	/* Retry also if nobody listens at the address (any more, or yet). */
 	bool retry_gone;
-	/* TCP connections speak TLS, and the server's certificate must name the
-	 * host of the address. Borrowed. NULL: plain, and then only to this
+	/* For TCP connections: use TLS, and the certificate of the server must name
+	 * the host of the address. Borrowed. NULL: plain, and only to this
 	 * host. */
 	const struct tls *tls;
-	/* What is seen of the machine; its arrays are borrowed for the life of
-	 * the net machine. What is not seen stays as it was. */
+	/* What to see of the machine. The arrays are borrowed for the life of the
+	 * net machine. States that are not seen stay as they were. */
 	struct arpc_sync sync;
 };
 
 /* Returns new; borrows ops. */
 struct netmach *netmach_new(struct am_loop *l, const struct netmach_conf *conf,
     const struct netmach_ops *ops, void *arg);
-/* Drops the connection; no callback comes any more, not even for open calls.
- * May be called from within a callback. NULL is fine. */
+/* Drops the connection. No callback is called any more, not even for open calls.
+ * May be called from a callback. NULL is allowed. */
 struct netmach *netmach_free(struct netmach *nm);
-/* Writes what was sent so far, as far as that works without waiting: for an
- * owner that frees it before the turn ends. */
+/* Writes as much output as possible without waiting, for an owner that frees it
+ * before the turn ends. */
 void netmach_flush(struct netmach *nm);
-/* 0, or -errno if it fails at once (then on_close is not called); -EALREADY if
- * it is not idle. A name is resolved without blocking the loop, and all of its
- * addresses are tried in order, within the time of the conf. While the server's
- * queue of connections is full (EAGAIN of a Unix socket) it tries again, until
- * the time of the conf is over. May be called again after on_close, also from
- * within it. */
+/* Connects. 0, or -errno if that fails at once (on_close is not called then);
+ * -EALREADY if it is not idle. A name is resolved without blocking the loop, and
+ * its addresses are tried in order, within timeout_ms. While the backlog of the
+ * server is full (EAGAIN of a Unix socket) it tries again within that time. May be
+ * called again after on_close, also from within it. */
 int netmach_connect(struct netmach *nm, const struct addr *a);
 void netmach_close(struct netmach *nm,
-    const char *reason); /* with bye; on_close comes */
+    const char *reason); /* with a bye; on_close follows */
 enum netmach_phase netmach_phase(const struct netmach *nm);
 
-/* The mirror, whose mutations are sent as by netmach_mutate() and answered to
- * am_on_result(); NULL before the first hello. Borrowed; it survives a reconnect
- * to the same schema or a longer one, else it is a new one after on_ready. */
+/* The mirror. Its mutations are sent like those of netmach_mutate(), and
+ * am_on_result() gets the results. NULL before the first welcome. Borrowed. It
+ * survives a reconnect to the same schema or a longer one; otherwise there is a
+ * new one at on_ready. */
 struct am_machine *netmach_mirror(const struct netmach *nm);
 uint64_t netmach_epoch(const struct netmach *nm);
 uint64_t netmach_client_id(const struct netmach *nm);
 uint64_t netmach_last_seq(const struct netmach *nm);
-/* Requests that the worker takes at once; 0: it is none, or not known yet. */
+/* How many requests the worker takes at once; 0: unknown, or not a worker. */
 unsigned netmach_window(const struct netmach *nm);
 const struct conn_peer *netmach_peer(const struct netmach *nm);
-/* Is it connected to this very host, so that a pid means the same there? */
+/* Whether the server is on this host, so that a pid means the same there. */
 bool netmach_is_local(const struct netmach *nm);
 size_t netmach_backlog(const struct netmach *nm);
-/* Is the mirror known to be right? false: a sync is under way. */
+/* Whether the mirror is right. false: a sync is in progress. */
 bool netmach_is_exact(const struct netmach *nm);
-/* How often a wrong checksum took a sync. */
+/* How often a wrong checksum required a sync. */
 uint64_t netmach_mismatches(const struct netmach *nm);
 
-/* Calls back what a resuming one keeps, for an owner that will not connect
- * again. */
+/* Calls back the mutations that are kept for a reconnect, for an owner that will
+ * not connect again. */
 void netmach_give_up(struct netmach *nm, const char *why);
 
-/* Each returns the id of the call, which is more than 0, and fn is called exactly
- * once, never from within the call. A mutation with fn NULL is sent as a
- * notification and returns 0. -ENOTCONN: there is no connection (phase READY; a
- * resuming one takes mutations with fn at any time); -EBUSY: 65,535 calls are
- * open; -ENOBUFS: a resuming one keeps too much; -EINVAL, -E2BIG, -ENOMEM: of
- * am_args_check(), am_val_check(), by what the server takes. deadline_ms: -1
+/* Each returns the id of the call, which is more than 0, and calls fn exactly once,
+ * never from within. A mutation with fn NULL is sent as a notification and returns
+ * 0. -ENOTCONN: there is no connection in phase READY (with resume, mutations with
+ * fn are accepted at any time); -EBUSY: 65,535 calls are open; -ENOBUFS: too much
+ * is kept for a reconnect; -EINVAL, -E2BIG, -ENOMEM: am_args_check() or
+ * am_val_check() refused the value, by the limits of the server. deadline_ms -1:
  * none. */
 int netmach_mutate(struct netmach *nm, enum am_op op, const am_id *states,
     size_t n, struct am_val args, int64_t deadline_ms, netmach_reply_fn fn,
     void *arg);
-/* A mutation that makes sense on this connection only (what it asks for ends with
- * it): never sent again, also by a resuming one. As a request, of phase READY. */
+/* A mutation that makes sense on this connection only, because what it asks for
+ * ends with it: never sent again, even with resume. Requires phase READY. */
 int netmach_mutate_once(struct netmach *nm, enum am_op op, const am_id *states,
     size_t n, struct am_val args, netmach_reply_fn fn, void *arg);
 /* params: the whole array, topic first. */
@@ -163,11 +162,11 @@ int netmach_info(struct netmach *nm, struct am_val params, netmach_reply_fn fn,
 int netmach_lease_begin(struct netmach *nm, const struct arpc_lease *lease,
     netmach_reply_fn fn, void *arg);
 int netmach_sync(struct netmach *nm, netmach_reply_fn fn, void *arg);
-/* fn is answered when the state is activated by a mutation whose args have all
- * of these (AM_NONE: any). A server holds 64. */
+/* Calls fn when the state is activated by a mutation whose args have all of these
+ * (AM_NONE: any). A server holds 64. */
 int netmach_when_args(struct netmach *nm, am_id state, struct am_val args,
     netmach_reply_fn fn, void *arg);
-/* Switches on_mutated on or off; until the connection ends. */
+/* Switches on_mutated on or off, for this connection. */
 int netmach_trace(struct netmach *nm, bool on, netmach_reply_fn fn, void *arg);
 void netmach_ack(struct netmach *nm, uint64_t seq);
 

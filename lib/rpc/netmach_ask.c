@@ -1,5 +1,5 @@
-/* netmach_ask.c - what is asked of the machine through its mirror: mutations,
- * tracing, and args that somebody waits for. */
+/* netmach_ask.c - what a mirror asks of its machine: mutations, traces, and
+ * am_when_args(). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,11 +7,11 @@
 #include "lib/rpc/netmach_int.h"
 #include "lib/rpc/watch.h"
 
-/* A subscription of the mirror to args, which the machine looks out for. */
+/* A subscription of the mirror to args; the machine watches for them. */
 struct asked_args {
 	TAILQ_ENTRY(asked_args) link;
 	am_sub sub;
-	uint32_t id; /* of the call; 0: to be made with the next connection */
+	uint32_t id; /* of the call; 0: to be made on the next connection */
 	am_id state;
 	size_t len;
 	uint8_t args[];
@@ -114,7 +114,7 @@ on_args(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 		mach_sub_fire(nm->mirror, sub);
 }
 
-/* -errno: it cannot be asked for at all. */
+/* -errno: this cannot be asked for. */
 static int
 ask(struct netmach *nm, struct asked_args *a)
 {
@@ -138,7 +138,7 @@ when_args(struct am_machine *m, am_id state, struct am_val args, am_sub sub,
 	int r;
 
 	(void)m;
-	/* Those that were cancelled still wait at the other end. */
+	/* Canceled ones still wait at the other end. */
 	if (nm->n_asked == WHEN_ARGS_MAX ||
 	    args.len > WHEN_ARGS_BYTES - nm->asked_bytes)
 		return -ENOSPC;

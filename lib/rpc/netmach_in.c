@@ -1,5 +1,5 @@
-/* netmach_in.c - what the server says: hello's answer, updates of the mirror,
- * answers, payloads. */
+/* netmach_in.c - handles what the server sends: the welcome, updates of the mirror,
+ * responses, payloads. */
 #include "lib/rpc/netmach_int.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include "lib/rpc/schema_wire.h"
 #include "proto/mp.h"
 
-/* What the server did is against the protocol. */
+/* The server has broken the protocol. */
 static void
 protocol_error(struct netmach *nm, const char *why)
 {
@@ -72,14 +72,14 @@ apply_update(struct netmach *nm, struct am_val update)
 		protocol_error(nm, why);
 		return true;
 	}
-	/* Subscribers see nothing of what is known to be wrong. */
+	/* Subscribers must not see clocks that are known to be wrong. */
 	return nm->wrong || publish(nm);
 }
 
 /* ---- hello ---- */
 
-/* A mirror that cannot become the new one is the caller's to free: its
- * subscribers are called then, and may do anything with nm. */
+/* The caller frees a mirror that cannot become the new one, because its subscribers
+ * are called then, and may do anything with nm. */
 static int
 take_schema(struct netmach *nm, const struct arpc_welcome *w,
     struct am_machine **ret_old, struct am_error *err)
@@ -124,7 +124,7 @@ grow_clock(struct netmach *nm)
 	return 0;
 }
 
-/* [{hash, schema}]: the old one and more states. */
+/* [{hash, schema}]: the old states and more. */
 static void
 on_schema(struct netmach *nm, struct am_val params)
 {
@@ -146,7 +146,9 @@ on_schema(struct netmach *nm, struct am_val params)
 	if (schema == NULL || mp_get_uint(&c, UINT64_MAX, &number) < 0 ||
 	    mach_mirror_grow(nm->mirror, schema) < 0) {
 		protocol_error(nm,
-		    schema == NULL ? err.text : "schema: not a longer one");
+		    schema == NULL
+			? err.text
+			: "schema: it is not an extension of the old one");
 		am_schema_unref(schema);
 		return;
 	}
@@ -168,7 +170,8 @@ take_welcome(struct netmach *nm, const struct arpc_welcome *w,
 	size_t n;
 	int r;
 
-	(void)snprintf(err->text, sizeof(err->text), "the clocks do not fit");
+	(void)snprintf(err->text, sizeof(err->text),
+	    "the clocks do not match the schema");
 	r = take_schema(nm, w, ret_old, err);
 	if (r < 0)
 		return r;
@@ -259,7 +262,7 @@ on_refused(struct netmach *nm, const struct arpc_frame *f)
 
 /* ---- frames ---- */
 
-/* An answer that says nothing: what became of the call is not known. */
+/* A malformed response: the outcome of the call is unknown. */
 static void
 bad_answer(struct netmach *nm, struct netmach_reply *r, const char *why)
 {
@@ -325,7 +328,7 @@ on_mutated(struct netmach *nm, struct am_val params)
 static bool
 on_synced(struct netmach *nm, struct am_val result, struct netmach_reply *r)
 {
-	const char *why = "the clocks of a sync do not fit";
+	const char *why = "the clocks of a sync do not match the schema";
 	struct arpc_welcome w;
 
 	if (arpc_welcome_get(result, &w, &why) < 0 || set_clock(nm, &w) < 0) {
@@ -359,7 +362,7 @@ on_response(struct netmach *nm, const struct arpc_frame *f)
 	struct netmach_call call;
 
 	if (!call_of(nm, f->id, &call))
-		return; /* nothing was asked: nobody to tell */
+		return; /* to no call of ours */
 	backoff_reset(&nm->backoff, 0);
 	resend_drop(nm, call.resend);
 	if (f->error.data != NULL) {
@@ -369,9 +372,9 @@ on_response(struct netmach *nm, const struct arpc_frame *f)
 		r.text = text;
 		if (r.error == ARPC_E_forgotten)
 			r.status = NETMACH_LOST;
-		/* Nothing else makes a wrong mirror right. */
+		/* Without a sync a wrong mirror stays wrong. */
 		if (call.method == ARPC_sync && nm->wrong)
-			protocol_error(nm, "sync is refused");
+			protocol_error(nm, "sync was refused");
 	} else if (call.method == ARPC_info || call.method == ARPC_trace) {
 		r.value = f->params;
 	} else if (call.method == ARPC_when_args) {
@@ -387,7 +390,7 @@ on_response(struct netmach *nm, const struct arpc_frame *f)
 
 /* ---- payloads ---- */
 
-/* Is it told now for the first time? -ENOMEM: not even that can be noted. */
+/* Whether this is the first delivery. -ENOMEM: that cannot be recorded. */
 static int
 is_news(struct netmach *nm, uint64_t seq)
 {
@@ -444,7 +447,7 @@ on_large(struct netmach *nm, const struct arpc_payload *p)
 	if (t->data != NULL ||
 	    copy_val(t->name, sizeof(t->name), &t->payload.name) < 0 ||
 	    copy_val(t->source, sizeof(t->source), &t->payload.source) < 0) {
-		protocol_error(nm, "a payload in parts that does not fit");
+		protocol_error(nm, "a payload in parts has a wrong length");
 		return;
 	}
 	mp_scan_init(&t->scan, p->total, ARPC_DEPTH_MAX);
@@ -466,7 +469,7 @@ end_parts(struct netmach *nm)
 	loop_free(nm->loop, data, p.total);
 }
 
-/* What is there is checked as it comes, so that the end does not take long. */
+/* Checks the data as it arrives, so that the last part does not take long. */
 static void
 on_part(struct netmach *nm, struct am_val params)
 {
@@ -483,7 +486,7 @@ on_part(struct netmach *nm, struct am_val params)
 	}
 	if (t->data == NULL || seq != t->payload.seq ||
 	    len > t->payload.total - t->len) {
-		protocol_error(nm, "a part of no payload");
+		protocol_error(nm, "a part belongs to no payload");
 		return;
 	}
 	if (bytes == NULL) {
@@ -497,7 +500,8 @@ on_part(struct netmach *nm, struct am_val params)
 	if (r == MP_SCAN_DONE && whole == t->payload.total)
 		end_parts(nm);
 	else if (r != MP_SCAN_MORE || t->len == t->payload.total)
-		protocol_error(nm, "a payload in parts that is no value");
+		protocol_error(nm,
+		    "the data of a payload in parts is not a value");
 }
 
 static void
@@ -540,13 +544,14 @@ netmach_on_frame(struct conn *c, const struct arpc_frame *f, void *arg)
 	switch (f->kind) {
 	case ARPC_REQUEST:
 		arpc_put_error(conn_out(c), f->id, ARPC_E_no_method, NULL,
-		    "a client answers no requests");
+		    "clients do not answer requests");
 		return;
 	case ARPC_RESPONSE:
 		if (!is_hello)
 			on_response(nm, f);
 		else if (f->id != nm->hello_id)
-			protocol_error(nm, "an answer before that to hello");
+			protocol_error(nm,
+			    "a response arrived before the welcome");
 		else if (f->error.data != NULL)
 			on_refused(nm, f);
 		else

@@ -1,5 +1,5 @@
-/* netmach_up.c - how a net machine gets its connection: a name's addresses, one
- * after the other, and again while there is time. */
+/* netmach_up.c - connects a net machine: tries the addresses of a name one after
+ * the other, and again while there is time. */
 #include "lib/rpc/netmach_int.h"
 
 #include <errno.h>
@@ -11,10 +11,10 @@
 #include "lib/rpc/addr_resolve.h"
 
 enum {
-	RETRY_MS = 20, /* while the server's queue of connections is full */
+	RETRY_MS = 20, /* while the backlog of the server is full */
 };
 
-/* "code: text" as an enum arpc_error + 1, 0 if it is of no code. */
+/* The code of "code: text" as an enum arpc_error + 1; 0 if there is none. */
 static int
 code_of(const char *text)
 {
@@ -53,12 +53,12 @@ on_up(struct conn *c, void *arg)
 	struct netmach *nm = netmach_of(arg);
 
 	nm->phase = NETMACH_HELLO;
-	/* It had its share of the time only; now it has the rest. */
+	/* So far it had its share of the time; now it has all the rest. */
 	if (nm->n_found > 1)
 		conn_deadline(c, left_ms(nm), "timeout: no answer to hello");
 }
 
-/* Is it this address only that did not work? */
+/* Whether only this address failed, so that the next one may work. */
 static bool
 is_next_worth(const struct netmach *nm, int code)
 {
@@ -101,7 +101,7 @@ netmach_at(const struct netmach *nm)
 	return nm->found != NULL ? &nm->found[nm->at] : &nm->addr;
 }
 
-/* Makes the connection, or the timer that tries again. -errno. */
+/* Starts to connect, or starts the timer that tries again. -errno. */
 static int
 try_connect(struct netmach *nm)
 {
@@ -113,7 +113,7 @@ try_connect(struct netmach *nm)
 	if (nm->tls == NULL && !addr_is_local(a))
 		return -EPROTONOSUPPORT;
 	fd = addr_connect(a);
-	/* Only a Unix socket says so: the server lives, but is behind. */
+	/* Only a Unix socket does this: the server is alive, but behind. */
 	if (fd == -EAGAIN)
 		return am_timer_start(&nm->retry, RETRY_MS);
 	if (fd < 0)
@@ -133,20 +133,20 @@ try_connect(struct netmach *nm)
 	nm->hello.resume_epoch = nm->epoch;
 	nm->hello_id = OTHER_IDS + calls_next_id(&nm->others);
 	conn_deadline(nm->conn, ms > 0 ? ms : 1, "timeout: no answer to hello");
-	/* It waits there until the connection is established. */
+	/* The hello waits there until it is connected. */
 	arpc_put_hello(conn_out(nm->conn), nm->hello_id, &nm->hello);
 	return 0;
 }
 
-/* That we have no such addresses ourselves says nothing of the server. */
+/* A missing route for this address family says nothing about the server. */
 static bool
 is_of_us(int r)
 {
 	return r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT || r == -ENETUNREACH;
 }
 
-/* r: why the one before it failed. Tries those that are left until one does not
- * fail at once. */
+/* Tries the remaining addresses until one does not fail at once. r is why the one
+ * before failed. */
 static int
 connect_rest(struct netmach *nm, int r)
 {
@@ -167,7 +167,7 @@ connect_some(struct netmach *nm)
 	return connect_rest(nm, try_connect(nm));
 }
 
-/* Keeps those that may be tried at all; 0: none. */
+/* Keeps the addresses that may be tried. Returns their number. */
 static size_t
 keep_found(struct netmach *nm, const struct addr *found, size_t n)
 {
@@ -251,7 +251,7 @@ netmach_on_retry(void *arg)
 		netmach_end(nm, -ETIMEDOUT, text);
 	} else if (clock_ns() >= nm->give_up_ns) {
 		netmach_end(nm, -ETIMEDOUT,
-		    "timeout: too many wait to connect");
+		    "timeout: the backlog of the server is full");
 	} else {
 		r = again ? netmach_begin(nm) : connect_some(nm);
 		if (r < 0)

@@ -100,14 +100,14 @@ replay_find(struct replay_list *l, int listener, uint64_t client_id,
 	return NULL;
 }
 
-/* Its number; it is not after the newest. */
+/* The number of an id that is not after the newest. */
 static uint64_t
 number_of(const struct replay *m, uint32_t id)
 {
 	return m->number - replay_distance(id, m->newest);
 }
 
-/* NULL: nothing was executed near this number. */
+/* NULL: there is no chunk for this number. */
 static struct replay_entry *
 slot_of(const struct replay *m, uint64_t number)
 {
@@ -131,7 +131,7 @@ make_slot(struct replay *m, uint64_t number)
 static enum replay_is
 see_new(struct replay *m, uint32_t id, uint32_t ahead)
 {
-	/* The first number is such that those before it are numbers, too. */
+	/* The first number is large enough that all ids before it have one. */
 	uint64_t number = m->newest == 0 ? REPLAY_WINDOW : m->number + ahead;
 
 	if (!make_slot(m, number))
@@ -158,7 +158,7 @@ replay_see(struct replay *m, uint32_t id, const struct replay_entry **ret)
 		*ret = r;
 		return REPLAY_KNOWN;
 	}
-	/* It came and was refused before it reached the machine. */
+	/* It arrived before, but was refused before it reached the machine. */
 	return make_slot(m, number) ? REPLAY_NEW : REPLAY_FULL;
 }
 

@@ -1,9 +1,9 @@
-/* replay.h - what became of the last mutations of a client, so that one which
- * is sent again after a reconnect is answered and not made twice.
+/* replay.h - remembers the outcome of a client's last mutations, so that one that is
+ * sent again after a reconnect is answered and not executed twice.
  *
- * A client id has one memory in a server. Mutations of a client ascend by their
- * ids (16 bit, 1 follows 65,535) and arrive in this order, so an id that is not
- * after the last one is a repetition. */
+ * A server has one memory per client id. The ids of a client's mutations ascend (16
+ * bits, 1 follows 65,535) and arrive in this order, so an id that is not after the
+ * newest is a repetition. */
 #ifndef LIB_RPC_REPLAY_H
 #define LIB_RPC_REPLAY_H
 
@@ -13,10 +13,10 @@
 #include "lib/rpc/conn.h"
 
 enum {
-	REPLAY_WINDOW = 1024, /* mutations of a client */
-	REPLAY_CHUNK = 16,    /* of them, allocated when the first comes */
-	REPLAY_CLIENTS = 64,  /* of a listener that says nothing else */
-	REPLAY_WHY_MAX = 255, /* bytes kept of why one was canceled */
+	REPLAY_WINDOW = 1024, /* mutations per client */
+	REPLAY_CHUNK = 16,    /* slots, allocated together */
+	REPLAY_CLIENTS = 64,  /* default per listener */
+	REPLAY_WHY_MAX = 255, /* bytes kept of a reason */
 };
 
 struct rpc_session;
@@ -24,49 +24,49 @@ struct rpc_session;
 struct replay_entry {
 	am_result result;
 	char *why;       /* NULL: none */
-	uint64_t number; /* of the mutation; 0: none was executed */
+	uint64_t number; /* of the mutation; 0: the slot is empty */
 };
 
 struct replay {
-	TAILQ_ENTRY(replay) link; /* the one used last is the last */
+	TAILQ_ENTRY(replay) link; /* the most recently used is last */
 	uint64_t client_id;
-	/* Of the peer: nobody else is answered. */
+	/* Of the peer. Others are not answered. */
 	uid_t uid;
 	char *subject; /* owned; NULL: it has no certificate */
 	int listener;
-	struct rpc_session *session; /* borrowed; who has it now; may be NULL */
-	uint32_t newest;             /* 0: no mutation came yet */
-	/* Of the newest: counts on where ids wrap, which are 65,535, so that each
-	 * of the last REPLAY_WINDOW has a slot of its own. */
+	struct rpc_session *session; /* borrowed; uses it now; may be NULL */
+	uint32_t newest;             /* 0: there was no mutation yet */
+	/* The number of the newest. It does not wrap like the 65,535 ids, so that
+	 * each of the last REPLAY_WINDOW mutations has a slot of its own. */
 	uint64_t number;
 	struct replay_entry *chunk[REPLAY_WINDOW / REPLAY_CHUNK];
 };
 TAILQ_HEAD(replay_list, replay);
 
-/* Returns new, in the list; the one that was unused for longest leaves if there
- * are max of that listener. NULL: no memory, or all are in use. */
+/* Returns new, in the list. If the listener has max of them, the least recently
+ * used is evicted. NULL: no memory, or all are in use. */
 struct replay *replay_new(struct replay_list *l, int listener, size_t max,
     uint64_t client_id, const struct conn_peer *peer);
-/* NULL: there is none. It becomes the last one of the list. */
+/* Finds it and moves it to the end of the list. NULL: there is none. */
 struct replay *replay_find(struct replay_list *l, int listener,
     uint64_t client_id, const struct conn_peer *peer);
-/* Takes it out of the list. */
+/* Removes it from the list and frees it. */
 void replay_free(struct replay_list *l, struct replay *m);
 
 enum replay_is {
-	REPLAY_NEW,       /* to be made; replay_put() follows */
-	REPLAY_KNOWN,     /* *ret is what became of it */
-	REPLAY_FORGOTTEN, /* so long ago that nobody knows */
+	REPLAY_NEW,       /* execute it, and call replay_put() */
+	REPLAY_KNOWN,     /* *ret has its outcome */
+	REPLAY_FORGOTTEN, /* too old: the outcome is unknown */
 	REPLAY_FULL,      /* new, but there is no memory for it */
 };
-/* A mutation of this id arrives. */
+/* A mutation with this id has arrived. */
 enum replay_is replay_see(struct replay *m, uint32_t id,
     const struct replay_entry **ret);
-/* What became of it. Without memory for the text the text is left out. */
+/* Records its outcome. Without memory for the reason, the reason is left out. */
 void replay_put(struct replay *m, uint32_t id, am_result result,
     const char *why);
 
-/* Ids between a and b, counted from a; of 65,535. */
+/* How many ids b is after a, modulo 65,535. */
 static inline uint32_t
 replay_distance(uint32_t a, uint32_t b)
 {

@@ -37,8 +37,8 @@ resend_done(struct netmach *nm)
 	am_timer_done(&nm->keep_timer);
 }
 
-/* It ends without an answer, by tell_over(): what its owner asks for when he is
- * told comes after all that end now. */
+/* Ends it without an answer, in tell_over(). What the callback asks for then is
+ * queued behind all that end now. */
 static void
 put_over(struct netmach *nm, struct resend *k)
 {
@@ -178,7 +178,7 @@ resend_resume(struct netmach *nm, bool resumed)
 
 	nm->lost_ns = 0;
 	am_timer_stop(&nm->keep_timer);
-	/* All of them, in their order: the server skips what it knows. */
+	/* All of them, in order: the server skips those that it knows. */
 	if (resumed)
 		nm->unsent = TAILQ_FIRST(&nm->resend);
 	while (!resumed && (k = TAILQ_FIRST(&nm->resend)) != NULL && k->sent)

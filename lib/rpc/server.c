@@ -12,7 +12,7 @@
 #include "lib/rpc/session.h"
 
 enum {
-	ACCEPT_TURN = 64,      /* connections a turn */
+	ACCEPT_TURN = 64,      /* connections per turn */
 	ACCEPT_PAUSE_MS = 100, /* when there are no fds or no memory */
 };
 
@@ -25,7 +25,7 @@ on_drain_end(struct am_machine *m, void *arg)
 
 	(void)m;
 	srv->version++;
-	/* What it adds goes out in the same write as all else. */
+	/* Its output goes out in the same write as everything else. */
 	loop_at_flush_first(srv->loop, &srv->turn);
 }
 
@@ -53,7 +53,7 @@ server_reserve(struct rpc_server *srv, size_t n)
 	return 0;
 }
 
-/* Told at once, so that it is before all that speaks of the new states. */
+/* Sent at once, so that it precedes everything about the new states. */
 static void
 on_schema_changed(struct am_machine *m, void *arg)
 {
@@ -73,7 +73,7 @@ static const struct am_tracer tracer = {
 	.drain_end = on_drain_end,
 	.schema_changed = on_schema_changed,
 };
-/* Bound only while a session wants to know. */
+/* Bound only while a session watches. */
 static const struct am_tracer watcher = { .size = sizeof(watcher),
 	.transition_end = on_transition };
 
@@ -89,7 +89,7 @@ server_watch(struct rpc_server *srv, bool on)
 	return 0;
 }
 
-/* Whoever got the new clocks with a reply needs no push. */
+/* A session that got the new clocks with a response needs no push. */
 static void
 on_flush(void *arg)
 {
@@ -142,7 +142,7 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 			listener_pause(li);
 			return;
 		}
-		/* That one connection broke before it was accepted. */
+		/* This connection failed before it was accepted. */
 	}
 }
 
@@ -151,7 +151,7 @@ listener_start(struct listener *li)
 {
 	int flags = fcntl(li->fd, F_GETFL);
 
-	/* It may be inherited, and then blocking. */
+	/* It may be inherited, and may be blocking. */
 	if (flags < 0 || fcntl(li->fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
 	    fcntl(li->fd, F_SETFD, FD_CLOEXEC) < 0)
 		return -errno;
@@ -263,7 +263,7 @@ rpc_server_free(struct rpc_server *srv)
 	while ((s = TAILQ_FIRST(&srv->sessions)) != NULL)
 		session_drop(s);
 	rpc_server_forget(srv, -1);
-	/* It may be a callback of a session who calls. */
+	/* The caller may be a callback of a session. */
 	srv->turn.fn = on_reap;
 	loop_at_reap(srv->loop, &srv->turn);
 	return NULL;

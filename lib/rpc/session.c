@@ -1,4 +1,4 @@
-/* session.c - a connection of a server: hello, its life and its end. */
+/* session.c - one connection of a server: its hello, life and end. */
 #include "lib/rpc/session.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include "lib/base/cleanup.h"
 
 enum {
-	HELLO_WAITING_MAX = 256, /* connections of a listener */
+	HELLO_WAITING_MAX = 256, /* connections before hello, per listener */
 };
 
 bool
@@ -33,17 +33,17 @@ session_watch(struct rpc_session *s)
 {
 	bool wanted = s->watch.mutations || s->watch.n_when_args > 0;
 
-	/* It stays so: whoever waited for args once may do it again. */
+	/* This is never switched off: a client that waited for args may do so again. */
 	if (!wanted || s->watching)
 		return 0;
 	s->watching = server_watch(s->srv, true) == 0;
 	return s->watching ? 0 : -ENOMEM;
 }
 
-/* Without a bye: drops it, and tells its owner. */
+/* Drops it without a bye, and tells its owner. */
 static void session_end(struct rpc_session *s, const char *why);
 
-/* An error answer and the end of the connection, for the same reason. */
+/* Answers with an error and closes the connection for the same reason. */
 __attribute__((format(printf, 4, 5))) static void
 refuse(struct rpc_session *s, const struct arpc_frame *f, enum arpc_error e,
     const char *fmt, ...)
@@ -64,9 +64,9 @@ refuse(struct rpc_session *s, const struct arpc_frame *f, enum arpc_error e,
 
 /* ---- hello ---- */
 
-/* What is still on the way on an older connection of this client is sent again
- * on this one. It is over now, not when it is written, as what it held must be
- * free for the new one. */
+/* Ends an older connection of this client; what it has not received is sent again
+ * on the new one. It ends now, not when its bye is written, because the new one
+ * needs what it holds. */
 static void
 take_over(struct replay *m)
 {
@@ -79,8 +79,8 @@ take_over(struct replay *m)
 	session_end(old, why);
 }
 
-/* Without memory for it, or too many clients, the client is told that nothing
- * is remembered. */
+/* If there is no memory, or too many clients are remembered, the client is told
+ * that nothing is remembered. */
 static void
 resume(struct rpc_session *s, const struct arpc_hello *h)
 {
@@ -94,7 +94,7 @@ resume(struct rpc_session *s, const struct arpc_hello *h)
 	if (m != NULL) {
 		take_over(m);
 		s->resumed = h->resume_epoch == srv->epoch;
-		/* It has forgotten what it did. */
+		/* The client has forgotten its mutations. */
 		if (!s->resumed) {
 			replay_free(&srv->replays, m);
 			m = NULL;
@@ -143,8 +143,8 @@ let_in(struct rpc_session *s, const struct arpc_frame *f,
 
 	if (h->proto != ARPC_VERSION) {
 		refuse(s, f, ARPC_E_bad_proto,
-		    "version %u is not spoken here, only %d",
-		    (unsigned)h->proto, ARPC_VERSION);
+		    "version %u is not supported, only %d", (unsigned)h->proto,
+		    ARPC_VERSION);
 		return;
 	}
 	if (policy->max_sessions > 0 && s->li->n_up >= policy->max_sessions) {
@@ -154,8 +154,8 @@ let_in(struct rpc_session *s, const struct arpc_frame *f,
 	}
 	s->client_id = h->client_id;
 	(void)snprintf(s->name, sizeof(s->name), "%s", h->name);
-	/* Who it is comes before what it wants to see: a stranger's lists cost
-	 * nothing. */
+	/* Check who it is before looking at what it wants to see, so that the
+	 * lists of a stranger cost nothing. */
 	if (policy->hello != NULL)
 		r = policy->hello(s, h, &err, s->li->arg);
 	if (s->conn == NULL)
@@ -196,7 +196,7 @@ on_hello(struct rpc_session *s, const struct arpc_frame *f)
 
 /* ---- the connection's callbacks ---- */
 
-/* Who does not read his answers gets no further ones. */
+/* A client that does not read its answers gets no further ones. */
 static void
 throttle(struct rpc_session *s)
 {
@@ -218,7 +218,7 @@ on_frame(struct conn *c, const struct arpc_frame *f, void *arg)
 	else if (s->up && f->kind == ARPC_NOTIFICATION)
 		session_on_notification(s, f);
 	else if (s->up)
-		s->srv->ignored++; /* nothing was asked of the client */
+		s->srv->ignored++; /* we send no requests */
 	else if (f->kind == ARPC_REQUEST && f->method == ARPC_hello)
 		on_hello(s, f);
 	else
@@ -280,7 +280,7 @@ session_drop(struct rpc_session *s)
 	loop_at_reap(s->srv->loop, &s->reap);
 }
 
-/* With TLS: who it is, is known now. */
+/* With TLS, the identity of the peer is known only now. */
 static void
 on_up(struct conn *c, void *arg)
 {
@@ -311,7 +311,7 @@ on_close(struct conn *c, const char *why, void *arg)
 	s->peer = *conn_peer(c);
 	s->said_bye = conn_said_bye(c);
 	s->conn = NULL; /* it frees itself */
-	/* Who takes leave does not come back for an answer. */
+	/* A client that says bye does not come back for answers. */
 	if (m != NULL && conn_said_bye(c)) {
 		s->replay = NULL;
 		m->session = NULL;
@@ -328,7 +328,8 @@ static const struct conn_ops ops = {
 	.on_close = on_close,
 };
 
-/* Who means it says hello at once, so it is not the last one who has to go. */
+/* An honest client says hello at once, so close the oldest waiting connection, not
+ * the newest. */
 static void
 close_oldest_waiting(const struct listener *li)
 {
@@ -355,7 +356,7 @@ grow_ticks(struct arpc_clock *c, size_t n)
 	return 0;
 }
 
-/* Whoever wants no schema goes on with the states that he knows. */
+/* A client that asked for no schema continues with the states that it knows. */
 int
 session_grow(struct rpc_session *s)
 {

@@ -11,15 +11,15 @@
 
 struct listener {
 	struct rpc_server *srv; /* borrowed */
-	int fd;                 /* -1: not listening any more */
+	int fd;                 /* -1: no longer listening */
 	int number;
 	size_t n_waiting;                /* sessions before hello */
-	size_t n_up;                     /* those let in and not gone */
+	size_t n_up;                     /* sessions after hello */
 	const struct rpc_policy *policy; /* borrowed */
 	void *arg;
 	const struct tls *tls; /* borrowed; NULL: plain */
 	struct event ev;
-	struct am_timer pause; /* no fds, no memory: accepts again when due */
+	struct am_timer pause; /* until it accepts again: no fds, no memory */
 };
 
 struct rpc_session {
@@ -32,13 +32,13 @@ struct rpc_session {
 	uint64_t client_id;
 	char name[64];
 	int role;
-	bool up;        /* the hello was let in */
-	bool throttled; /* not read because it does not read */
+	bool up;        /* the hello was accepted */
+	bool throttled; /* not read from, because the peer does not read */
 	bool said_bye;
 	void *data;
 	void (*room_fn)(struct rpc_session *s, void *arg);
 	void *room_arg;
-	/* The large payload that is on the way. */
+	/* The large payload that is being sent in parts. */
 	struct {
 		uint64_t seq; /* 0: none */
 		size_t off;
@@ -47,15 +47,15 @@ struct rpc_session {
 	} large;
 	struct turn_item reap;
 	struct watch watch;
-	struct am_timer late;   /* what is told late is due */
-	bool is_due;            /* it was */
+	struct am_timer late;   /* late output must go out */
+	bool is_due;            /* it has fired */
 	uint32_t late_id;       /* of rpc_session_is_late(); 0: none */
 	uint32_t busy_id;       /* of rpc_session_is_busy(); 0: none */
-	struct replay *replay;  /* borrowed; NULL: it did not say resume */
-	bool watching;          /* it counts in server_watch() */
-	bool resumed;           /* it found its memory */
-	uint64_t version;       /* of the server when sent was made */
-	struct arpc_clock sent; /* what the peer knows; its ticks are owned */
+	struct replay *replay;  /* borrowed; NULL: hello had no resume */
+	bool watching;          /* counted by server_watch() */
+	bool resumed;           /* its memory was found */
+	uint64_t version;       /* of the server when sent was updated */
+	struct arpc_clock sent; /* what the peer knows; owns its ticks */
 };
 TAILQ_HEAD(session_list, rpc_session);
 
@@ -70,63 +70,64 @@ struct rpc_server {
 	struct replay_list replays;
 	struct listener **listener;
 	size_t n_listeners;
-	struct turn_item turn; /* clocks to push; when freed: the memory */
+	struct turn_item turn; /* pushes clocks; frees the memory in the end */
 	uint64_t *scratch;     /* ticks as one session sees them */
 	size_t n_scratch;
-	size_t n_watching;  /* sessions that are told of transitions */
-	struct am_buf rows; /* the schema as hello sends it, made once */
+	size_t n_watching;  /* sessions that watch transitions */
+	struct am_buf rows; /* the schema as in a welcome, encoded once */
 };
 
-/* Room for the ticks of n states. -ENOMEM. */
+/* Makes room for the ticks of n states. -ENOMEM. */
 int server_reserve(struct rpc_server *srv, size_t n);
-/* Is one more (or one less) session to be told of transitions? -ENOMEM. */
+/* One more session (or one fewer) watches transitions. -ENOMEM. */
 int server_watch(struct rpc_server *srv, bool on);
 
 /* Takes fd, also on failure. Appends itself to the server's list. */
 int session_new(struct listener *li, int fd);
-/* The machine has a longer schema: tells it. -ENOMEM. */
+/* Tells the peer that the machine has a longer schema. -ENOMEM. */
 int session_grow(struct rpc_session *s);
 /* Drops the connection without closed(); the memory goes after the turn. */
 void session_drop(struct rpc_session *s);
-/* The hello was let in, and it is not being closed. */
+/* Whether its hello was accepted and it is not being closed. */
 bool session_is_up(const struct rpc_session *s);
-/* How long its frames may be once it is. */
+/* How long its frames may be after that. */
 size_t session_frame_max(const struct rpc_session *s);
 
-/* Tells it of transitions from now on, if its watch wants so. -ENOMEM. */
+/* Starts to watch transitions, if its watch asks for that. -ENOMEM. */
 int session_watch(struct rpc_session *s);
 
 /* ---- session_put.c ---- */
 
-/* Answers a request with an error; a notification is counted as ignored. */
+/* Answers a request with an error; counts a notification as ignored. */
 void session_answer_error(struct rpc_session *s, const struct arpc_frame *f,
     enum arpc_error e, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* Of a mutation, with the clocks that go along. */
+/* Answers a mutation, with an update. */
 void session_answer_result(struct rpc_session *s, uint32_t id, am_result result,
     const char *why);
-/* The clocks alone. */
+/* Answers with an update alone. */
 void session_answer_update(struct rpc_session *s, uint32_t id);
-/* m: nothing if the peer is slow; what it misses comes with the next update. */
+/* Puts an m. Skipped if the peer is slow; the next update has what it missed. */
 void session_put_mutated(struct rpc_session *s, const struct am_transition *t);
-/* Its rows; AM_NONE: no memory. */
+/* The rows of the schema; AM_NONE: no memory. */
 struct am_val session_schema_rows(struct rpc_server *srv);
-/* Everything, absolute: hello's and sync's result. rows: AM_NONE leaves the
- * schema out. */
+/* Puts a welcome, the result of hello and sync. rows: AM_NONE leaves the schema
+ * out. */
 void session_answer_welcome(struct rpc_session *s, uint32_t id,
     struct am_val rows);
 /* The result of the request schema. */
 void session_answer_schema(struct rpc_session *s, const struct arpc_frame *f);
-/* Notification: the schema is a longer one now. */
+/* Puts the notification schema. */
 void session_put_schema(struct rpc_session *s);
-/* What a turn leaves to be told: clocks, and a part of a large payload. */
+/* At the end of a turn: puts an update, and a part of a large payload. */
 void session_flush(struct rpc_session *s);
-/* There is room for a payload again, if no large one is on the way. */
+/* Tells the owner that there is room for a payload, unless a large one is being
+ * sent. */
 void session_tell_room(struct rpc_session *s);
 void session_on_next_part(void *arg);
 void session_on_late(void *arg);
 
-/* ---- session_call.c: of a client whose hello was let in ---- */
+/* ---- session_call.c: for clients whose hello was accepted ---- */
 
 void session_on_request(struct rpc_session *s, const struct arpc_frame *f);
 void session_on_notification(struct rpc_session *s, const struct arpc_frame *f);

@@ -1,4 +1,4 @@
-/* session_put.c - what a session is told: answers, clocks, mutations, payloads. */
+/* session_put.c - what a session sends: responses, clocks, mutations, payloads. */
 #include "lib/rpc/session.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 
 #include "lib/base/cleanup.h"
 
-/* More waiting: mutations are merged instead of told one by one. */
+/* With a larger backlog, mutations are merged instead of sent one by one. */
 enum { MUTATED_BACKLOG = 256 * 1024 };
 
 /* ---- answers ---- */
@@ -39,16 +39,15 @@ seen_time(const struct rpc_session *s)
 	    s->srv->scratch, s->sent.n);
 }
 
-/* The clocks that go along with a result: the difference to what this peer
- * knows. */
+/* Puts the update of a result: the difference to what this peer knows. */
 static void
 put_update(struct rpc_session *s, struct am_buf *out)
 {
 	const struct am_machine *m = s->srv->machine;
 	uint64_t machine_tick = am_machine_tick(m);
 
-	/* The peer cannot know of a new machine tick: its checksum fails, and
-	 * it asks for a sync. */
+	/* The peer cannot know a new machine tick: its checksum fails, and it asks
+	 * for a sync. */
 	if (s->sent.machine_tick != machine_tick) {
 		s->sent.machine_tick = machine_tick;
 		s->sent.sum = arpc_clock_sum(&s->sent);
@@ -199,7 +198,7 @@ session_answer_welcome(struct rpc_session *s, uint32_t id, struct am_val rows)
 
 /* ---- the schema ---- */
 
-/* The schema as rows, written once for all connections. */
+/* The schema as rows, encoded once for all connections. */
 struct am_val
 session_schema_rows(struct rpc_server *srv)
 {
@@ -281,7 +280,7 @@ session_on_next_part(void *arg)
 		conn_dirty(s->conn);
 }
 
-/* Nothing but what is put in this turn waits now. */
+/* Called when the output of earlier turns has been written. */
 static void
 put_part(struct rpc_session *s)
 {

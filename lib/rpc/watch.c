@@ -54,7 +54,7 @@ sees(const struct watch *w, am_id state)
 	    (w->visible[state / 64] >> state % 64 & 1) != 0;
 }
 
-/* A set of the named states if on, else of all others. */
+/* The set of the named states if on; else the set of all others. */
 static int
 named_set(const struct am_schema *schema, struct am_val names, bool on,
     uint64_t **ret, struct am_error *err)
@@ -72,12 +72,13 @@ named_set(const struct am_schema *schema, struct am_val names, bool on,
 	if (!on)
 		memset(set, 0xff, words * sizeof(*set));
 	if (mp_get_array(&c, &n) < 0)
-		return error_set(err, "sync: states are no array"), -EINVAL;
+		return error_set(err, "sync: the states are not an array"),
+		       -EINVAL;
 	if (n > am_schema_len(schema))
 		return error_set(err, "sync: more names than states"), -EINVAL;
 	for (; n > 0; n--) {
 		if (mp_get_str(&c, &name, &len) < 0)
-			return error_set(err, "sync: a state is no name"),
+			return error_set(err, "sync: a state is not a name"),
 			       -EINVAL;
 		id = am_schema_id(schema, name, len);
 		if (id < 0)
@@ -126,7 +127,7 @@ grow_set(uint64_t **set, size_t n_old, size_t n, int fill)
 	return 0;
 }
 
-/* Bits behind the last state are as those of others already. */
+/* Bits after the last state have the value for new states already. */
 int
 watch_grow(struct watch *w, size_t n_old, size_t n)
 {

@@ -1,5 +1,5 @@
-/* watch.h - what a session sees of the machine beyond its own mutations: which
- * clocks, each mutation, and those whose args it waits for. */
+/* watch.h - what a session sees of the machine besides its own mutations: some or
+ * all clocks, each mutation, and mutations with args it waits for. */
 #ifndef LIB_RPC_WATCH_H
 #define LIB_RPC_WATCH_H
 
@@ -12,12 +12,12 @@ struct rpc_server;
 struct rpc_session;
 
 enum {
-	/* Of a session: how many wait, and how long their args are together. */
+	/* Per session: how many when_args wait, and the bytes of their args. */
 	WHEN_ARGS_MAX = 64,
 	WHEN_ARGS_BYTES = 64 * 1024,
 };
 
-/* A when_args that has not come. */
+/* A when_args that waits. */
 struct when_args {
 	TAILQ_ENTRY(when_args) link;
 	uint32_t id; /* of the request */
@@ -28,16 +28,15 @@ struct when_args {
 TAILQ_HEAD(when_args_list, when_args);
 
 struct watch {
-	/* A bit for each visible state; NULL: all are. Owned. */
+	/* The visible states as bits; NULL: all. Owned. */
 	uint64_t *visible;
-	/* A bit for each state whose change is told at once; NULL: all are.
-	 * Owned. */
+	/* The states whose changes are sent at once, as bits; NULL: all. Owned. */
 	uint64_t *prompt;
-	bool others; /* states that come later are visible, too */
+	bool others; /* states that are added later are visible */
 	bool no_schema;
 	bool no_events;
 	bool shallow;
-	bool mutations; /* each is told */
+	bool mutations; /* each is sent */
 	size_t n_when_args;
 	size_t when_args_bytes;
 	struct when_args_list when_args;
@@ -45,23 +44,23 @@ struct watch {
 
 void watch_init(struct watch *w);
 void watch_done(struct watch *w);
-/* What hello wants to see. 0; -EINVAL with a text in err, -ENOMEM likewise. */
+/* Sets what hello asked to see. -EINVAL or -ENOMEM, with a text in err. */
 int watch_set(struct watch *w, const struct am_schema *schema,
     const struct arpc_sync *sync, struct am_error *err);
-/* The schema has n states now. -ENOMEM. */
+/* The schema now has n states. -ENOMEM. */
 int watch_grow(struct watch *w, size_t n_old, size_t n);
-/* The ticks as this session sees them: the machine's own, or made in scratch
- * (n ticks) of those and what was sent before. */
+/* The ticks as this session sees them: those of the machine, or, in scratch (n
+ * ticks), made from those and from what was sent before. */
 const uint64_t *watch_time(const struct watch *w, const uint64_t *now,
     const uint64_t *sent, uint64_t *scratch, size_t n);
-/* Is any change among these that has to be told at once? */
+/* Whether there is a change that must be sent at once. */
 bool watch_is_prompt(const struct watch *w, const uint64_t *seen,
     const uint64_t *sent, size_t n);
 /* 0; -ENOSPC: too many; -ENOMEM. */
 int watch_when_args(struct watch *w, uint32_t id, am_id state,
     struct am_val args);
 
-/* Tells sessions of a transition that has ended. */
+/* Tells the sessions that a transition has ended. */
 void watch_transition(struct rpc_server *srv, const struct am_transition *t);
 
 #endif

@@ -404,7 +404,7 @@ START_TEST(a_wrong_mirror_without_a_sync_is_the_end)
 	arpc_put_error(&b, f.id, ARPC_E_no_method, NULL, "no sync");
 	say(&b);
 	ck_assert_int_eq(n_closed, 1);
-	ck_assert_str_eq(why, "bad_frame: sync is refused");
+	ck_assert_str_eq(why, "bad_frame: sync was refused");
 	am_buf_done(&b);
 	teardown();
 }
