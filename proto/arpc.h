@@ -192,7 +192,7 @@ void arpc_put_mutation(struct am_buf *b, const am_id *states, size_t n,
 /* Args, or nil: AM_NONE. */
 struct mp;
 int arpc_args_get(struct mp *c, struct am_val *ret, const char **ret_why);
-/* Writes only the first n_states of *ret. -ERANGE if an id is not below
+/* Each state once. Writes only the first n_states of *ret. -ERANGE if an id is not below
  * n_known. */
 int arpc_mutation_get(struct am_val params, size_t n_known,
     struct arpc_mutation *ret, const char **ret_why);

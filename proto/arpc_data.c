@@ -44,9 +44,11 @@ static int
 states_get(struct mp *c, size_t n_known, struct arpc_mutation *ret,
     const char **ret_why)
 {
+	uint64_t seen[(ARPC_NAMES_MAX + 63) / 64] = { 0 };
 	uint64_t id;
 	uint32_t n;
 
+	ret->n_states = 0;
 	if (mp_get_array(c, &n) < 0)
 		return bad(ret_why, "states are not an array");
 	if (n > ARPC_NAMES_MAX)
@@ -58,9 +60,11 @@ states_get(struct mp *c, size_t n_known, struct arpc_mutation *ret,
 			*ret_why = "no such state in the schema";
 			return -ERANGE;
 		}
-		ret->states[i] = (am_id)id;
+		if ((seen[id / 64] >> id % 64 & 1) != 0)
+			continue;
+		seen[id / 64] |= UINT64_C(1) << id % 64;
+		ret->states[ret->n_states++] = (am_id)id;
 	}
-	ret->n_states = n;
 	return 0;
 }
 

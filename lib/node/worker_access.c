@@ -45,6 +45,15 @@ worker_rejected(struct rpc_session *s, const char *why, void *arg)
 	tell(arg, s, why);
 }
 
+size_t
+worker_keep(struct rpc_session *s, am_id *states, size_t n, void *arg)
+{
+	const struct am_worker *w = arg;
+
+	(void)s;
+	return allow_keep(&worker_allow, w->machine, states, n);
+}
+
 bool
 worker_may(struct rpc_session *s, enum am_op op, const am_id *states, size_t n,
     struct am_error *err, void *arg)

@@ -120,6 +120,7 @@ void exception_state(struct am_event *ev);
 /* worker_access.c */
 bool worker_may(struct rpc_session *s, enum am_op op, const am_id *states,
     size_t n, struct am_error *err, void *arg);
+size_t worker_keep(struct rpc_session *s, am_id *states, size_t n, void *arg);
 /* Who was not let in. */
 void worker_rejected(struct rpc_session *s, const char *why, void *arg);
 

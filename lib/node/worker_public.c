@@ -307,6 +307,7 @@ const struct rpc_policy worker_public_policy = {
 	.hello = on_hello,
 	.up = on_up,
 	.may = worker_may,
+	.keep = worker_keep,
 	.info = worker_info,
 	.ack = on_ack,
 	.data_of = on_data_of,

@@ -32,34 +32,6 @@ may_change(const struct allow_list *list, unsigned role, bool adds, am_id state)
 	return false;
 }
 
-static bool
-is_named(const am_id *states, size_t n, am_id state)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (states[i] == state)
-			return true;
-	}
-	return false;
-}
-
-/* What a set does not name leaves: only own states may. */
-static bool
-check_set(const struct allow_list *list, const struct am_machine *m,
-    const am_id *states, size_t n, struct am_error *err)
-{
-	size_t n_active;
-	const am_id *active = am_active(m, &n_active);
-
-	for (size_t i = 0; i < n_active; i++) {
-		if (active[i] >= list->n_base || is_named(states, n, active[i]))
-			continue;
-		(void)error_set(err, "set would remove \"%s\"",
-		    am_schema_name(am_machine_schema(m), active[i]));
-		return false;
-	}
-	return true;
-}
-
 bool
 allow_check(const struct allow_list *list, unsigned role,
     const struct am_machine *m, enum am_op op, const am_id *states, size_t n,
@@ -80,5 +52,19 @@ allow_check(const struct allow_list *list, unsigned role,
 		    op_name(op));
 		return false;
 	}
-	return op != AM_SET || check_set(list, m, states, n, err);
+	return true;
+}
+
+size_t
+allow_keep(const struct allow_list *list, const struct am_machine *m,
+    am_id *states, size_t n)
+{
+	size_t n_active;
+	const am_id *active = am_active(m, &n_active);
+
+	for (size_t i = 0; i < n_active; i++) {
+		if (active[i] < list->n_base)
+			states[n++] = active[i];
+	}
+	return n;
 }

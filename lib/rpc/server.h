@@ -31,6 +31,10 @@ struct rpc_policy {
 	 * a text in err. */
 	bool (*may)(struct rpc_session *s, enum am_op op, const am_id *states,
 	    size_t n, struct am_error *err, void *arg);
+	/* Of a set that may be made: appends the states that stay whatever is
+	 * asked for, as allow_keep(). NULL: it is made as it is. */
+	size_t (*keep)(struct rpc_session *s, am_id *states, size_t n,
+	    void *arg);
 	/* Appends the result of `info` to out: 0, or an enum arpc_error with a
 	 * text in err. params is the rest of the array after the topic. */
 	int (*info)(struct rpc_session *s, const char *topic,

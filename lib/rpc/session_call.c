@@ -88,6 +88,8 @@ on_mutation(struct rpc_session *s, const struct arpc_frame *f, enum am_op op)
 		    err.text);
 		return;
 	}
+	if (op == AM_SET && policy->keep != NULL)
+		m.n_states = policy->keep(s, m.states, m.n_states, s->li->arg);
 	if (f->kind == ARPC_REQUEST)
 		source.id = f->id;
 	source.deadline_ms = m.deadline_ms;

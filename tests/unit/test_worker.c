@@ -168,12 +168,13 @@ START_TEST(client_may_work_and_nothing_else)
 }
 END_TEST
 
-START_TEST(client_may_change_own_states_but_not_set)
+START_TEST(client_may_change_own_states_only)
 {
 	struct world *w = world_new();
 	struct am_state row[W__COUNT];
 	const struct am_states states = own_states(row,
 	    &(struct am_state){ .name = "Fetching" });
+	const am_id none[1] = { 0 };
 
 	w->conf.states = &states;
 	world_worker(w);
@@ -184,9 +185,25 @@ START_TEST(client_may_change_own_states_but_not_set)
 	ck_assert_uint_eq(world_mutate(w, &w->client, AM_REMOVE, W_Fetching),
 	    AM_EXECUTED);
 	ck_assert(!am_is1(w->w, W_Fetching));
-	(void)world_mutate(w, &w->client, AM_SET, W_Fetching);
+	/* set: of the own states exactly these, whatever the others are. */
+	ck_assert_uint_eq(world_mutate(w, &w->client, AM_SET, W_Fetching),
+	    AM_EXECUTED);
+	ck_assert(am_is1(w->w, W_Fetching));
+	w->client.replied = false;
+	ck_assert_int_gt(netmach_mutate(w->client.nm, AM_SET, none, 0, AM_NONE,
+			     -1, world_on_reply, &w->client),
+	    0);
+	world_until(w, &w->client.replied);
+	ck_assert_uint_eq(w->client.result, AM_EXECUTED);
+	ck_assert(!am_is1(w->w, W_Fetching));
+	ck_assert(am_is1(w->w, Wrk_Leased) && am_is1(w->w, Wrk_Ready));
+	(void)world_mutate(w, &w->client, AM_SET, Wrk_Leased);
 	ck_assert_int_eq(w->client.error, ARPC_E_not_permitted);
-	ck_assert_ptr_nonnull(strstr(w->client.text, "set would remove"));
+	request(w, NULL);
+	ck_assert_uint_eq(world_mutate(w, &w->client, AM_SET, W_Fetching),
+	    AM_EXECUTED);
+	ck_assert(am_is1(w->w, Wrk_Working));
+	ck_assert_uint_eq(w->n_reqs, 1);
 	(void)world_mutate(w, &w->client, AM_REMOVE, Wrk_Ready);
 	ck_assert_int_eq(w->client.error, ARPC_E_not_permitted);
 	(void)world_mutate(w, &w->client, AM_TOGGLE, Wrk_WorkRequested);
@@ -493,13 +510,12 @@ UNIT_MAIN("worker", schema_must_begin_with_the_base_rows,
     own_states_may_not_change_base_states, environment_is_read_and_checked,
     hello_needs_the_token_of_the_lease, token_is_worth_nothing_after_the_lease,
     lease_has_sixteen_connections, client_may_work_and_nothing_else,
-    client_may_change_own_states_but_not_set,
-    supervisor_may_not_take_a_lease_apart, handler_may_answer_at_once,
-    second_answer_finds_no_request, progress_and_chunks_come_before_the_end,
-    program_may_refuse, deadline_that_is_over_is_refused,
-    deadline_may_be_far_away, program_that_stops_at_the_deadline_is_not_stuck,
-    stuck_worker_takes_no_more, client_cancels_its_request,
-    handler_that_fails_elsewhere_is_reported,
+    client_may_change_own_states_only, supervisor_may_not_take_a_lease_apart,
+    handler_may_answer_at_once, second_answer_finds_no_request,
+    progress_and_chunks_come_before_the_end, program_may_refuse,
+    deadline_that_is_over_is_refused, deadline_may_be_far_away,
+    program_that_stops_at_the_deadline_is_not_stuck, stuck_worker_takes_no_more,
+    client_cancels_its_request, handler_that_fails_elsewhere_is_reported,
     two_requests_in_one_drain_are_not_mixed, ready_later_waits_for_the_program,
     healthcheck_ends_when_the_program_answers,
     healthcheck_is_answered_by_the_loop, info_tells_the_state_in_words)
