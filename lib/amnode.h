@@ -703,7 +703,12 @@ struct am_view {
 struct am_client_conf {
 	size_t size;      /* sizeof(struct am_client_conf) */
 	const char *name; /* for people: shown by the supervisor; may be NULL */
-	const char *const *supervisors; /* PATH or HOST:PORT, tried in order */
+	/* PATH or HOST:PORT, at most 16. They are asked in order: one that is
+	 * full, broken or draining, or does not answer, is left for the next one,
+	 * and for 10 s asked last. If all refuse the wish is over: the code is
+	 * that of the first, the reason says why each did. One that is not there
+	 * yet (no socket, nobody listens) is tried again within the time. */
+	const char *const *supervisors;
 	size_t n_supervisors;
 	/* For TCP by TLS 1.3, which a supervisor outside this host takes:
 	 * files (PEM) with our certificate and its key, and with the

@@ -25,6 +25,12 @@ struct view {
 struct supervisor {
 	char *name; /* owned; as it was given */
 	struct addr addr;
+	/* In this round. */
+	bool tried;
+	char code[64]; /* of its refusal; empty: it did not refuse */
+	char why[160]; /* it refused or did not answer; empty: neither */
+	/* In any: when it did not give a worker the last time; 0: never. */
+	int64_t left_ns;
 };
 
 /* A request whose end has not come. */
@@ -52,10 +58,11 @@ struct am_client {
 	struct supervisor supervisor[CLIENT_SUPERVISORS_MAX];
 	size_t n_supervisors;
 	size_t at;             /* the one that is tried or connected */
+	size_t home;           /* the one that gave the lease */
 	struct netmach *super; /* NULL: none */
 	struct am_timer super_timer;
 	struct backoff super_backoff;
-	char super_error[AM_ERROR_MAX]; /* why the last one failed */
+	char super_error[AM_ERROR_MAX]; /* why each was left in this round */
 
 	/* what is wanted: client_lease.c */
 	struct client_wish wish;
@@ -97,15 +104,22 @@ int client_addr(const struct am_client *c, const char *text, struct addr *ret,
 void client_put_change(struct am_client *c, enum am_op op, am_id a, am_id b);
 
 /* client_super.c */
-/* Nothing if one is connected or being tried. */
+/* Begins a round of the list, if none is connected or being tried. */
 void super_connect(struct am_client *c);
+/* Before a new wish: goes back to a supervisor that comes before the connected
+ * one in the list, if that had its rest. */
+void super_begin(struct am_client *c);
+/* The connected one gives no worker: the next one is asked, or the wish is over. */
+void super_refused(struct am_client *c, const char *code, const char *why);
+/* Of the first that refused in this round, or unreachable. */
+const char *super_code(const struct am_client *c);
 void super_on_timer(void *arg);
 bool super_is_ready(const struct am_client *c);
 
 /* client_lease.c */
 void wish_on_timer(void *arg);
-/* A round of all supervisors failed. */
-void wish_unreachable(struct am_client *c);
+/* Nobody of the list gives a worker. */
+void wish_refused(struct am_client *c, const char *code, const char *reason);
 void provide_worker(struct am_client *c, struct am_val data);
 void lease_release(struct am_client *c); /* asks the supervisor, if connected */
 /* The worker was never reached with it: it is asked for again while the wish has

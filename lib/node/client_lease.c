@@ -48,6 +48,7 @@ am_client_lease(struct am_client *c, int64_t timeout_ms)
 		c->wish_deadline_ns = clock_ns() +
 		    node_ns(timeout_ms > 0 ? timeout_ms : NO_WAIT_MS);
 	wish_watch(c);
+	super_begin(c);
 	client_put_change(c, AM_ADD, Cli_WorkerWanted, Cli_WorkerWanted);
 	if (!super_is_ready(c))
 		super_connect(c);
@@ -59,10 +60,15 @@ static void
 wish_end(struct am_client *c, const char *why, const char *code,
     const char *reason)
 {
+	char own_code[64], own_reason[AM_ERROR_MAX];
+
+	/* They may be a supervisor's, and the next wish forgets those. */
+	(void)snprintf(own_code, sizeof(own_code), "%s", code);
+	(void)snprintf(own_reason, sizeof(own_reason), "%s", reason);
 	am_timer_stop(&c->wish_timer);
 	(void)snprintf(c->unwanted, sizeof(c->unwanted), "%s", why);
 	client_put_change(c, AM_REMOVE, Cli_WorkerWanted, Cli_WorkerRequested);
-	tell_lost(c, code, reason);
+	tell_lost(c, own_code, own_reason);
 }
 
 void
@@ -73,8 +79,7 @@ wish_on_timer(void *arg)
 	if (!am_is1(c->machine, Cli_WorkerWanted))
 		return;
 	if (c->request == 0 && c->super_error[0] != '\0')
-		wish_end(c, AM_CODE_TIMEOUT, AM_CODE_UNREACHABLE,
-		    c->super_error);
+		wish_end(c, AM_CODE_TIMEOUT, super_code(c), c->super_error);
 	else
 		wish_end(c, AM_CODE_TIMEOUT,
 		    c->no_wait ? AM_CODE_NO_WORKER : AM_CODE_TIMEOUT,
@@ -82,11 +87,9 @@ wish_on_timer(void *arg)
 }
 
 void
-wish_unreachable(struct am_client *c)
+wish_refused(struct am_client *c, const char *code, const char *reason)
 {
-	if (c->no_wait && am_is1(c->machine, Cli_WorkerWanted))
-		wish_end(c, AM_CODE_TIMEOUT, AM_CODE_UNREACHABLE,
-		    c->super_error);
+	wish_end(c, AM_CODE_TIMEOUT, code, reason);
 }
 
 void
@@ -118,6 +121,7 @@ code_of_refusal(const char *why)
 		{ "raining", AM_CODE_DRAINING },
 		{ "pool broken", AM_CODE_POOL_BROKEN },
 		{ "limit", AM_CODE_LIMIT },
+		{ "requires Start", AM_CODE_DRAINING },
 		{ "queue full", AM_CODE_NO_WORKER },
 		{ "no worker", AM_CODE_NO_WORKER },
 	};
@@ -147,11 +151,11 @@ on_asked(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 		if (strncmp(why, handler, strlen(handler)) == 0)
 			why += strlen(handler);
 		c->request = 0;
-		wish_end(c, "", code_of_refusal(why), why);
+		super_refused(c, code_of_refusal(why), why);
 		return;
 	case NETMACH_ERROR:
 		c->request = 0;
-		wish_end(c, "", arpc_error_name(r->error), r->text);
+		super_refused(c, arpc_error_name(r->error), r->text);
 		return;
 	case NETMACH_LOST:
 	case NETMACH_NOT_SENT:
@@ -293,6 +297,8 @@ take_lease(struct am_client *c, struct am_val data)
 		release_lease(c, l.lease, "unwanted", NULL);
 	} else {
 		c->request = 0;
+		c->home = c->at;
+		backoff_reset(&c->super_backoff, BACKOFF_MIN_MS);
 		am_put_map(&args, 1);
 		node_put_str(&args, "lease", l.lease);
 		(void)am_add1(c->machine, Cli_Leased, am_buf_val(&args));
@@ -322,7 +328,10 @@ refused(struct am_client *c, struct am_val data, struct am_val error)
 	c->request = 0;
 	node_get_text(error, "code", code, sizeof(code));
 	node_get_text(error, "message", message, sizeof(message));
-	wish_end(c, "", code, message);
+	if (strcmp(code, AM_CODE_TIMEOUT) == 0)
+		wish_end(c, "", code, message);
+	else
+		super_refused(c, code, message);
 }
 
 void
@@ -491,6 +500,7 @@ lease_missed(struct am_client *c, const char *code, const char *reason)
 	client_put_change(c, AM_REMOVE, Cli_WorkerRequested,
 	    Cli_WorkerRequested);
 	wish_watch(c);
+	super_begin(c);
 	client_put_change(c, AM_ADD, Cli_WorkerWanted, Cli_WorkerWanted);
 	if (!super_is_ready(c))
 		super_connect(c);

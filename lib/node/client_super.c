@@ -1,11 +1,17 @@
-/* The client's connection to a supervisor: a list of them, in order, again and
- * again while one is needed (flow 3, rules 32 and 33). */
+/* The client's connection to a supervisor: a list of them, in order, round after
+ * round while one is needed (flow 3, rules 32, 33 and 35). */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/clock.h"
 #include "lib/node/client_int.h"
 
-static void super_try(struct am_client *c);
+enum {
+	/* How long one that refused or did not answer is left to those behind
+	 * it in the list. */
+	REST_MS = 10000,
+};
 
 /* Is there anything to ask a supervisor for? */
 static bool
@@ -31,16 +37,119 @@ wait_and_try(struct am_client *c)
 		    backoff_next(&c->super_backoff));
 }
 
-/* All of the list failed: the text is that of the last one. */
+/* ---- a round ---- */
+
 static void
-round_failed(struct am_client *c)
+round_begin(struct am_client *c)
 {
-	client_put_change(c, AM_REMOVE, Cli_SuperConnecting,
-	    Cli_SuperConnecting);
+	for (size_t i = 0; i < c->n_supervisors; i++) {
+		c->supervisor[i].tried = false;
+		c->supervisor[i].code[0] = '\0';
+		c->supervisor[i].why[0] = '\0';
+	}
+}
+
+/* The next one: in order, but those that rest only if there is no other. A lease
+ * is a matter of the one who gave it. n_supervisors: the round is over. */
+static size_t
+round_next(const struct am_client *c)
+{
+	bool is_held = client_lease(c) != NULL && !c->attached;
+	int64_t now = clock_ns();
+	size_t resting = c->n_supervisors;
+
+	for (size_t i = 0; i < c->n_supervisors; i++) {
+		const struct supervisor *s = &c->supervisor[i];
+
+		if (s->tried || (is_held && i != c->home))
+			continue;
+		if (s->left_ns == 0 || now - s->left_ns >= node_ns(REST_MS))
+			return i;
+		if (resting == c->n_supervisors)
+			resting = i;
+	}
+	return resting;
+}
+
+/* Why the present one is left; code: of a refusal, NULL if it did not answer. */
+static void
+note(struct am_client *c, const char *code, const char *why)
+{
+	struct supervisor *s = &c->supervisor[c->at];
+	char *text = c->super_error;
+	size_t size = sizeof(c->super_error), len = 0;
+
+	s->left_ns = clock_ns();
+	(void)snprintf(s->code, sizeof(s->code), "%s",
+	    code != NULL ? code : "");
+	(void)snprintf(s->why, sizeof(s->why), "%s", why);
+	for (size_t i = 0; i < c->n_supervisors && len < size; i++) {
+		s = &c->supervisor[i];
+		if (s->why[0] != '\0')
+			len += (size_t)snprintf(text + len, size - len,
+			    "%s%s: %s", len > 0 ? "; " : "", s->name, s->why);
+	}
+}
+
+static bool
+all_refused(const struct am_client *c)
+{
+	for (size_t i = 0; i < c->n_supervisors; i++) {
+		if (c->supervisor[i].code[0] == '\0')
+			return false;
+	}
+	return true;
+}
+
+const char *
+super_code(const struct am_client *c)
+{
+	for (size_t i = 0; i < c->n_supervisors; i++) {
+		if (c->supervisor[i].code[0] != '\0')
+			return c->supervisor[i].code;
+	}
+	return AM_CODE_UNREACHABLE;
+}
+
+/* ---- the connection ---- */
+
+static void super_next(struct am_client *c);
+
+static void
+be_connecting(struct am_client *c)
+{
+	if (am_is1(c->machine, Cli_SuperDisconnected))
+		client_put_change(c, AM_REMOVE, Cli_SuperDisconnected,
+		    Cli_SuperDisconnected);
+	if (!am_is1(c->machine, Cli_SuperConnecting))
+		client_put_change(c, AM_ADD, Cli_SuperConnecting,
+		    Cli_SuperConnecting);
+}
+
+static void
+be_disconnected(struct am_client *c)
+{
+	if (am_is1(c->machine, Cli_SuperConnecting))
+		client_put_change(c, AM_REMOVE, Cli_SuperConnecting,
+		    Cli_SuperConnecting);
 	client_put_change(c, AM_ADD, Cli_SuperDisconnected,
 	    Cli_SuperDisconnected);
-	wish_unreachable(c);
-	wait_and_try(c);
+}
+
+/* A LeaseRequested went with the connection; WorkerRequested falls with
+ * SuperReady and comes back with it. */
+static void
+not_ready(struct am_client *c)
+{
+	c->request = 0;
+	client_put_change(c, AM_REMOVE, Cli_SuperReady, Cli_SuperConnected);
+}
+
+static void
+leave(struct am_client *c)
+{
+	c->super = netmach_free(c->super);
+	not_ready(c);
 }
 
 static void
@@ -64,16 +173,17 @@ on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
 
 	(void)nm;
 	node_text(p->name, name, sizeof(name));
-	backoff_reset(&c->super_backoff, BACKOFF_MIN_MS);
 	if (strcmp(name, "ProvideWorker") == 0)
 		provide_worker(c, p->data);
 }
 
-static void
-note_error(struct am_client *c, const char *why)
+/* The code of a hello that another time will not help. */
+static const char *
+code_of_hello(int code)
 {
-	(void)snprintf(c->super_error, sizeof(c->super_error), "%s: %s",
-	    c->supervisor[c->at].name, why);
+	return code > 0 && code != ARPC_E_busy + 1
+	    ? arpc_error_name((enum arpc_error)(code - 1))
+	    : NULL;
 }
 
 static void
@@ -82,19 +192,18 @@ on_close(struct netmach *nm, int code, const char *why, void *arg)
 	struct am_client *c = arg;
 
 	(void)nm;
-	(void)code;
-	note_error(c, why);
+	note(c, code_of_hello(code), why);
 	if (!am_is1(c->machine, Cli_SuperConnected)) {
-		c->at++;
-		super_try(c);
+		super_next(c);
 		return;
 	}
-	/* A LeaseRequested went with the connection; WorkerRequested falls
-	 * with SuperReady and comes back with it. */
-	c->request = 0;
-	client_put_change(c, AM_REMOVE, Cli_SuperReady, Cli_SuperConnected);
-	client_put_change(c, AM_ADD, Cli_SuperDisconnected,
-	    Cli_SuperDisconnected);
+	not_ready(c);
+	if (am_is1(c->machine, Cli_WorkerWanted) &&
+	    round_next(c) < c->n_supervisors) {
+		super_next(c);
+		return;
+	}
+	be_disconnected(c);
 	wait_and_try(c);
 }
 
@@ -104,25 +213,10 @@ static const struct netmach_ops super_ops = {
 	.on_close = on_close,
 };
 
-static void
-super_try(struct am_client *c)
-{
-	int r;
-
-	for (; c->at < c->n_supervisors; c->at++) {
-		r = netmach_connect(c->super, &c->supervisor[c->at].addr);
-		if (r == 0)
-			return;
-		note_error(c, strerror(-r));
-	}
-	c->at = c->n_supervisors > 0 ? c->n_supervisors - 1 : 0;
-	round_failed(c);
-}
-
 /* A new net machine each time: the token of its hello is that of the lease
  * which is held now, and proves that it may be released. */
-void
-super_connect(struct am_client *c)
+static int
+connect_to(struct am_client *c, struct supervisor *s)
 {
 	const struct netmach_conf conf = {
 		.client_id = c->client_id,
@@ -132,22 +226,85 @@ super_connect(struct am_client *c)
 		.sync = c->super_view.sync,
 	};
 
+	s->tried = true;
+	c->super = netmach_free(c->super);
+	c->super = netmach_new(c->loop, &conf, &super_ops, c);
+	return c->super != NULL ? netmach_connect(c->super, &s->addr) : -ENOMEM;
+}
+
+/* Nobody of the list gives a worker now. */
+static void
+round_over(struct am_client *c)
+{
+	be_disconnected(c);
+	if (am_is1(c->machine, Cli_WorkerWanted) &&
+	    (c->no_wait || all_refused(c)))
+		wish_refused(c, super_code(c), c->super_error);
+	wait_and_try(c);
+}
+
+static void
+super_next(struct am_client *c)
+{
+	size_t i;
+	int r;
+
+	am_timer_stop(&c->super_timer);
+	be_connecting(c);
+	while ((i = round_next(c)) < c->n_supervisors) {
+		c->at = i;
+		r = connect_to(c, &c->supervisor[i]);
+		if (r == 0)
+			return;
+		note(c, NULL, strerror(-r));
+	}
+	round_over(c);
+}
+
+void
+super_connect(struct am_client *c)
+{
 	if (c->super != NULL && netmach_phase(c->super) != NETMACH_IDLE)
 		return;
-	am_timer_stop(&c->super_timer);
-	c->super = netmach_free(c->super);
-	if (am_is1(c->machine, Cli_SuperDisconnected))
-		client_put_change(c, AM_REMOVE, Cli_SuperDisconnected,
-		    Cli_SuperDisconnected);
-	client_put_change(c, AM_ADD, Cli_SuperConnecting, Cli_SuperConnecting);
-	c->super = netmach_new(c->loop, &conf, &super_ops, c);
-	c->at = 0;
-	if (c->super != NULL) {
-		super_try(c);
+	round_begin(c);
+	super_next(c);
+}
+
+void
+super_begin(struct am_client *c)
+{
+	backoff_reset(&c->super_backoff, BACKOFF_MIN_MS);
+	if (!super_is_ready(c))
+		return;
+	round_begin(c);
+	if (round_next(c) < c->at)
+		leave(c);
+	else
+		c->supervisor[c->at].tried = true;
+}
+
+void
+super_refused(struct am_client *c, const char *code, const char *why)
+{
+	char reasons[AM_ERROR_MAX];
+	bool is_last;
+
+	note(c, code, why);
+	is_last = round_next(c) == c->n_supervisors;
+	if (is_last && (c->no_wait || all_refused(c))) {
+		(void)snprintf(reasons, sizeof(reasons), "%s",
+		    c->n_supervisors == 1 ? why : c->super_error);
+		c->super_error[0] = '\0';
+		wish_refused(c, super_code(c), reasons);
 		return;
 	}
-	(void)snprintf(c->super_error, sizeof(c->super_error), "out of memory");
-	round_failed(c);
+	leave(c);
+	if (!is_last) {
+		super_next(c);
+		return;
+	}
+	be_disconnected(c);
+	wait_and_try(c);
 }
 
 void
