@@ -1,5 +1,5 @@
-/* amnode_wait.h - waiting for several things at once with a timeout, and trying a
- * mutation again. Words as in amnode.h. */
+/* amnode_wait.h - wait for several conditions with a timeout, and try a mutation
+ * again. Words as in amnode.h. */
 #ifndef AMNODE_WAIT_H
 #define AMNODE_WAIT_H
 
@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-/* ---- waiting for several things at once ---- */
+/* ---- waiting for several conditions ---- */
 
 enum am_cond_kind {
 	AM_COND_ACTIVE,     /* all of the states, am_when() */
@@ -38,45 +38,42 @@ enum am_wait_for {
 /* A handle, never used twice; 0 is none. */
 typedef uint64_t am_wait;
 
-/* result: the condition that held (any), 0 (all), -ETIMEDOUT, or -ECANCELED: a
- * machine that was still waited for is freed, or the loop is. */
+/* result: the condition that held (any), 0 (all), -ETIMEDOUT, or -ECANCELED if a
+ * machine whose condition has not held, or the loop, is freed. */
 typedef void (*am_wait_fn)(void *arg, int result);
 
-/* Calls fn once, never before it returns. timeout_ms -1: no bound. Copies the
- * conditions. 0: no memory, args that are no map, or a machine that is being
- * freed. */
+/* Calls fn once, never before this returns. timeout_ms -1: no limit. Copies the
+ * conditions. 0: no memory, args are not a map, or a machine is being freed. */
 AM_API am_wait am_wait_start(struct am_loop *l, enum am_wait_for what,
     const struct am_cond *cond, size_t n, int64_t timeout_ms, am_wait_fn fn,
     void *arg);
-/* fn will not be called. 0 and what has ended are fine. */
+/* fn will not be called. 0 and a wait that has ended are allowed. */
 AM_API void am_wait_cancel(struct am_loop *l, am_wait w);
 
 /* ---- a mutation that is tried again while it is canceled ---- */
 
-/* A handle, as of am_wait_start(). */
+/* A handle, like that of am_wait_start(). */
 typedef uint64_t am_retry;
 
 struct am_retry_conf {
 	size_t size; /* sizeof(struct am_retry_conf) */
 	struct am_machine *machine;
-	/* copied, with what it points to but the source, which has to live on */
+	/* copied with what it points to, except the source, which must live on */
 	struct am_mutation mutation;
 	unsigned retries;     /* after the first attempt */
-	int64_t delay_ms;     /* before the second one, then doubled */
-	int64_t max_delay_ms; /* 0: no bound */
-	/* r: executed, queued, or canceled in the end, also by the machine's end
-	 * or the loop's;
-	 * am_why() tells the reason of the last attempt. */
+	int64_t delay_ms;     /* before the second attempt, then doubled */
+	int64_t max_delay_ms; /* 0: no limit */
+	/* r: executed, queued, or canceled in the end, also because the machine or
+	 * the loop is freed. am_why() has the reason of the last attempt. */
 	void (*fn)(void *arg, am_result r);
 	void *arg;
 };
 
-/* Tries in the next turn of the loop, and calls fn once. 0: no memory, conf
- * without a size, or a machine that is being freed. */
+/* Makes the first attempt in the next turn of the loop, and calls fn once. 0: no
+ * memory, conf has no size, or the machine is being freed. */
 AM_API am_retry am_retry_start(struct am_loop *l,
     const struct am_retry_conf *conf);
-/* Nothing is tried any more, and fn is not called. 0 and what has ended are
- * fine. */
+/* Ends it; fn will not be called. 0 and a retry that has ended are allowed. */
 AM_API void am_retry_cancel(struct am_loop *l, am_retry r);
 
 #ifdef __cplusplus
