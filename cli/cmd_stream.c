@@ -381,8 +381,9 @@ send_acks(struct stream *s)
 static int
 read_lines(struct stream *s)
 {
-	while (!s->eof && !s->stop && s->at.s.up && !is_held(s) &&
-	    !is_behind(s) && stream_has_room(s) &&
+	/* Without a worker the next line, if there is one, gets another. */
+	while (!s->eof && !s->stop && (s->at.s.up || s->at.s.down) &&
+	    !is_held(s) && !is_behind(s) && stream_has_room(s) &&
 	    lines_out_len(&s->out) < OUT_HIGH) {
 		enum line_kind kind;
 		const char *line = NULL;
@@ -417,8 +418,7 @@ turn(struct stream *s)
 	leave_stuck(s);
 	/* A worker that died while nothing was to be done is replaced only
 	 * when there is. */
-	if (s->at.s.down && !s->stop &&
-	    (s->is_named || !s->eof || s->n_used > 0))
+	if (s->at.s.down && !s->stop && (s->is_named || s->n_used > 0))
 		reopen(s);
 	sstream_end_all(s);
 	rc = read_lines(s);
@@ -429,6 +429,8 @@ turn(struct stream *s)
 		return rc;
 	if (s->n_used == 0 && (s->eof || s->stop))
 		return 0;
+	if (s->n_used > 0 && s->at.s.down && !s->stop)
+		return 0; /* there is a line for another worker */
 	rc = am_loop_step(s->cli->loop, wait_ms(s));
 	end_late(s, clock_ns());
 	return rc;

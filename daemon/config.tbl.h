@@ -10,7 +10,7 @@ CONF(Supervisor, Listen, text, listen, 0, 200, NULL, "",
 CONF(Supervisor, RuntimeDir, text, runtime_dir, 0, 200, NULL, "",
 	"runtime directory; empty: $RUNTIME_DIRECTORY, /run/amnode/INSTANCE or $XDG_RUNTIME_DIR/amnode/INSTANCE")
 CONF(Supervisor, StopTimeout, duration, stop_timeout_ms, 0, 3600000, NULL, "20s",
-	"how long running requests may go on after SIGTERM")
+	"after SIGTERM: for running requests, and for clients to fetch answers")
 
 CONF(Pool, Min, count, pool_min, 1, 1000, NULL, "2",
 	"the pool is ready with this many workers")

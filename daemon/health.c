@@ -118,7 +118,7 @@ health_beat(struct super *s)
 	if (super_is(s, Sup_Heartbeat))
 		health_round(s);
 	else
-		(void)am_add1(s->machine, Sup_Heartbeat, AM_NONE);
+		(void)super_add(s, Sup_Heartbeat, AM_NONE);
 }
 
 void
@@ -126,7 +126,7 @@ health_round_done(struct super *s)
 {
 	am_timer_stop(&s->health.end);
 	if (super_is(s, Sup_Heartbeat))
-		(void)am_remove1(s->machine, Sup_Heartbeat, AM_NONE);
+		(void)super_remove(s, Sup_Heartbeat, AM_NONE);
 }
 
 void

@@ -293,8 +293,7 @@ lease_refused(struct lease *l, const char *why)
 	am_put_map(&b, 1);
 	am_put_str(&b, "next");
 	am_put_bool(&b, true);
-	if (am_add1(s->machine, Sup_ProvideWorker, am_buf_val(&b)) ==
-	    AM_CANCELED)
+	if (super_add(s, Sup_ProvideWorker, am_buf_val(&b)) == AM_CANCELED)
 		waiters_show(s);
 	am_buf_done(&b);
 }
@@ -315,7 +314,7 @@ add(struct lease *l, am_id state, const char *reason)
 		am_put_str(&b, "reason");
 		am_put_str(&b, reason);
 	}
-	r = am_add1(s->machine, state, am_buf_val(&b));
+	r = super_add(s, state, am_buf_val(&b));
 	am_buf_done(&b);
 	return r;
 }
@@ -352,6 +351,21 @@ lease_revoke(struct lease *l, const char *reason)
 		(void)add(l, Sup_ReleaseWorker, reason);
 }
 
+/* How long what was answered may take to reach the client. */
+static int64_t
+wait_of(const struct super *s, const char *reason)
+{
+	static const char *const graceful[] = { "released", "discard", "max" };
+	int64_t left_ms = (s->drain_end_ns - clock_ns()) / NS_PER_MS;
+
+	if (strcmp(reason, "drain") == 0)
+		return left_ms > 0 ? left_ms : 0;
+	for (size_t i = 0; i < sizeof(graceful) / sizeof(graceful[0]); i++)
+		if (strcmp(reason, graceful[i]) == 0)
+			return s->config->stop_grace_ms;
+	return 0;
+}
+
 void
 lease_ending(struct lease *l, const char *reason)
 {
@@ -364,10 +378,18 @@ lease_ending(struct lease *l, const char *reason)
 	if (l->discard)
 		l->worker->wanted = false;
 	l->phase = LEASE_ENDING;
+	l->wait_ms = wait_of(s, reason);
 	am_timer_stop(&l->max_timer);
 	(void)am_timer_start(&l->timer, LEASE_END_MS);
 	/* Without a connection WorkerGone ends it. */
 	(void)s->io->end_lease(s, l->worker, l);
+}
+
+void
+lease_end_taken(struct lease *l)
+{
+	if (l->phase == LEASE_ENDING && l->wait_ms > 0)
+		(void)am_timer_start(&l->timer, l->wait_ms + LEASE_END_MS);
 }
 
 void

@@ -19,8 +19,9 @@ struct client;
 enum {
 	LEASE_OFFER_MS = 2000,   /* from the question to the worker's answer */
 	LEASE_CONFIRM_MS = 2000, /* from the grant to the client's hello */
-	LEASE_END_MS = 1000,     /* from LeaseEnding to reset done */
-	LEASE_ENDS_MAX = 1024,   /* remembered */
+	LEASE_END_MS =
+	    1000, /* for LeaseEnding, and from its bye to reset done */
+	LEASE_ENDS_MAX = 1024, /* remembered */
 	LEASE_REASON_MAX = 24,
 };
 
@@ -41,6 +42,7 @@ struct lease {
 	uint8_t token[ARPC_TOKEN_LEN];
 	enum lease_phase phase;
 	char reason[LEASE_REASON_MAX]; /* of its end; empty: it goes on */
+	int64_t wait_ms;               /* at its end, for acks */
 	bool discard;                  /* the worker goes, too */
 	bool overdue;                  /* Max passed while a request ran */
 	uint64_t client_tick;          /* of ClientConnected at the offer */
@@ -91,6 +93,8 @@ void lease_look(struct lease *l);
 void lease_revoke(struct lease *l, const char *reason);
 /* In ReleaseWorkerState: the worker is told; KillWorker if it is too slow. */
 void lease_ending(struct lease *l, const char *reason);
+/* The worker ends it: that may take its wait for acks. */
+void lease_end_taken(struct lease *l);
 /* The worker refused its end: if that was for want of a client, one has come. */
 void lease_stays(struct lease *l);
 /* +LeaseEnded {lease, worker, reason} */

@@ -112,19 +112,19 @@ pool_check(struct super *s)
 		return;
 	if (ready >= s->config->pool_min) {
 		if (!super_is(s, Sup_PoolReady))
-			(void)am_add1(s->machine, Sup_PoolReady, AM_NONE);
+			(void)super_add(s, Sup_PoolReady, AM_NONE);
 	} else if (!super_is(s, Sup_PoolStarting)) {
-		(void)am_add(s->machine, starting, 2, AM_NONE);
+		(void)super_add_all(s, starting, 2, AM_NONE);
 	}
 	if (s->pool.n_workers < wanted) {
 		/* Active already, it calls no handler again (rule 25). */
 		if (super_is(s, Sup_NormalizingPool))
 			pool_normalize(s);
 		else
-			(void)am_add1(s->machine, Sup_NormalizingPool, AM_NONE);
+			(void)super_add(s, Sup_NormalizingPool, AM_NONE);
 	} else if (ready >= wanted && super_is(s, Sup_NormalizingPool) &&
 	    !super_is(s, Sup_ErrPool)) {
-		(void)am_add1(s->machine, Sup_PoolNormalized, AM_NONE);
+		(void)super_add(s, Sup_PoolNormalized, AM_NONE);
 	}
 	pool_schedule(s);
 }
@@ -137,9 +137,9 @@ pool_available(struct super *s)
 
 	if (want && !is && super_is(s, Sup_PoolReady) &&
 	    !super_is(s, Sup_Draining))
-		(void)am_add1(s->machine, Sup_WorkersAvailable, AM_NONE);
+		(void)super_add(s, Sup_WorkersAvailable, AM_NONE);
 	else if (!want && is)
-		(void)am_remove1(s->machine, Sup_WorkersAvailable, AM_NONE);
+		(void)super_remove(s, Sup_WorkersAvailable, AM_NONE);
 	pool_schedule(s);
 }
 
@@ -244,7 +244,7 @@ break_pool(struct super *s)
 	am_put_map(&b, 1);
 	am_put_str(&b, "err");
 	am_put_str(&b, s->pool.reason);
-	(void)am_add(s->machine, err_pool, 2, am_buf_val(&b));
+	(void)super_add_all(s, err_pool, 2, am_buf_val(&b));
 	am_buf_done(&b);
 }
 

@@ -23,17 +23,21 @@ on_pool_timer(void *arg)
 	pool_on_timer(arg);
 }
 
-#ifdef AM_CHECK
-/* No pulse outlives its drain. */
 static void
-assert_no_pulse(struct am_machine *m, void *arg)
+on_drain_end(struct am_machine *m, void *arg)
 {
-	(void)arg;
+	struct super *s = arg;
+
+#ifdef AM_CHECK
+	/* No pulse outlives its drain. */
 	assert(node_pulse_left(m) == NULL);
-}
-static const struct am_tracer pulse_tracer = { .size = sizeof(pulse_tracer),
-	.drain_end = assert_no_pulse };
 #endif
+	(void)m;
+	due_run(&s->due);
+}
+
+static const struct am_tracer super_tracer = { .size = sizeof(super_tracer),
+	.drain_end = on_drain_end };
 
 int
 super_init(struct super *s, struct am_loop *loop, const struct config *config,
@@ -68,10 +72,9 @@ super_init(struct super *s, struct am_loop *loop, const struct config *config,
 	if (s->machine == NULL || am_bind(s->machine, &super_handlers, s) < 0 ||
 	    am_bind(s->machine, &super_lease_handlers, s) < 0)
 		return -ENOMEM;
-#ifdef AM_CHECK
-	if (am_trace(s->machine, &pulse_tracer, s) < 0)
+	due_init(&s->due, s->machine);
+	if (am_trace(s->machine, &super_tracer, s) < 0)
 		return -ENOMEM;
-#endif
 	health_init(s);
 	return 0;
 }
@@ -86,7 +89,10 @@ super_done(struct super *s)
 	am_timer_done(&s->boot);
 	am_timer_done(&s->drain);
 	am_timer_done(&s->pool.timer);
+	if (s->machine != NULL)
+		am_untrace(s->machine, &super_tracer, s);
 	s->machine = am_machine_free(s->machine);
+	due_done(&s->due);
 	s->schema = am_schema_unref(s->schema);
 }
 
@@ -94,6 +100,32 @@ bool
 super_is(const struct super *s, am_id state)
 {
 	return am_is1(s->machine, state);
+}
+
+am_result
+super_add(struct super *s, am_id state, struct am_val args)
+{
+	return due_add1(&s->due, state, args);
+}
+
+am_result
+super_remove(struct super *s, am_id state, struct am_val args)
+{
+	return due_remove1(&s->due, state, args);
+}
+
+am_result
+super_add_all(struct super *s, const am_id *states, size_t n,
+    struct am_val args)
+{
+	return due_mutate(&s->due, AM_ADD, states, n, args);
+}
+
+am_result
+super_remove_all(struct super *s, const am_id *states, size_t n,
+    struct am_val args)
+{
+	return due_mutate(&s->due, AM_REMOVE, states, n, args);
 }
 
 /* ---- start ---- */
@@ -106,7 +138,7 @@ super_start(struct super *s)
 	am_put_map(&b, 1);
 	am_put_str(&b, "public");
 	am_put_bool(&b, true);
-	(void)am_add1(s->machine, Sup_Start, am_buf_val(&b));
+	(void)super_add(s, Sup_Start, am_buf_val(&b));
 	am_buf_done(&b);
 }
 
@@ -129,13 +161,13 @@ on_boot(void *arg)
 void
 super_local_ready(struct super *s)
 {
-	(void)am_add1(s->machine, Sup_LocalRpcReady, AM_NONE);
+	(void)super_add(s, Sup_LocalRpcReady, AM_NONE);
 }
 
 void
 super_public_ready(struct super *s)
 {
-	(void)am_add1(s->machine, Sup_PublicRpcReady, AM_NONE);
+	(void)super_add(s, Sup_PublicRpcReady, AM_NONE);
 }
 
 /* ---- stop ---- */
@@ -143,10 +175,11 @@ super_public_ready(struct super *s)
 void
 super_drain(struct super *s)
 {
+	s->drain_end_ns = clock_ns() + s->config->stop_timeout_ms * NS_PER_MS;
 	log_info("amnoded: stopping, leases may finish their request "
 		 "timeout=%" PRId64 "ms",
 	    s->config->stop_timeout_ms);
-	(void)am_add1(s->machine, Sup_Draining, AM_NONE);
+	(void)super_add(s, Sup_Draining, AM_NONE);
 }
 
 void
@@ -171,7 +204,7 @@ super_end_if_empty(struct super *s)
 
 	/* -Start alone would leave PoolStarting (rule 30). */
 	if (super_is(s, Sup_Draining) && s->pool.n_workers == 0)
-		(void)am_remove(s->machine, last, 2, AM_NONE);
+		(void)super_remove_all(s, last, 2, AM_NONE);
 }
 
 /* First at once, then when StopTimeout is over, then it has lasted too long. */
@@ -208,7 +241,7 @@ super_hurry(struct super *s)
 		log_warn("amnoded: stopping at once workers=%u",
 		    s->pool.n_workers);
 	s->hurry = true;
-	(void)am_add1(s->machine, Sup_Draining, AM_NONE);
+	(void)super_add(s, Sup_Draining, AM_NONE);
 	for (w = TAILQ_FIRST(&s->pool.workers); w != NULL; w = next) {
 		next = TAILQ_NEXT(w, link);
 		if (w->why[0] == '\0')
@@ -234,8 +267,7 @@ super_err_worker(struct super *s, const char *id, const char *text, bool stuck)
 	am_put_str(&b, "stuck");
 	am_put_bool(&b, stuck);
 	/* While ErrPool holds Exception it must stay (rule 28). */
-	(void)mach_pulse(s->machine, states, 2, states, s->pool.broken ? 1 : 2,
-	    am_buf_val(&b));
+	due_pulse(&s->due, states, 2, s->pool.broken ? 1 : 2, am_buf_val(&b));
 	am_buf_done(&b);
 }
 
@@ -273,7 +305,7 @@ add_client_state(struct super *s, am_id state, const struct client *c)
 	am_put_map(&b, 1);
 	am_put_str(&b, "client");
 	am_put_uint(&b, c->id);
-	(void)am_add1(s->machine, state, am_buf_val(&b));
+	(void)super_add(s, state, am_buf_val(&b));
 	am_buf_done(&b);
 }
 

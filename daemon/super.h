@@ -18,6 +18,7 @@
 #include "daemon/worker.h"
 #include "lib/amnode.h"
 #include "lib/base/rate.h"
+#include "lib/node/due.h"
 #include "lib/tls/module.h"
 #include "proto/arpc.h"
 #include "proto/supervisor.h"
@@ -49,7 +50,8 @@ struct super_io {
 	/* lease_begin; worker_on_served() comes. -errno. */
 	int (*serve)(struct super *s, struct worker *w,
 	    const struct arpc_lease *l);
-	/* +LeaseEnding {lease, reason, keep}. -errno. */
+	/* +LeaseEnding {lease, reason, keep, wait_ms}; worker_on_end_taken() or
+	 * worker_on_end_refused() comes. -errno. */
 	int (*end_lease)(struct super *s, struct worker *w,
 	    const struct lease *l);
 	/* +Healthcheck. -errno. */
@@ -80,6 +82,7 @@ struct super {
 	void *world;                 /* of io; borrowed */
 	struct am_schema *schema;
 	struct am_machine *machine;
+	struct due due; /* what its queue had no room for */
 	struct pool pool;
 	struct lease_list leases;
 	struct lease_ends ends;
@@ -91,6 +94,7 @@ struct super {
 	struct am_timer boot;
 	struct am_timer drain;
 	int drain_step;
+	int64_t drain_end_ns; /* StopTimeout is over */
 	/* Lines that clients can cause at will. */
 	struct rate denied;
 	struct rate refused;
@@ -120,6 +124,14 @@ void super_end_if_empty(struct super *s);
 void super_drain_idle(struct super *s);
 
 bool super_is(const struct super *s, am_id state);
+/* Mutations by ourselves: what the queue has no room for comes when the drain is
+ * over. */
+am_result super_add(struct super *s, am_id state, struct am_val args);
+am_result super_remove(struct super *s, am_id state, struct am_val args);
+am_result super_add_all(struct super *s, const am_id *states, size_t n,
+    struct am_val args);
+am_result super_remove_all(struct super *s, const am_id *states, size_t n,
+    struct am_val args);
 /* The pulse [ErrWorker Exception]; Exception stays if ErrPool holds it. id may
  * be empty. */
 void super_err_worker(struct super *s, const char *id, const char *err,

@@ -23,7 +23,7 @@ add_ready(struct super *s)
 	if (super_is(s, Sup_LocalRpcReady) && super_is(s, Sup_PublicRpcReady) &&
 	    super_is(s, Sup_PoolReady) && !super_is(s, Sup_Ready) &&
 	    !super_is(s, Sup_Draining))
-		(void)am_add1(s->machine, Sup_Ready, AM_NONE);
+		(void)super_add(s, Sup_Ready, AM_NONE);
 }
 
 /* ---- errors ---- */
@@ -39,7 +39,7 @@ exception_state(struct am_event *ev)
 	log_error("supervisor: a handler failed: %s",
 	    am_last_error(s->machine));
 	if (!s->pool.broken)
-		(void)am_remove1(s->machine, Sup_Exception, AM_NONE);
+		(void)super_remove(s, Sup_Exception, AM_NONE);
 }
 
 static void
@@ -90,7 +90,7 @@ err_pulse_state(struct am_event *ev)
 	struct super *s = ev->arg;
 	am_id both[] = { ev->state, Sup_Exception };
 
-	(void)am_remove(s->machine, both, s->pool.broken ? 1 : 2, AM_NONE);
+	(void)super_remove_all(s, both, s->pool.broken ? 1 : 2, AM_NONE);
 }
 
 static void
@@ -144,7 +144,7 @@ pool_ready_state(struct am_event *ev)
 	if (s->pool.broken) {
 		s->pool.broken = false;
 		log_info("pool: works again");
-		(void)am_remove(s->machine, err_pool, 2, AM_NONE);
+		(void)super_remove_all(s, err_pool, 2, AM_NONE);
 	}
 	s->pool.reason[0] = '\0';
 	add_ready(s);

@@ -15,7 +15,7 @@ add_next(struct super *s)
 	am_put_map(&b, 1);
 	am_put_str(&b, "next");
 	am_put_bool(&b, true);
-	(void)am_add1(s->machine, Sup_ProvideWorker, am_buf_val(&b));
+	(void)super_add(s, Sup_ProvideWorker, am_buf_val(&b));
 	am_buf_done(&b);
 }
 
@@ -148,7 +148,7 @@ lease_granted_state(struct am_event *ev)
 	am_put_uint(&b, l->waiter->req);
 	am_put_str(&b, "lease");
 	am_put_str(&b, l->id);
-	(void)am_add1(s->machine, Sup_ClientSendPayload, am_buf_val(&b));
+	(void)super_add(s, Sup_ClientSendPayload, am_buf_val(&b));
 	am_buf_done(&b);
 }
 

@@ -336,8 +336,7 @@ waiter_refuse(struct waiter *w, const char *code, const char *message)
 		am_put_map(&b, 2);
 		put_text(&b, "code", code);
 		put_text(&b, "message", message);
-		(void)am_add1(s->machine, Sup_ClientSendPayload,
-		    am_buf_val(&b));
+		(void)super_add(s, Sup_ClientSendPayload, am_buf_val(&b));
 		am_buf_done(&b);
 	}
 	(void)waiter_free(w);
@@ -358,9 +357,9 @@ waiters_show(struct super *s)
 	bool is = super_is(s, Sup_ClientsWaiting);
 
 	if (s->waiters.n > 0 && !is)
-		(void)am_add1(s->machine, Sup_ClientsWaiting, AM_NONE);
+		(void)super_add(s, Sup_ClientsWaiting, AM_NONE);
 	else if (s->waiters.n == 0 && is)
-		(void)am_remove1(s->machine, Sup_ClientsWaiting, AM_NONE);
+		(void)super_remove(s, Sup_ClientsWaiting, AM_NONE);
 }
 
 void
@@ -375,6 +374,6 @@ waiter_end(struct waiter *w, const char *reason)
 	am_put_str(&b, "request");
 	am_put_uint(&b, w->request);
 	put_text(&b, "reason", reason);
-	(void)am_add1(s->machine, Sup_ReleaseWorker, am_buf_val(&b));
+	(void)super_add(s, Sup_ReleaseWorker, am_buf_val(&b));
 	am_buf_done(&b);
 }

@@ -183,7 +183,7 @@ worker_add(struct worker *w, am_id state)
 	am_put_map(&b, 1);
 	am_put_str(&b, "worker");
 	am_put_str(&b, w->id);
-	r = am_add1(w->super->machine, state, am_buf_val(&b));
+	r = super_add(w->super, state, am_buf_val(&b));
 	am_buf_done(&b);
 	return r;
 }
@@ -201,7 +201,7 @@ worker_kill(struct worker *w, const char *reason)
 	am_put_str(&b, w->id);
 	am_put_str(&b, "reason");
 	am_put_str(&b, reason);
-	r = am_add1(w->super->machine, Sup_KillWorker, am_buf_val(&b));
+	r = super_add(w->super, Sup_KillWorker, am_buf_val(&b));
 	am_buf_done(&b);
 	return r;
 }
@@ -231,7 +231,7 @@ worker_spawn(struct worker *w)
 	am_put_str(&b, w->id);
 	am_put_str(&b, "pid");
 	am_put_int(&b, w->pid);
-	(void)am_add1(s->machine, Sup_SetWorker, am_buf_val(&b));
+	(void)super_add(s, Sup_SetWorker, am_buf_val(&b));
 	am_buf_done(&b);
 	(void)am_timer_start(&w->timer, 0);
 }
@@ -379,6 +379,13 @@ look_at_lease(struct worker *w)
 		lease_add_ended(l, l->reason[0] != '\0' ? l->reason : "worker");
 	else
 		lease_look(l);
+}
+
+void
+worker_on_end_taken(struct worker *w)
+{
+	if (w->lease != NULL)
+		lease_end_taken(w->lease);
 }
 
 void

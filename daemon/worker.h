@@ -104,6 +104,8 @@ int64_t worker_unfit_until(const struct worker *w);
 /* What comes from the world; never from inside a drain. */
 void worker_on_connected(struct worker *w);
 void worker_on_hello(struct worker *w); /* mirror is set */
+/* LeaseEnding was taken: the lease ends when what was asked for is acked. */
+void worker_on_end_taken(struct worker *w);
 /* LeaseEnding was canceled: it is over there already, or goes on. */
 void worker_on_end_refused(struct worker *w);
 void worker_on_push(struct worker *w); /* the mirror changed */

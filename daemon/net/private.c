@@ -184,8 +184,12 @@ on_end_told(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
     void *arg)
 {
 	on_told(nm, id, r, arg);
-	if (r->status == NETMACH_OK && r->result == AM_CANCELED)
+	if (r->status != NETMACH_OK)
+		return;
+	if (r->result == AM_CANCELED)
 		worker_on_end_refused(arg);
+	else
+		worker_on_end_taken(arg);
 }
 
 int
@@ -195,7 +199,7 @@ link_end_lease(struct super *s, struct worker *w, const struct lease *l)
 	struct am_buf b = AM_BUF_INIT;
 	int r = -ENOTCONN;
 
-	am_put_map(&b, 3);
+	am_put_map(&b, 4);
 	am_put_str(&b, "lease");
 	am_put_str(&b, l->id);
 	am_put_str(&b, "reason");
@@ -203,6 +207,8 @@ link_end_lease(struct super *s, struct worker *w, const struct lease *l)
 	am_put_str(&b, "keep");
 	am_put_bool(&b,
 	    s->config->on_release == ON_RELEASE_KEEP && !l->discard);
+	am_put_str(&b, "wait_ms");
+	am_put_int(&b, l->wait_ms);
 	if (w->net != NULL)
 		r = netmach_mutate(w->net, AM_ADD, &state, 1, am_buf_val(&b),
 		    -1, on_end_told, w);

@@ -228,12 +228,14 @@ am_client_free(struct am_client *c)
 	assert(c->magic == CLIENT_MAGIC);
 	if (client_lease(c) != NULL && !c->attached && super_is_ready(c)) {
 		lease_release(c);
-		netmach_flush(c->super);
+		netmach_leave(c->super, "done");
 	}
 	am_timer_done(&c->super_timer);
 	am_timer_done(&c->wish_timer);
 	am_timer_done(&c->worker_timer);
 	am_timer_done(&c->guard_timer);
+	if (c->worker != NULL)
+		netmach_leave(c->worker, "done");
 	c->worker = netmach_free(c->worker);
 	c->super = netmach_free(c->super);
 	c->tls = tls_free(c->tls);

@@ -189,6 +189,8 @@ worker_forget(struct am_client *c)
 	am_timer_stop(&c->worker_timer);
 	if (c->worker != NULL && netmach_phase(c->worker) != NETMACH_IDLE)
 		disconnected(c);
+	if (c->worker != NULL)
+		netmach_leave(c->worker, "done");
 	c->worker = netmach_free(c->worker);
 	node_wipe(&c->lease, sizeof(c->lease));
 	c->attached = false;

@@ -4,12 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/machine/machine.h"
+
 struct due_item {
 	STAILQ_ENTRY(due_item) link;
 	bool is_pulse;
 	enum am_op op; /* of what is no pulse */
 	am_id state[DUE_STATES_MAX];
 	size_t n;
+	size_t n_back; /* of a pulse */
 	size_t len;
 	uint8_t args[];
 };
@@ -40,13 +43,16 @@ due_is_empty(const struct due *d)
 }
 
 static bool
-put(struct due *d, const struct due_item *what, struct am_val args)
+put(struct due *d, const struct due_item *what, const am_id *states,
+    struct am_val args)
 {
 	struct due_item *it = malloc(sizeof(*it) + args.len);
 
 	if (it == NULL)
 		return false;
 	*it = *what;
+	assert(it->n <= DUE_STATES_MAX);
+	memcpy(it->state, states, it->n * sizeof(*states));
 	it->len = args.len;
 	if (args.len > 0)
 		memcpy(it->args, args.data, args.len);
@@ -55,28 +61,32 @@ put(struct due *d, const struct due_item *what, struct am_val args)
 }
 
 void
-due_pulse(struct due *d, const am_id *states, size_t n, struct am_val args)
+due_pulse(struct due *d, const am_id *states, size_t n, size_t n_back,
+    struct am_val args)
 {
-	struct due_item it = { .is_pulse = true, .n = n };
+	const struct due_item it = {
+		.is_pulse = true,
+		.n = n,
+		.n_back = n_back,
+	};
 
-	assert(n <= DUE_STATES_MAX);
 	/* None overtakes those that wait. */
-	if (due_is_empty(d) && am_pulse(d->machine, states, n, args) == 0)
-		return;
-	memcpy(it.state, states, n * sizeof(*states));
-	(void)put(d, &it, args);
+	if (!due_is_empty(d) ||
+	    mach_pulse(d->machine, states, n, states, n_back, args) < 0)
+		(void)put(d, &it, states, args);
 }
 
 am_result
-due_mutate(struct due *d, enum am_op op, am_id state, struct am_val args)
+due_mutate(struct due *d, enum am_op op, const am_id *states, size_t n,
+    struct am_val args)
 {
 	const struct am_mutation mut = {
 		.op = op,
-		.states = &state,
-		.n_states = 1,
+		.states = states,
+		.n_states = n,
 		.args = args,
 	};
-	const struct due_item it = { .op = op, .state = { state }, .n = 1 };
+	const struct due_item it = { .op = op, .n = n };
 	am_result r = AM_CANCELED;
 
 	/* In a drain nothing but a full queue cancels it at once. */
@@ -84,7 +94,19 @@ due_mutate(struct due *d, enum am_op op, am_id state, struct am_val args)
 		r = am_mutate(d->machine, &mut);
 	if (r != AM_CANCELED || (due_is_empty(d) && !am_draining(d->machine)))
 		return r;
-	return put(d, &it, args) ? AM_QUEUED : AM_CANCELED;
+	return put(d, &it, states, args) ? AM_QUEUED : AM_CANCELED;
+}
+
+am_result
+due_add1(struct due *d, am_id state, struct am_val args)
+{
+	return due_mutate(d, AM_ADD, &state, 1, args);
+}
+
+am_result
+due_remove1(struct due *d, am_id state, struct am_val args)
+{
+	return due_mutate(d, AM_REMOVE, &state, 1, args);
 }
 
 /* false: it has to wait on. */
@@ -100,7 +122,8 @@ make(struct am_machine *m, const struct due_item *it)
 	};
 
 	if (it->is_pulse)
-		return am_pulse(m, it->state, it->n, mut.args) == 0;
+		return mach_pulse(m, it->state, it->n, it->state, it->n_back,
+			   mut.args) == 0;
 	(void)am_mutate(m, &mut);
 	return true;
 }

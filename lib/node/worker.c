@@ -22,7 +22,7 @@ rpc_ready_state(struct am_event *ev)
 	struct am_worker *w = ev->arg;
 
 	if (!w->conf.ready_later || w->said_ready)
-		(void)due_mutate(&w->due, AM_ADD, Wrk_Ready, AM_NONE);
+		(void)due_add1(&w->due, Wrk_Ready, AM_NONE);
 }
 
 static void
@@ -398,14 +398,14 @@ am_worker_ready(struct am_worker *w)
 {
 	w->said_ready = true;
 	if (am_is1(w->machine, Wrk_RpcReady))
-		(void)due_mutate(&w->due, AM_ADD, Wrk_Ready, AM_NONE);
+		(void)due_add1(&w->due, Wrk_Ready, AM_NONE);
 }
 
 void
 am_worker_alive(struct am_worker *w)
 {
 	if (am_is1(w->machine, Wrk_Healthcheck))
-		(void)due_mutate(&w->due, AM_REMOVE, Wrk_Healthcheck, AM_NONE);
+		(void)due_remove1(&w->due, Wrk_Healthcheck, AM_NONE);
 }
 
 void

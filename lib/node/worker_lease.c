@@ -14,11 +14,12 @@ enum {
 static void
 mutate_leased(struct am_worker *w, enum am_op op)
 {
+	const am_id state = Wrk_Leased;
 	struct am_buf args = AM_BUF_INIT;
 
 	am_put_map(&args, 1);
 	node_put_str(&args, "lease", w->lease.id);
-	(void)due_mutate(&w->due, op, Wrk_Leased, am_buf_val(&args));
+	(void)due_mutate(&w->due, op, &state, 1, am_buf_val(&args));
 	am_buf_done(&args);
 }
 
@@ -290,7 +291,7 @@ lease_on_timer(void *arg)
 	node_put_str(&args, "lease", w->lease.id);
 	node_put_str(&args, "reason", reason);
 	node_put_int(&args, "wait_ms", is_max ? MAX_WAIT_MS : 0);
-	(void)due_mutate(&w->due, AM_ADD, Wrk_LeaseEnding, am_buf_val(&args));
+	(void)due_add1(&w->due, Wrk_LeaseEnding, am_buf_val(&args));
 	am_buf_done(&args);
 }
 

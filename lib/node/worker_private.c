@@ -33,7 +33,7 @@ worker_report(struct am_worker *w, const char *code, const char *message,
 	node_put_str(&args, "message", message);
 	am_put_str(&args, "stuck");
 	am_put_bool(&args, stuck);
-	due_pulse(&w->due, &state, 1, am_buf_val(&args));
+	due_pulse(&w->due, &state, 1, 1, am_buf_val(&args));
 	am_buf_done(&args);
 }
 
@@ -55,7 +55,7 @@ report_lease(struct am_worker *w)
 	am_put_map(&args, 2);
 	node_put_str(&args, "name", "Lease");
 	node_put_str(&args, "lease", w->lease.id);
-	due_pulse(&w->due, &state, 1, am_buf_val(&args));
+	due_pulse(&w->due, &state, 1, 1, am_buf_val(&args));
 	am_buf_done(&args);
 }
 

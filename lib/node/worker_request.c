@@ -119,7 +119,7 @@ pulse_error(struct am_worker *w, am_id error, uint32_t id)
 
 	am_put_map(&args, 1);
 	node_put_uint(&args, "req", id);
-	due_pulse(&w->due, states, n, am_buf_val(&args));
+	due_pulse(&w->due, states, n, n, am_buf_val(&args));
 	am_buf_done(&args);
 }
 
@@ -137,7 +137,7 @@ pulse_payload(struct am_worker *w, uint64_t seq, uint32_t id, const char *name,
 	node_put_str(&args, "name", name);
 	am_put_str(&args, "final");
 	am_put_bool(&args, final);
-	due_pulse(&w->due, &state, 1, am_buf_val(&args));
+	due_pulse(&w->due, &state, 1, 1, am_buf_val(&args));
 	am_buf_done(&args);
 }
 
@@ -388,7 +388,7 @@ work_requested_state(struct am_event *ev)
 	if (deadline_ms > 0)
 		q->deadline_ns = clock_ns() + node_ns(deadline_ms);
 	w->requests.taking = q->handle;
-	(void)due_mutate(&w->due, AM_ADD, Wrk_Working, AM_NONE);
+	(void)due_add1(&w->due, Wrk_Working, AM_NONE);
 	watch_deadline(w, q);
 }
 
@@ -423,7 +423,7 @@ cancel_work_state(struct am_event *ev)
 {
 	struct am_worker *w = ev->arg;
 
-	(void)due_mutate(&w->due, AM_REMOVE, Wrk_CancelWork, AM_NONE);
+	(void)due_remove1(&w->due, Wrk_CancelWork, AM_NONE);
 }
 
 am_req

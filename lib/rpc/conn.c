@@ -383,13 +383,6 @@ on_flush(void *arg)
 		check_backlog(c);
 }
 
-void
-conn_flush(struct conn *c)
-{
-	if (c->phase == CONN_UP && !c->blocked)
-		conn_write(c);
-}
-
 static void
 on_writable(evutil_socket_t fd, short what, void *arg)
 {

@@ -96,9 +96,6 @@ void conn_now(struct conn *c);
 bool conn_has_news(const struct conn *c);
 /* Asks for on_flush at the end of this turn. */
 void conn_dirty(struct conn *c);
-/* Writes as much as the kernel takes now, for an owner that drops the connection
- * before the turn ends. */
-void conn_flush(struct conn *c);
 /* Bytes of output that the kernel has not taken yet. */
 size_t conn_backlog(const struct conn *c);
 /* Longer frames close the connection with "too_big"; ARPC_FRAME_MAX unless set.

@@ -233,10 +233,10 @@ netmach_free(struct netmach *nm)
 }
 
 void
-netmach_flush(struct netmach *nm)
+netmach_leave(struct netmach *nm, const char *reason)
 {
 	if (netmach_is_ready(nm))
-		conn_flush(nm->conn);
+		arpc_put_bye(conn_out(nm->conn), reason);
 }
 
 int

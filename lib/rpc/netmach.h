@@ -106,9 +106,9 @@ struct netmach *netmach_new(struct am_loop *l, const struct netmach_conf *conf,
 /* Drops the connection. No callback is called any more, not even for open calls.
  * May be called from a callback. NULL is allowed. */
 struct netmach *netmach_free(struct netmach *nm);
-/* Writes as much output as possible without waiting, for an owner that frees it
- * before the turn ends. */
-void netmach_flush(struct netmach *nm);
+/* Says bye, for an owner that frees it next: netmach_free() writes as much output
+ * as possible without waiting. */
+void netmach_leave(struct netmach *nm, const char *reason);
 /* Connects. 0, or -errno if that fails at once (on_close is not called then);
  * -EALREADY if it is not idle. A name is resolved without blocking the loop, and
  * its addresses are tried in order, within timeout_ms. While the backlog of the

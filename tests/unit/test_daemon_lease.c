@@ -483,6 +483,45 @@ START_TEST(a_worker_that_does_not_let_go_is_killed)
 }
 END_TEST
 
+/* What is left of its timer, in ms. */
+static int64_t
+end_ms(const struct lease *l)
+{
+	return (l->timer.deadline_ns - clock_ns() + NS_PER_MS / 2) / NS_PER_MS;
+}
+
+START_TEST(an_end_is_given_time_for_acks)
+{
+	static const struct {
+		const char *reason;
+		int64_t wait_ms;
+	} ends[] = {
+		{ "released", 5000 },
+		{ "discard", 5000 },
+		{ "max", 5000 },
+		{ "owner-died", 0 },
+		{ "ttl", 0 },
+		{ "admin", 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		struct rig *r = rig_up(1, 0, 1);
+		struct worker *w = rig_lease(r, &r->c1, ASK);
+
+		lease_revoke(w->lease, ends[i].reason);
+		ck_assert_int_eq(w->lease->wait_ms, ends[i].wait_ms);
+		/* The answer to LeaseEnding takes no such time. */
+		ck_assert_int_le(end_ms(w->lease), LEASE_END_MS);
+		worker_on_end_taken(w);
+		ck_assert_int_le(end_ms(w->lease),
+		    ends[i].wait_ms + LEASE_END_MS);
+		ck_assert_int_ge(end_ms(w->lease),
+		    ends[i].wait_ms + LEASE_END_MS - 500);
+		rig_free(r);
+	}
+}
+END_TEST
+
 START_TEST(a_discarded_worker_is_replaced)
 {
 	struct rig *r = rig_up(1, 0, 1);
@@ -583,7 +622,8 @@ UNIT_MAIN("daemon leases", without_waiting_none_free_is_told_at_once,
     another_start_time_is_another_process, only_its_holder_may_end_a_lease,
     root_may_end_any_lease_and_call_it_admin,
     another_reason_than_theirs_is_not_believed,
-    a_worker_that_does_not_let_go_is_killed, a_discarded_worker_is_replaced,
+    a_worker_that_does_not_let_go_is_killed, an_end_is_given_time_for_acks,
+    a_discarded_worker_is_replaced,
     a_release_of_a_request_that_was_granted_meanwhile_ends_its_lease,
     a_refused_lease_that_nobody_wants_any_more_is_over,
     issues_count_against_the_worker_of_ones_own_lease_only,

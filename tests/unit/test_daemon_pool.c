@@ -422,6 +422,38 @@ START_TEST(draining_a_pool_whose_program_is_missing_ends)
 }
 END_TEST
 
+/* More than the machine's queue takes. */
+START_TEST(draining_refuses_all_who_wait_and_stops_all_workers)
+{
+	enum { WAITERS = 1500, WORKERS = 64 };
+	static const char *const set[] = { "Pool.QueueMax=2000",
+		"Pool.StartParallel=64" };
+	struct rig *r = rig_new(WORKERS, 0, WORKERS, set, 2);
+	struct worker *w;
+	char json[64];
+	unsigned n = 0;
+
+	r->log.off = true;
+	super_start(&r->super);
+	super_local_ready(&r->super);
+	super_public_ready(&r->super);
+	super_client_add(&r->super, &r->c1);
+	ck_assert_uint_eq(r->n_spawned, WORKERS);
+	for (unsigned i = 1; i <= WAITERS; i++) {
+		(void)snprintf(json, sizeof(json), "{\"request\":%u}", i);
+		ck_assert_uint_eq(rig_add(r, &r->c1, Sup_LeaseRequested, json),
+		    AM_EXECUTED);
+	}
+	super_drain(&r->super);
+	ck_assert_uint_eq(r->n_told, WAITERS);
+	ck_assert_str_eq(r->told_code, "draining");
+	TAILQ_FOREACH(w, &r->super.pool.workers, link)
+		n += w->phase == WORKER_STOPPING;
+	ck_assert_uint_eq(n, WORKERS);
+	rig_free(r);
+}
+END_TEST
+
 START_TEST(draining_ends_leases_without_a_request_and_in_the_end_all)
 {
 	struct rig *r = rig_up(2, 0, 2);
@@ -433,6 +465,9 @@ START_TEST(draining_ends_leases_without_a_request_and_in_the_end_all)
 	super_drain(&r->super);
 	rig_fire(&r->super.drain);
 	ck_assert_int_eq(w2->lease->phase, LEASE_ENDING);
+	/* StopTimeout, for acks. */
+	ck_assert_int_gt(w2->lease->wait_ms, 19000);
+	ck_assert_int_le(w2->lease->wait_ms, 20000);
 	ck_assert_int_eq(w1->lease->phase, LEASE_CONFIRMED);
 	rig_end(w2);
 	rig_fire(&r->super.drain);
@@ -462,4 +497,5 @@ UNIT_MAIN("daemon pool", wanted_is_what_the_formula_says,
     killed_for_its_errors_it_counts_as_a_death,
     nobody_could_get_it_so_it_is_retired, a_second_stop_signal_kills_at_once,
     draining_a_pool_whose_program_is_missing_ends,
+    draining_refuses_all_who_wait_and_stops_all_workers,
     draining_ends_leases_without_a_request_and_in_the_end_all)

@@ -504,6 +504,25 @@ START_TEST(a_client_that_leaves_ends_the_wait_for_it)
 }
 END_TEST
 
+/* It says bye, so nobody waits for what it had open. */
+START_TEST(a_client_that_is_freed_does_not_hold_its_worker)
+{
+	struct world *w = with_client(4);
+
+	w->wait_ms = 60000;
+	(void)ask(w, -1);
+	(void)ask(w, -1);
+	world_until_true(w, w->n_reqs == 2);
+	world_answer(w, 0, 1);
+	flow_log_detach(&w->clog);
+	w->clog.machine = NULL;
+	w->c = am_client_free(w->c);
+	world_until_state(w, w->w, Wrk_Leased, false);
+	ck_assert_str_eq(w->released, "released");
+	world_free(w);
+}
+END_TEST
+
 /* ---- the account ---- */
 
 enum { ASKED_MAX = 1200 };
@@ -687,7 +706,8 @@ START_TEST(each_request_is_done_once_at_most_and_ends_once)
 }
 END_TEST
 
-UNIT_MAIN("payloads", each_request_is_done_once_at_most_and_ends_once,
+UNIT_MAIN("payloads", a_client_that_is_freed_does_not_hold_its_worker,
+    each_request_is_done_once_at_most_and_ends_once,
     chunks_of_one_handler_all_come_in_order,
     a_thousand_open_requests_end_with_their_lease,
     a_full_queue_does_not_lose_that_a_worker_is_stuck,

@@ -44,7 +44,6 @@ START_TEST(a_retry_in_the_callback_of_a_loss_is_made_once)
 		ck_assert_int_gt(netmach_mutate(a.nm, AM_ADD, &state, 1,
 				     AM_NONE, -1, ask_again, &a),
 		    0);
-	netmach_flush(a.nm);
 	server_down();
 	until(&a.n_closed, 1);
 	server_up();
