@@ -379,14 +379,18 @@ AM_API am_sub am_when_ticks(struct am_machine *m, am_id state, uint64_t n,
 /* the state is activated, or entered again, after this call */
 AM_API am_sub am_when_next_active(struct am_machine *m, am_id state,
     am_sub_fn fn, void *arg);
-/* The state is entered with args that have every key of these, with an equal
- * value. fn is called inside the transition, after the final handlers of the state;
- * never at once. Copies args. AM_SUB_FAILED also if they are not a map.
+/* The state is entered by a mutation whose args have every key of these, with an
+ * equal value (the same MessagePack bytes). The state is entered when it becomes
+ * active, called or implied by a relation, or when it is multi and called again.
+ * fn is called inside the transition, after the final handlers of the state; never
+ * at once. Copies args. AM_SUB_FAILED also for args that am_args_check() refuses,
+ * and for more than 64 keys.
  *
  * For a mirror, its machine watches for the args, and fn is called when it reports
  * them, after that transition; not if that happens between two connections. A
  * connection can have 64 of these, including canceled ones, with 64 KiB of args in
  * all; one more is AM_SUB_FAILED. */
+enum { AM_WHEN_ARGS_KEYS = 64 };
 AM_API am_sub am_when_args(struct am_machine *m, am_id state,
     struct am_val args, am_sub_fn fn, void *arg);
 /* query returns true after a transition; it must only look. Never at once. */

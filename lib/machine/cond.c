@@ -1,27 +1,5 @@
 /* When a subscription holds. */
 #include "lib/machine/sub.h"
-#include "proto/mp.h"
-
-bool
-sub_args_match(struct am_val args, const struct sub_args *wanted)
-{
-	struct mp c = mp_of((struct am_val){ wanted->data, wanted->len });
-	uint32_t n = 0;
-
-	if (wanted->len > 0)
-		(void)mp_get_map(&c, &n);
-	while (n-- > 0) {
-		struct am_val want, have;
-		char key[256];
-
-		if (mp_get_text(&c, key, sizeof(key)) < 0 ||
-		    mp_get_val(&c, &want) < 0 || am_get(args, key, &have) < 0 ||
-		    have.len != want.len ||
-		    memcmp(have.data, want.data, want.len) != 0)
-			return false;
-	}
-	return true;
-}
 
 int
 sub_missing(const struct am_machine *m, const struct sub *b)

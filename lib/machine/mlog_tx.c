@@ -2,6 +2,7 @@
 #include "lib/machine/mlog.h"
 
 #include "lib/base/buf.h"
+#include "lib/machine/args.h"
 #include "lib/machine/sub.h"
 #include "proto/mp.h"
 
@@ -333,19 +334,19 @@ mlog_recovered(const struct tx *tx)
 
 /* "k,k2" of a map */
 static void
-put_keys(struct am_buf *b, const struct sub_args *args)
+put_keys(struct am_buf *b, const struct wanted *w)
 {
-	struct mp c = mp_of((struct am_val){ args->data, args->len });
+	struct mp c = mp_of(w->args);
 	uint32_t n = 0;
 
-	if (args->len > 0)
+	if (w->args.len > 0)
 		(void)mp_get_map(&c, &n);
 	for (uint32_t i = 0; i < n; i++) {
 		const char *key;
 		size_t len;
 
-		if (mp_get_str(&c, &key, &len) < 0 || mp_skip(&c) < 0)
-			return;
+		(void)mp_get_str(&c, &key, &len);
+		(void)mp_skip(&c);
 		buf_printf(b, "%s%.*s", i > 0 ? "," : "", (int)len, key);
 	}
 }

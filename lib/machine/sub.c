@@ -1,6 +1,7 @@
 /* Subscriptions. Each waits in one chain: that of a state which keeps it from
  * holding, or one of a few others; only when that state ticks is it looked at
  * again. semantics.md 14. */
+#include "lib/machine/args.h"
 #include "lib/machine/mlog.h"
 #include "lib/machine/sub.h"
 
@@ -396,15 +397,17 @@ fire_args(struct am_machine *m, am_id id, struct am_val args)
 {
 	struct subs *s = m->subs;
 	uint32_t i = s->chain[id].head, next;
+	struct given given;
 
 	bits_clear(s->args, id);
+	given_init(&given, args);
 	for (; i != NONE; i = next) {
 		struct sub *b = &s->slot[i];
 
 		next = b->next;
 		if (b->kind != WHEN_ARGS)
 			continue;
-		if (!sub_args_match(args, b->many)) {
+		if (!given_has(&given, b->many)) {
 			bits_set(s->args, id);
 			continue;
 		}

@@ -26,11 +26,6 @@ enum sub_chain {
 
 enum sub_phase { FREE, WAITING, FIRING };
 
-struct sub_args {
-	size_t len;
-	unsigned char data[];
-};
-
 struct sub {
 	uint64_t seq; /* fired in this order */
 	am_sub_fn fn;
@@ -48,7 +43,7 @@ struct sub {
 		am_query_fn query;
 	};
 	/* Owned. More than one state: ticks if WHEN_TIME, then ids.
-	 * WHEN_ARGS: a struct sub_args. */
+	 * WHEN_ARGS: a struct wanted. */
 	void *many;
 };
 
@@ -89,7 +84,5 @@ cond_missing(const struct am_machine *m, enum sub_kind kind, const am_id *ids,
 
 /* The chain in which it has to wait, or -1: it holds now. */
 int sub_missing(const struct am_machine *m, const struct sub *b);
-/* Has args each key of wanted, with the same value? */
-bool sub_args_match(struct am_val args, const struct sub_args *wanted);
 
 #endif

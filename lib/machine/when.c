@@ -2,9 +2,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "lib/machine/args.h"
 #include "lib/machine/mlog.h"
 #include "lib/machine/sub.h"
-#include "proto/mp.h"
 
 /* The condition holds already. */
 static am_sub
@@ -118,39 +118,25 @@ wait_apart(struct am_machine *m, struct sub *b, enum sub_chain chain)
 	return sub_wait(m, b, m->schema->len + (size_t)chain);
 }
 
-/* Or nothing, which is an empty one. */
-static bool
-is_map(struct am_val args)
-{
-	struct mp c = mp_of(args);
-
-	return args.len == 0 || (mp_is_value(args) && mp_type(&c) == MP_MAP);
-}
-
 am_sub
 am_when_args(struct am_machine *m, am_id state, struct am_val args,
     am_sub_fn fn, void *arg)
 {
-	struct sub_args *copy;
+	struct wanted *wanted;
 	struct sub *b;
 	am_sub sub;
 
 	assert(state < m->schema->len);
-	if (!is_map(args))
+	if (wanted_new(args, &wanted) < 0)
 		return AM_SUB_FAILED;
 	b = sub_new(m, WHEN_ARGS, fn, arg);
-	if (b == NULL)
-		return AM_SUB_FAILED;
-	b->id1 = state;
-	b->n = 1;
-	b->many = copy = malloc(sizeof(*copy) + args.len);
-	if (copy == NULL) {
-		sub_drop(m, b);
+	if (b == NULL) {
+		free(wanted);
 		return AM_SUB_FAILED;
 	}
-	copy->len = args.len;
-	if (args.len > 0)
-		memcpy(copy->data, args.data, args.len);
+	b->id1 = state;
+	b->n = 1;
+	b->many = wanted;
 	if (m->logger != NULL)
 		mlog_subscribed(m, b);
 	sub_wants_args(m, state);

@@ -31,10 +31,8 @@ session_frame_max(const struct rpc_session *s)
 int
 session_watch(struct rpc_session *s)
 {
-	bool wanted = s->watch.mutations || s->watch.n_when_args > 0;
-
-	/* This is never switched off: a client that waited for args may do so again. */
-	if (!wanted || s->watching)
+	/* This is never switched off: a client that traced once may do so again. */
+	if (!s->watch.mutations || s->watching)
 		return 0;
 	s->watching = server_watch(s->srv, true) == 0;
 	return s->watching ? 0 : -ENOMEM;

@@ -1,6 +1,7 @@
 /* session_call.c - what a client whose hello was let in asks for. */
 #include "lib/rpc/session.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -205,20 +206,35 @@ on_lease_begin(struct rpc_session *s, const struct arpc_frame *f)
 	    result == AM_CANCELED ? am_why(s->srv->machine) : "");
 }
 
-/* [state, args?]: answered when it is activated by a mutation with these args. */
+static int
+when_args_get(struct am_val params, uint64_t *ret_state, struct am_val *ret,
+    const char **ret_why)
+{
+	struct mp c = mp_of(params);
+	uint32_t n;
+
+	*ret_why = "takes a state and a map";
+	if (mp_get_array(&c, &n) < 0 || n < 1 ||
+	    mp_get_uint(&c, UINT64_MAX, ret_state) < 0 ||
+	    (n > 1 && arpc_args_get(&c, ret, ret_why) < 0))
+		return -EINVAL;
+	c = mp_of(*ret);
+	if (ret->len == 0 || mp_get_map(&c, &n) < 0 || n <= AM_WHEN_ARGS_KEYS)
+		return 0;
+	*ret_why = "more than 64 keys";
+	return -E2BIG;
+}
+
+/* [state, args?]: answered as am_when_args() says. */
 static void
 on_when_args(struct rpc_session *s, const struct arpc_frame *f)
 {
-	struct mp c = mp_of(f->params);
-	const char *why = "takes a state and a map";
 	struct am_val args = AM_NONE;
+	const char *why;
 	uint64_t state;
-	uint32_t n;
 	int r;
 
-	if (mp_get_array(&c, &n) < 0 || n < 1 ||
-	    mp_get_uint(&c, UINT64_MAX, &state) < 0 ||
-	    (n > 1 && arpc_args_get(&c, &args, &why) < 0)) {
+	if (when_args_get(f->params, &state, &args, &why) < 0) {
 		session_answer_error(s, f, ARPC_E_bad_params, "when_args: %s",
 		    why);
 		return;
@@ -228,9 +244,7 @@ on_when_args(struct rpc_session *s, const struct arpc_frame *f)
 		    "no such state in the schema");
 		return;
 	}
-	r = watch_when_args(&s->watch, f->id, (am_id)state, args);
-	if (r == 0)
-		r = session_watch(s);
+	r = watch_when_args(s, f->id, (am_id)state, args);
 	if (r == -ENOSPC)
 		session_answer_error(s, f, ARPC_E_busy,
 		    "%d when_args or %d KiB of args wait already",

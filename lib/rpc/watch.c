@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/bits.h"
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
 #include "lib/rpc/session.h"
@@ -17,8 +18,11 @@ watch_init(struct watch *w)
 }
 
 static void
-when_args_free(struct watch *w, struct when_args *a)
+when_args_free(struct when_args *a)
 {
+	struct watch *w = &a->session->watch;
+
+	am_sub_cancel(a->session->srv->machine, a->sub);
 	TAILQ_REMOVE(&w->when_args, a, link);
 	w->n_when_args--;
 	w->when_args_bytes -= a->len;
@@ -31,7 +35,7 @@ watch_done(struct watch *w)
 	struct when_args *a;
 
 	while ((a = TAILQ_FIRST(&w->when_args)) != NULL)
-		when_args_free(w, a);
+		when_args_free(a);
 	free(w->visible);
 	free(w->prompt);
 	w->visible = w->prompt = NULL;
@@ -39,19 +43,10 @@ watch_done(struct watch *w)
 
 /* ---- which clocks ---- */
 
-static void
-mark(uint64_t *set, am_id state, bool on)
-{
-	uint64_t bit = UINT64_C(1) << state % 64;
-
-	set[state / 64] = on ? set[state / 64] | bit : set[state / 64] & ~bit;
-}
-
 static bool
 sees(const struct watch *w, am_id state)
 {
-	return w->visible == NULL ||
-	    (w->visible[state / 64] >> state % 64 & 1) != 0;
+	return w->visible == NULL || bits_test(w->visible, state);
 }
 
 /* The set of the named states if on; else the set of all others. */
@@ -85,7 +80,10 @@ named_set(const struct am_schema *schema, struct am_val names, bool on,
 			return error_set(err, "sync: no state \"%.*s\"",
 				   (int)(len < 64 ? len : 64), name),
 			       -EINVAL;
-		mark(set, (am_id)id, on);
+		if (on)
+			bits_set(set, (size_t)id);
+		else
+			bits_clear(set, (size_t)id);
 	}
 	*ret = am_steal(&set);
 	return 0;
@@ -160,8 +158,7 @@ watch_is_prompt(const struct watch *w, const uint64_t *seen,
 	if (w->prompt == NULL)
 		return true;
 	for (size_t i = 0; i < n; i++) {
-		if (seen[i] != sent[i] &&
-		    (w->prompt[i / 64] >> i % 64 & 1) != 0)
+		if (seen[i] != sent[i] && bits_test(w->prompt, i))
 			return true;
 	}
 	return false;
@@ -169,75 +166,40 @@ watch_is_prompt(const struct watch *w, const uint64_t *seen,
 
 /* ---- args ---- */
 
-int
-watch_when_args(struct watch *w, uint32_t id, am_id state, struct am_val args)
+static void
+on_args(struct am_machine *m, void *arg)
 {
+	struct when_args *a = (struct when_args *)arg;
+
+	a->sub = 0;
+	if (!am_disposing(m) && session_is_up(a->session))
+		session_answer_update(a->session, a->id);
+	when_args_free(a);
+}
+
+int
+watch_when_args(struct rpc_session *s, uint32_t id, am_id state,
+    struct am_val args)
+{
+	struct watch *w = &s->watch;
 	struct when_args *a;
 
 	if (w->n_when_args == WHEN_ARGS_MAX ||
 	    args.len > WHEN_ARGS_BYTES - w->when_args_bytes)
 		return -ENOSPC;
-	a = malloc(sizeof(*a) + args.len);
+	a = malloc(sizeof(*a));
 	if (a == NULL)
 		return -ENOMEM;
-	*a = (struct when_args){ .id = id, .state = state, .len = args.len };
-	if (args.len > 0)
-		memcpy(a->args, args.data, args.len);
+	*a = (struct when_args){ .session = s, .id = id, .len = args.len };
+	a->sub = am_when_args(s->srv->machine, state, args, on_args, a);
+	if (a->sub == AM_SUB_FAILED) {
+		free(a);
+		return -ENOMEM;
+	}
 	TAILQ_INSERT_TAIL(&w->when_args, a, link);
 	w->n_when_args++;
 	w->when_args_bytes += a->len;
 	return 0;
-}
-
-/* Has args each key of want, with the same value? */
-static bool
-has_args(struct am_val args, struct am_val want)
-{
-	struct mp c = mp_of(want);
-	struct am_val value, found;
-	char key[128];
-	uint32_t n;
-
-	if (want.len == 0)
-		return true;
-	if (mp_get_map(&c, &n) < 0)
-		return false;
-	for (; n > 0; n--) {
-		if (mp_get_text(&c, key, sizeof(key)) < 0 ||
-		    mp_get_val(&c, &value) < 0 ||
-		    am_get(args, key, &found) < 0 || found.len != value.len ||
-		    memcmp(found.data, value.data, value.len) != 0)
-			return false;
-	}
-	return true;
-}
-
-static bool
-is_called(const struct am_transition *t, am_id state)
-{
-	for (size_t i = 0; i < t->n_called; i++) {
-		if (t->called[i] == state)
-			return true;
-	}
-	return false;
-}
-
-static void
-check_args(struct rpc_session *s, const struct am_transition *t)
-{
-	struct watch *w = &s->watch;
-	struct when_args *a;
-	struct when_args *next;
-
-	for (a = TAILQ_FIRST(&w->when_args); a != NULL; a = next) {
-		next = TAILQ_NEXT(a, link);
-		if (!is_called(t, a->state) ||
-		    !am_is1(s->srv->machine, a->state) ||
-		    !has_args(t->args, (struct am_val){ a->args, a->len }))
-			continue;
-		session_answer_update(s, a->id);
-		when_args_free(w, a);
-	}
 }
 
 void
@@ -252,8 +214,5 @@ watch_transition(struct rpc_server *srv, const struct am_transition *t)
 			continue;
 		if (s->watch.mutations)
 			session_put_mutated(s, t);
-		if (s->watch.n_when_args > 0 && t->accepted &&
-		    t->op != AM_REMOVE)
-			check_args(s, t);
 	}
 }

@@ -20,10 +20,10 @@ enum {
 /* A when_args that waits. */
 struct when_args {
 	TAILQ_ENTRY(when_args) link;
+	struct rpc_session *session;
 	uint32_t id; /* of the request */
-	am_id state;
-	size_t len;
-	uint8_t args[];
+	am_sub sub;
+	size_t len; /* of its args */
 };
 TAILQ_HEAD(when_args_list, when_args);
 
@@ -56,8 +56,9 @@ const uint64_t *watch_time(const struct watch *w, const uint64_t *now,
 /* Whether there is a change that must be sent at once. */
 bool watch_is_prompt(const struct watch *w, const uint64_t *seen,
     const uint64_t *sent, size_t n);
-/* 0; -ENOSPC: too many; -ENOMEM. */
-int watch_when_args(struct watch *w, uint32_t id, am_id state,
+/* am_when_args(), whose callback answers the request. 0; -ENOSPC: too many;
+ * -ENOMEM. */
+int watch_when_args(struct rpc_session *s, uint32_t id, am_id state,
     struct am_val args);
 
 /* Tells the sessions that a transition has ended. */
