@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "daemon/handlers.h"
+#include "lib/amnode_log.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/machine/machine.h"
@@ -38,6 +39,20 @@ on_drain_end(struct am_machine *m, void *arg)
 
 static const struct am_tracer super_tracer = { .size = sizeof(super_tracer),
 	.drain_end = on_drain_end };
+
+/* Of am_set_logger_env(). */
+static void
+on_machine_line(const struct am_machine *m, enum am_log_level level,
+    const char *line, void *arg)
+{
+	(void)m;
+	(void)level;
+	(void)arg;
+	log_info("machine: %s", line);
+}
+
+static const struct am_logger logger = { .size = sizeof(logger),
+	.line = on_machine_line };
 
 int
 super_init(struct super *s, struct am_loop *loop, const struct config *config,
@@ -70,7 +85,8 @@ super_init(struct super *s, struct am_loop *loop, const struct config *config,
 	(void)snprintf(id, sizeof(id), "amnoded-%s", instance);
 	s->machine = am_machine_new(s->schema, id);
 	if (s->machine == NULL || am_bind(s->machine, &super_handlers, s) < 0 ||
-	    am_bind(s->machine, &super_lease_handlers, s) < 0)
+	    am_bind(s->machine, &super_lease_handlers, s) < 0 ||
+	    am_set_logger_env(s->machine, &logger) < 0)
 		return -ENOMEM;
 	due_init(&s->due, s->machine);
 	if (am_trace(s->machine, &super_tracer, s) < 0)

@@ -120,15 +120,24 @@ spawn_process(const struct spawn *sp, pid_t *ret_pid)
 }
 
 static bool
-is_private(const char *var)
+begins_with(const char *var, const char *const *prefixes)
 {
-	static const char *const prefixes[] = { "LISTEN_",
-		"NOTIFY_SOCKET=", "WATCHDOG_", "JOURNAL_STREAM=", "AM_" };
-
-	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
-		if (strncmp(var, prefixes[i], strlen(prefixes[i])) == 0)
+	for (; *prefixes != NULL; prefixes++)
+		if (strncmp(var, *prefixes, strlen(*prefixes)) == 0)
 			return true;
 	return false;
+}
+
+static bool
+is_private(const char *var)
+{
+	static const char *const private[] = { "LISTEN_",
+		"NOTIFY_SOCKET=", "WATCHDOG_", "JOURNAL_STREAM=", "AM_", NULL };
+	/* Of am_set_logger_env(): for all machines. */
+	static const char *const log[] = { "AM_LOG=", "AM_LOG_ARGS=",
+		"AM_DEBUG=", NULL };
+
+	return begins_with(var, private) && !begins_with(var, log);
 }
 
 char **

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/amnode_log.h"
 #include "lib/base/cleanup.h"
 #include "lib/node/worker_int.h"
 
@@ -175,6 +176,31 @@ on_denied(struct am_worker *w, const char *line, void *arg)
 	    w->conf.kind != NULL ? w->conf.kind : "worker", line);
 }
 
+/* Of am_set_logger_env(). */
+static void
+on_machine_line(const struct am_machine *m, enum am_log_level level,
+    const char *line, void *arg)
+{
+	const struct am_worker *w = arg;
+
+	(void)m;
+	(void)level;
+	(void)fprintf(stderr, "%s: machine: %s\n",
+	    w->conf.kind != NULL ? w->conf.kind : "worker", line);
+}
+
+static int
+add_logger(struct am_worker *w)
+{
+	const struct am_logger logger = {
+		.size = sizeof(logger),
+		.line = on_machine_line,
+		.arg = w,
+	};
+
+	return am_set_logger_env(w->machine, &logger);
+}
+
 struct am_worker *
 am_worker_new(struct am_loop *l, const struct am_worker_conf *conf,
     struct am_error *err)
@@ -187,7 +213,7 @@ am_worker_new(struct am_loop *l, const struct am_worker_conf *conf,
 	w = worker_new(l, conf, &env, err);
 	if (w != NULL && w->conf.on_denied == NULL)
 		w->conf.on_denied = on_denied;
-	if (w != NULL && add_signals(w) < 0) {
+	if (w != NULL && (add_signals(w) < 0 || add_logger(w) < 0)) {
 		(void)node_error(err, -ENOMEM, "out of memory");
 		w = am_worker_free(w);
 	}
