@@ -5,10 +5,10 @@
  * keeps the object, *takes* that the callee owns it from then on, and *returns
  * new* that the caller frees it. Functions that return int return 0 or more on
  * success and -errno on failure. Times are in ms; 0 means now, and -1, where a
- * function allows it, means no limit.
- * If the first member of a struct is `size`, set it to the size of the struct, so
- * that members can be added later (-EINVAL or NULL if it is not set).
- * States are named by their ids, which are their positions in the schema.
+ * function allows it, means no limit. If the first member of a struct is
+ * `size`, set it to the size of the struct, so that members can be added later
+ * (-EINVAL or NULL if it is not set). States are named by their ids, which are
+ * their positions in the schema.
  *
  * The documents named below, semantics.md, flows.md (the flow rules) and
  * arpc.md, are installed in share/doc/amnode. */
@@ -37,20 +37,21 @@ struct am_error {
 /* ---- JSON, at the edges only ---- */
 
 /* Both functions carry a value exactly or refuse it with -EINVAL; then err,
- * which may be NULL, says what was refused and at which byte. Neither depends on
- * the locale.
+ * which may be NULL, says what was refused and at which byte. Neither depends
+ * on the locale.
  *
  * A number without fraction and exponent is an integer, from -2^63 to 2^64 - 1.
  * Any other number, and -0, is a double. It is refused unless the nearest
- * double, written with as many significant digits or by am_json_encode(), is the
- * same number: 0.1 and every double that a program prints pass, and
- * 0.12345678901234567890, 1e400 and 1e-400 do not.
- * {"$bin":"base64"}, with padding, is binary.
+ * double, written with as many significant digits or by am_json_encode(), is
+ * the same number: 0.1 and every double that a program prints pass, and
+ * 0.12345678901234567890, 1e400 and 1e-400 do not. {"$bin":"base64"}, with
+ * padding, is binary.
  *
- * Also refused are bad escapes, half of a surrogate pair, control characters and
- * NUL in strings, bytes that are not UTF-8, a byte order mark, an object with
- * the same key twice, NaN, infinity, and arrays and objects nested deeper than
- * 32 levels ([[1]] has 2). Texts, strings and numbers may have any length. */
+ * Also refused are bad escapes, half of a surrogate pair, control characters
+ * and NUL in strings, bytes that are not UTF-8, a byte order mark, an object
+ * with the same key twice, NaN, infinity, and arrays and objects nested deeper
+ * than 32 levels ([[1]] has 2). Texts, strings and numbers may have any
+ * length. */
 
 /* Appends the value of a JSON text of len bytes to out. */
 AM_API int am_json_decode(const char *json, size_t len, struct am_buf *out,
@@ -79,8 +80,8 @@ AM_API struct am_schema *am_schema_from_json(const char *json, size_t len,
 /* Appends JSON that am_schema_from_json() reads as an equal schema, docs
  * included. */
 AM_API void am_schema_to_json(const struct am_schema *s, struct am_buf *out);
-/* Inheritance: the states of base keep their ids, and new ones of more follow. A
- * state or group that both have is taken from more, with all its relations.
+/* Inheritance: the states of base keep their ids, and new ones of more follow.
+ * A state or group that both have is taken from more, with all its relations.
  * Relations go by name. Returns new, or NULL with a message. semantics.md 2. */
 AM_API struct am_schema *am_schema_merge(const struct am_schema *base,
     const struct am_schema *more, struct am_error *err);
@@ -93,7 +94,8 @@ AM_API struct am_schema *am_schema_ref(struct am_schema *s);
 AM_API struct am_schema *am_schema_unref(struct am_schema *s);
 AM_API size_t am_schema_len(const struct am_schema *s);
 AM_API const char *am_schema_name(const struct am_schema *s, am_id id);
-/* The row as it was given, before it was cleaned; NULL if id is out of range. */
+/* The row as it was given, before it was cleaned; NULL if id is out of
+ * range. */
 AM_API const struct am_state *am_schema_state(const struct am_schema *s,
     am_id id);
 /* The id, or -ENOENT. */
@@ -123,14 +125,15 @@ enum am_op {
 };
 
 /* The result of a mutation: executed, canceled, or, from AM_QUEUED on, queued
- * behind the running drain; the value is then the queue tick at which it runs. */
+ * behind the running drain; the value is then the queue tick at which it
+ * runs. */
 typedef uint64_t am_result;
 #define AM_EXECUTED UINT64_C(0)
 #define AM_CANCELED UINT64_C(1)
 #define AM_QUEUED UINT64_C(2)
 
-/* Where a mutation was made, for logs and traces: the machine, the number of its
- * transition, and the sum of its ticks. */
+/* Where a mutation was made, for logs and traces: the machine, the number of
+ * its transition, and the sum of its ticks. */
 struct am_source {
 	const char *machine;
 	uint64_t transition;
@@ -142,8 +145,8 @@ struct am_mutation {
 	const am_id *states;
 	size_t n_states;
 	struct am_val args; /* borrowed; copied if the mutation has to wait */
-	/* Passed to handlers and tracers as it is, for example a connection or a
-	 * request. Borrowed; must live until the drain ends. */
+	/* Passed to handlers and tracers as it is, for example a connection or
+	 * a request. Borrowed; must live until the drain ends. */
 	const void *source;
 	/* NULL if unknown. Borrowed; copied if the mutation has to wait. */
 	const struct am_source *from;
@@ -211,9 +214,10 @@ struct am_handlers {
  * memory. */
 AM_API struct am_machine *am_machine_new(struct am_schema *schema,
     const char *id);
-/* NULL is allowed. Returns NULL. Subscriptions that still wait are called for the
- * last time. From then on the machine refuses mutations, and no state is active;
- * its ticks can be read. Inside a drain the memory is freed when the drain ends. */
+/* NULL is allowed. Returns NULL. Subscriptions that still wait are called for
+ * the last time. From then on the machine refuses mutations, and no state is
+ * active; its ticks can be read. Inside a drain the memory is freed when the
+ * drain ends. */
 AM_API struct am_machine *am_machine_free(struct am_machine *m);
 /* The same in steps: removes Start if it is active, and frees the machine when
  * everything that follows from that has run. semantics.md 19. */
@@ -224,47 +228,51 @@ AM_API const char *am_machine_id(const struct am_machine *m);
 /* borrowed */
 AM_API struct am_schema *am_machine_schema(const struct am_machine *m);
 
-/* Gives the machine a schema with more states. The old ones must come first, with
- * their ids, perhaps with other relations; new ones start at tick 0. Refs the
- * schema. -EINVAL: the old states do not come first; -EBUSY: in a drain, or a
- * mirror. semantics.md 19. */
+/* Gives the machine a schema with more states. The old ones must come first,
+ * with their ids, perhaps with other relations; new ones start at tick 0. Refs
+ * the schema. -EINVAL: the old states do not come first; -EBUSY: in a drain, or
+ * a mirror. semantics.md 19. */
 AM_API int am_set_schema(struct am_machine *m, struct am_schema *schema);
 
 /* Appends the ticks by name as one MessagePack map. */
 AM_API int am_export(const struct am_machine *m, struct am_buf *out);
-/* Takes over the ticks that a machine with this id and these states has exported.
- * Adds MachineRestored if there is such a state. -EINVAL with a message: it was
- * another machine; -EBUSY: in a drain, or a mirror. semantics.md 19. */
+/* Takes over the ticks that a machine with this id and these states has
+ * exported. Adds MachineRestored if there is such a state. -EINVAL with a
+ * message: it was another machine; -EBUSY: in a drain, or a mirror.
+ * semantics.md 19. */
 AM_API int am_import(struct am_machine *m, struct am_val exported,
     struct am_error *err);
 
-/* Binds a table of handlers, and borrows it for the life of the machine. Several
- * tables are called in this order. -EINVAL: an id is out of range, or a pair has
- * the same state twice (use `self`); -EBUSY: in a drain, or a mirror. If there is
- * an error already, Exception is added again, for the first table to handle. */
+/* Binds a table of handlers, and borrows it for the life of the machine.
+ * Several tables are called in this order. -EINVAL: an id is out of range, or a
+ * pair has the same state twice (use `self`); -EBUSY: in a drain, or a mirror.
+ * If there is an error already, Exception is added again, for the first table
+ * to handle. */
 AM_API int am_bind(struct am_machine *m, const struct am_handlers *h,
     void *arg);
 
-/* Mutates. The whole drain has run when it returns. From a handler, or any other
- * callback of a drain, the mutation is queued. Ids out of range are a programming
- * error (assert). semantics.md 3, 4.
+/* Mutates. The whole drain has run when it returns. From a handler, or any
+ * other callback of a drain, the mutation is queued. Ids out of range are a
+ * programming error (assert). semantics.md 3, 4.
  *
- * A mutation of a mirror (am_client_worker()) is sent to the machine. It returns a
- * handle of AM_QUEUED or more, and am_on_result() gets the result; or AM_CANCELED
- * if there is no connection, or am_args_check() refuses the args: see am_why().
- * The same holds for am_add1() and the others below, also am_can_add(), but not for
- * am_pulse(). The mirror has its new ticks when the result arrives. */
+ * A mutation of a mirror (am_client_worker()) is sent to the machine. It
+ * returns a handle of AM_QUEUED or more, and am_on_result() gets the result; or
+ * AM_CANCELED if there is no connection, or am_args_check() refuses the args:
+ * see am_why(). The same holds for am_add1() and the others below, also
+ * am_can_add(), but not for am_pulse(). The mirror has its new ticks when the
+ * result arrives. */
 AM_API am_result am_mutate(struct am_machine *m, const struct am_mutation *mut);
 
 /* The outcome is unknown: the connection was lost, and the machine is another
  * one. */
 #define AM_RESULT_LOST UINT64_MAX
-/* handle: as am_mutate() of the mirror returned it. result: that of the machine, or
- * AM_RESULT_LOST. why: the reason if it was canceled or lost, else empty. */
+/* handle: as am_mutate() of the mirror returned it. result: that of the
+ * machine, or AM_RESULT_LOST. why: the reason if it was canceled or lost, else
+ * empty. */
 typedef void (*am_result_fn)(struct am_machine *mirror, am_result handle,
     am_result result, const char *why, void *arg);
-/* Sets fn, which is called once for each handle. -EINVAL: this is not a mirror with
- * a connection. */
+/* Sets fn, which is called once for each handle. -EINVAL: this is not a mirror
+ * with a connection. */
 AM_API int am_on_result(struct am_machine *mirror, am_result_fn fn, void *arg);
 AM_API am_result am_add1(struct am_machine *m, am_id state, struct am_val args);
 AM_API am_result am_remove1(struct am_machine *m, am_id state,
@@ -282,37 +290,39 @@ AM_API am_result am_can_add(struct am_machine *m, const am_id *states, size_t n,
 AM_API am_result am_can_remove(struct am_machine *m, const am_id *states,
     size_t n, struct am_val args);
 
-/* Adds and removes the states. Both are queued together, so that a second pulse in
- * the same drain is not lost (flow rule 5). -EBUSY if the queue has no room for
- * both, else 0. */
+/* Adds and removes the states. Both are queued together, so that a second pulse
+ * in the same drain is not lost (flow rule 5). -EBUSY if the queue has no room
+ * for both, else 0. */
 AM_API int am_pulse(struct am_machine *m, const am_id *states, size_t n,
     struct am_val args);
 
 /* Runs fn between transitions: outside a drain at once, and its mutations right
- * after it (AM_EXECUTED); inside a drain before everything that waits (AM_QUEUED).
- * source is a name for logs, copied, not NULL. AM_CANCELED: a mirror, a machine
- * that is being freed, no memory. semantics.md 15. */
+ * after it (AM_EXECUTED); inside a drain before everything that waits
+ * (AM_QUEUED). source is a name for logs, copied, not NULL. AM_CANCELED: a
+ * mirror, a machine that is being freed, no memory. semantics.md 15. */
 typedef void (*am_eval_fn)(struct am_machine *m, void *arg);
 AM_API am_result am_eval(struct am_machine *m, const char *source,
     am_eval_fn fn, void *arg);
 
 /* Why the last mutation made from outside of a drain was canceled: "Ready
  * requires Start", "LeaseRequested removed by Draining", "WorkRequestedEnter:
- * window full (2)", "WorkRequestedState failed, rolled back: TEXT"; several
- * are joined by "; ". Empty if it was not. Borrowed until the next mutation. For
+ * window full (2)", "WorkRequestedState failed, rolled back: TEXT"; several are
+ * joined by "; ". Empty if it was not. Borrowed until the next mutation. For
  * queued mutations a tracer gets the reason, see am_transition. */
 AM_API const char *am_why(const struct am_machine *m);
 
-/* For a negotiation handler: sets the reason of a refusal, and returns false. */
+/* For a negotiation handler: sets the reason of a refusal, and returns
+ * false. */
 AM_API bool am_refuse(struct am_event *ev, const char *fmt, ...)
     AM_PRINTF(2, 3);
 /* For any handler: marks it as failed, like a panic. semantics.md 11. */
 AM_API void am_fail(struct am_event *ev, const char *fmt, ...) AM_PRINTF(2, 3);
-/* Adds the error state and Exception (the state may be Exception) with {err: text}
- * as args. Canceled if text is NULL or empty. */
+/* Adds the error state and Exception (the state may be Exception) with {err:
+ * text} as args. Canceled if text is NULL or empty. */
 AM_API am_result am_add_err(struct am_machine *m, am_id state,
     const char *text);
-/* The text of the last failed handler or am_add_err(); empty if there was none. */
+/* The text of the last failed handler or am_add_err(); empty if there was
+ * none. */
 AM_API const char *am_last_error(const struct am_machine *m);
 /* Sets how long a handler may take: 1,000 ms unless set, -1: no limit. A slower
  * one counts as failed when it returns. semantics.md 18. */
@@ -340,8 +350,8 @@ AM_API const am_id *am_active(const struct am_machine *m, size_t *ret_n);
 /* Whether a drain is running. */
 AM_API bool am_draining(const struct am_machine *m);
 
-/* A context: valid until the state's tick changes. Borrows the machine, so do not
- * ask it after the machine is freed. */
+/* A context: valid until the state's tick changes. Borrows the machine, so do
+ * not ask it after the machine is freed. */
 struct am_ctx {
 	const struct am_machine *machine;
 	am_id state;
@@ -352,11 +362,11 @@ AM_API bool am_ctx_valid(struct am_ctx c);
 
 /* ---- subscriptions (semantics.md 14) ---- */
 
-/* A handle; 0 is none. fn is called once: by the call itself if the condition holds
- * already (then 0 is returned), else after the transition that makes it hold, else
- * when the machine is freed (am_disposing()). fn may mutate, subscribe, cancel
- * subscriptions and free the machine. AM_SUB_FAILED: no memory, or the machine is
- * being freed. */
+/* A handle; 0 is none. fn is called once: by the call itself if the condition
+ * holds already (then 0 is returned), else after the transition that makes it
+ * hold, else when the machine is freed (am_disposing()). fn may mutate,
+ * subscribe, cancel subscriptions and free the machine. AM_SUB_FAILED: no
+ * memory, or the machine is being freed. */
 typedef uint64_t am_sub;
 #define AM_SUB_FAILED UINT64_MAX
 typedef void (*am_sub_fn)(struct am_machine *m, void *arg);
@@ -379,17 +389,17 @@ AM_API am_sub am_when_ticks(struct am_machine *m, am_id state, uint64_t n,
 /* the state is activated, or entered again, after this call */
 AM_API am_sub am_when_next_active(struct am_machine *m, am_id state,
     am_sub_fn fn, void *arg);
-/* The state is entered by a mutation whose args have every key of these, with an
- * equal value (the same MessagePack bytes). The state is entered when it becomes
- * active, called or implied by a relation, or when it is multi and called again.
- * fn is called inside the transition, after the final handlers of the state; never
- * at once. Copies args. AM_SUB_FAILED also for args that am_args_check() refuses,
- * and for more than 64 keys.
+/* The state is entered by a mutation whose args have every key of these, with
+ * an equal value (the same MessagePack bytes). The state is entered when it
+ * becomes active, called or implied by a relation, or when it is multi and
+ * called again. fn is called inside the transition, after the final handlers of
+ * the state; never at once. Copies args. AM_SUB_FAILED also for args that
+ * am_args_check() refuses, and for more than 64 keys.
  *
- * For a mirror, its machine watches for the args, and fn is called when it reports
- * them, after that transition; not if that happens between two connections. A
- * connection can have 64 of these, including canceled ones, with 64 KiB of args in
- * all; one more is AM_SUB_FAILED. */
+ * For a mirror, its machine watches for the args, and fn is called when it
+ * reports them, after that transition; not if that happens between two
+ * connections. A connection can have 64 of these, including canceled ones, with
+ * 64 KiB of args in all; one more is AM_SUB_FAILED. */
 enum { AM_WHEN_ARGS_KEYS = 64 };
 AM_API am_sub am_when_args(struct am_machine *m, am_id state,
     struct am_val args, am_sub_fn fn, void *arg);
@@ -397,7 +407,8 @@ AM_API am_sub am_when_args(struct am_machine *m, am_id state,
 typedef bool (*am_query_fn)(const struct am_machine *m, void *arg);
 AM_API am_sub am_when_query(struct am_machine *m, am_query_fn query,
     am_sub_fn fn, void *arg);
-/* The mutation with this queue tick (see am_result), or a later one, has run. */
+/* The mutation with this queue tick (see am_result), or a later one, has
+ * run. */
 AM_API am_sub am_when_queue(struct am_machine *m, uint64_t queue_tick,
     am_sub_fn fn, void *arg);
 /* The drain is over; at once outside of one. */
@@ -410,8 +421,8 @@ AM_API void am_sub_cancel(struct am_machine *m, am_sub sub);
 
 /* ---- tracing ---- */
 
-/* A transition as a tracer sees it; borrowed. Until it ends, accepted is true and
- * time_after has the present ticks. */
+/* A transition as a tracer sees it; borrowed. Until it ends, accepted is true
+ * and time_after has the present ticks. */
 struct am_transition {
 	uint64_t id;   /* unique in its machine; 0: only queued */
 	enum am_op op; /* AM_ADD, AM_REMOVE or AM_SET */
@@ -441,8 +452,8 @@ struct am_tracer {
 	/* A mutation was queued, or runs at once. */
 	void (*mutation_queued)(struct am_machine *m,
 	    const struct am_transition *t, void *arg);
-	/* Target, exits and enters are known; negotiation follows. Not called if
-	 * relations cancel the mutation. */
+	/* Target, exits and enters are known; negotiation follows. Not called
+	 * if relations cancel the mutation. */
 	void (*transition_start)(struct am_machine *m,
 	    const struct am_transition *t, void *arg);
 	/* The states have ticked; final handlers follow. */
@@ -453,14 +464,14 @@ struct am_tracer {
 	const char *name; /* for logs; may be NULL */
 };
 
-/* Borrows the tracer until it is removed or the machine is freed. One that is added
- * in a callback is called from the next event on. -ENOMEM; -E2BIG: there are 65,535;
- * -EINVAL: its size is not set.
+/* Borrows the tracer until it is removed or the machine is freed. One that is
+ * added in a callback is called from the next event on. -ENOMEM; -E2BIG: there
+ * are 65,535; -EINVAL: its size is not set.
  *
- * The tracer of a mirror gets transition_end for every mutation of its machine, in
- * order, once the machine knows of it; without id, args, source, from and why, and
- * with the ticks of the mirror in time_after. It may miss some when the connection
- * is more than 256 KiB behind. */
+ * The tracer of a mirror gets transition_end for every mutation of its machine,
+ * in order, once the machine knows of it; without id, args, source, from and
+ * why, and with the ticks of the mirror in time_after. It may miss some when
+ * the connection is more than 256 KiB behind. */
 AM_API int am_trace(struct am_machine *m, const struct am_tracer *t, void *arg);
 /* Removes one such pair, if there is one. It is not called any more. */
 AM_API void am_untrace(struct am_machine *m, const struct am_tracer *t,
@@ -491,12 +502,12 @@ AM_API const char *am_result_name(am_result r);
 
 struct am_loop;
 
-/* Returns new; NULL: no memory, no fds. Objects made on the loop borrow it; free
- * them first. */
+/* Returns new; NULL: no memory, no fds. Objects made on the loop borrow it;
+ * free them first. */
 AM_API struct am_loop *am_loop_new(void);
 /* Calls posted functions, and those of waits and retries that still run
- * (am_wait_start(), am_retry_start()), with -ECANCELED or AM_CANCELED. Do not call
- * it from a callback. NULL is allowed. Returns NULL. */
+ * (am_wait_start(), am_retry_start()), with -ECANCELED or AM_CANCELED. Do not
+ * call it from a callback. NULL is allowed. Returns NULL. */
 AM_API struct am_loop *am_loop_free(struct am_loop *l);
 /* Runs turns until am_loop_stop(). */
 AM_API int am_loop_run(struct am_loop *l);
@@ -504,30 +515,30 @@ AM_API int am_loop_run(struct am_loop *l);
  * writes queued output. */
 AM_API int am_loop_step(struct am_loop *l, int timeout_ms);
 AM_API void am_loop_stop(struct am_loop *l);
-/* Calls fn(arg, 0) on the loop's thread, in the order of these calls. May be called
- * from any thread, until the loop is freed. If the loop is freed first, it calls
- * fn(arg, -ECANCELED), to free what arg owns. If this returns 0, fn is called
- * exactly once. -ENOMEM; -ECANCELED: the loop is being freed. */
+/* Calls fn(arg, 0) on the loop's thread, in the order of these calls. May be
+ * called from any thread, until the loop is freed. If the loop is freed first,
+ * it calls fn(arg, -ECANCELED), to free what arg owns. If this returns 0, fn is
+ * called exactly once. -ENOMEM; -ECANCELED: the loop is being freed. */
 AM_API int am_loop_post(struct am_loop *l, void (*fn)(void *arg, int r),
     void *arg);
 
 /* To run inside another loop: wait until am_loop_fd() is readable, but at most
- * am_loop_timeout_ms() (-1: no limit), which may change with every call; then call
- * am_loop_step(l, 0). With poll():
+ * am_loop_timeout_ms() (-1: no limit), which may change with every call; then
+ * call am_loop_step(l, 0). With poll():
  *
- *	struct pollfd p[] = { { .fd = am_loop_fd(l), .events = POLLIN }, ... };
+ * 	struct pollfd p[] = { { .fd = am_loop_fd(l), .events = POLLIN }, ... };
  *
- *	poll(p, n, am_loop_timeout_ms(l));
- *	am_loop_step(l, 0);
+ * 	poll(p, n, am_loop_timeout_ms(l));
+ * 	am_loop_step(l, 0);
  *
- * Output made between turns (a request, a mutation of a mirror) is written by the
- * next step; the timeout is then 0. The descriptor belongs to the loop. -ENOTSUP or
- * another -errno: there is none, or no /proc. */
+ * Output made between turns (a request, a mutation of a mirror) is written by
+ * the next step; the timeout is then 0. The descriptor belongs to the loop.
+ * -ENOTSUP or another -errno: there is none, or no /proc. */
 AM_API int am_loop_fd(struct am_loop *l);
 AM_API int am_loop_timeout_ms(const struct am_loop *l);
 
-/* A timer is embedded in its owner. It never fires early. Starting it again moves
- * it. */
+/* A timer is embedded in its owner. It never fires early. Starting it again
+ * moves it. */
 struct am_timer {
 	struct am_loop *loop;
 	void (*fn)(void *arg);
@@ -543,9 +554,10 @@ AM_API void am_timer_stop(struct am_timer *t);
 /* idempotent, also on zeroed memory */
 AM_API void am_timer_done(struct am_timer *t);
 
-/* Watches a descriptor, which stays the owner's. Embedded in its owner. fn is called
- * in each turn in which the descriptor can be read or written without blocking; the
- * end of the other side and errors count as both. fn may change, end and free it. */
+/* Watches a descriptor, which stays the owner's. Embedded in its owner. fn is
+ * called in each turn in which the descriptor can be read or written without
+ * blocking; the end of the other side and errors count as both. fn may change,
+ * end and free it. */
 enum {
 	AM_IO_READ = 1,
 	AM_IO_WRITE = 2,
@@ -560,8 +572,8 @@ struct am_io {
 };
 AM_API void am_io_init(struct am_io *io, struct am_loop *l, int fd,
     void (*fn)(void *arg, unsigned events), void *arg);
-/* Watches for these events from now on; 0: for none. On failure nothing is watched
- * (-EPERM: a file, which never blocks). */
+/* Watches for these events from now on; 0: for none. On failure nothing is
+ * watched (-EPERM: a file, which never blocks). */
 AM_API int am_io_watch(struct am_io *io, unsigned events);
 /* Call it before closing the descriptor. Idempotent, also on zeroed memory. */
 AM_API void am_io_done(struct am_io *io);
@@ -570,8 +582,9 @@ AM_API void am_io_done(struct am_io *io);
 
 struct am_worker;
 
-/* A handle of an open request, never used twice. Answering a request that has ended
- * (deadline, cancellation, end of the lease) gives -ENOENT, and sends nothing. */
+/* A handle of an open request, never used twice. Answering a request that has
+ * ended (deadline, cancellation, end of the lease) gives -ENOENT, and sends
+ * nothing. */
 typedef uint64_t am_req;
 
 struct am_worker_conf {
@@ -599,15 +612,15 @@ struct am_worker_conf {
 	void (*on_stop)(struct am_worker *w, const char *reason, void *arg);
 	/* The outbox has room again after an -EAGAIN; may be NULL. */
 	void (*on_room)(struct am_worker *w, void *arg);
-	/* A line for the log: a client was refused. At most 10 a minute; the next
-	 * one counts the others. NULL: stderr. */
+	/* A line for the log: a client was refused. At most 10 a minute; the
+	 * next one counts the others. NULL: stderr. */
 	void (*on_denied)(struct am_worker *w, const char *line, void *arg);
 };
 
-/* Runs a worker process that amnoded has started, and returns its exit status. The
- * environment has AM_PRIVATE_FD and AM_PUBLIC_FD, the limits, and for TLS
- * AM_TLS_CERT_FD, AM_TLS_KEY_FD and AM_TLS_CA_FD. Without the former it explains on
- * stderr how to start it. */
+/* Runs a worker process that amnoded has started, and returns its exit status.
+ * The environment has AM_PRIVATE_FD and AM_PUBLIC_FD, the limits, and for TLS
+ * AM_TLS_CERT_FD, AM_TLS_KEY_FD and AM_TLS_CA_FD. Without the former it
+ * explains on stderr how to start it. */
 AM_API int am_worker_main(const struct am_worker_conf *conf);
 /* The same in parts, for a program that runs the loop itself. */
 AM_API struct am_worker *am_worker_new(struct am_loop *l,
@@ -631,9 +644,9 @@ AM_API am_req am_worker_req(const struct am_worker *w,
 /* How many ms the request has left: 0 if none, INT64_MAX without a deadline. */
 AM_API int64_t am_worker_req_left_ms(const struct am_worker *w, am_req req);
 /* Exactly one of these four ends a request. -ENOENT: it has ended already;
- * -EAGAIN: the outbox is full, try again in on_room. am_val_check() checks the data:
- * after -E2BIG (over 64 MiB), -EINVAL or -ENOMEM the request is still open, so answer
- * something else. */
+ * -EAGAIN: the outbox is full, try again in on_room. am_val_check() checks the
+ * data: after -E2BIG (over 64 MiB), -EINVAL or -ENOMEM the request is still
+ * open, so answer something else. */
 AM_API int am_worker_answer(struct am_worker *w, am_req req,
     struct am_val data);
 AM_API int am_worker_fail(struct am_worker *w, am_req req, const char *code,
@@ -647,13 +660,13 @@ AM_API int am_worker_canceled(struct am_worker *w, am_req req);
 AM_API int am_worker_progress(struct am_worker *w, am_req req,
     struct am_val data);
 AM_API int am_worker_chunk(struct am_worker *w, am_req req, struct am_val data);
-/* Tells the supervisor that this worker cannot take more work, by SuperSendPayload
- * {name: Error, err: code, stuck}; it is then replaced. The caller ends the open
- * requests. */
+/* Tells the supervisor that this worker cannot take more work, by
+ * SuperSendPayload {name: Error, err: code, stuck}; it is then replaced. The
+ * caller ends the open requests. */
 AM_API int am_worker_stuck(struct am_worker *w, const char *code,
     const char *message);
-/* Sends data that no request asked for to all clients of the lease. It is kept until
- * each of them has acked it, or the lease ends. */
+/* Sends data that no request asked for to all clients of the lease. It is kept
+ * until each of them has acked it, or the lease ends. */
 AM_API int am_worker_event(struct am_worker *w, const char *name,
     struct am_val data);
 
@@ -699,9 +712,9 @@ struct am_payload {
 };
 
 /* What a mirror shows of its machine; all zero: everything. States are given by
- * name, and a list ends with NULL. States that are not shown keep the ticks that
- * they had. A name that the machine does not have ends the lease, or the attempt to
- * get one, with AM_CODE_BAD_PARAMS. */
+ * name, and a list ends with NULL. States that are not shown keep the ticks
+ * that they had. A name that the machine does not have ends the lease, or the
+ * attempt to get one, with AM_CODE_BAD_PARAMS. */
 struct am_view {
 	const char *const *only; /* these states; NULL: all */
 	const char *const *skip; /* all but these; NULL; not both */
@@ -714,15 +727,16 @@ struct am_client_conf {
 	size_t size;      /* sizeof(struct am_client_conf) */
 	const char *name; /* for people: shown by the supervisor; may be NULL */
 	/* PATH or HOST:PORT, at most 16. They are asked in order: one that is
-	 * full, broken or draining, or does not answer, is left for the next one,
-	 * and for 10 s asked last. If all refuse the wish is over: the code is
-	 * that of the first, the reason says why each did. One that is not there
-	 * yet (no socket, nobody listens) is tried again within the time. */
+	 * full, broken or draining, or does not answer, is left for the next
+	 * one, and for 10 s asked last. If all refuse the wish is over: the
+	 * code is that of the first, the reason says why each did. One that is
+	 * not there yet (no socket, nobody listens) is tried again within the
+	 * time. */
 	const char *const *supervisors;
 	size_t n_supervisors;
-	/* For TLS 1.3 over TCP, which a supervisor on another host requires: PEM
-	 * files with the certificate of the client, its key, and the CA that
-	 * issues those of the servers. All three or none. */
+	/* For TLS 1.3 over TCP, which a supervisor on another host requires:
+	 * PEM files with the certificate of the client, its key, and the CA
+	 * that issues those of the servers. All three or none. */
 	const char *tls_cert;
 	const char *tls_key;
 	const char *tls_ca;
@@ -735,12 +749,13 @@ struct am_client_conf {
 	 * stay; until it is restored, am_client_request() returns -ENOTCONN.
 	 * on_up or on_lost follows. */
 	void (*on_down)(struct am_client *c, const char *reason, void *arg);
-	/* The connection is restored, and requests are taken. A program that sends
-	 * its next request in on_payload must do so here as well: its last
-	 * requests may have ended without a connection. */
+	/* The connection is restored, and requests are taken. A program that
+	 * sends its next request in on_payload must do so here as well: its
+	 * last requests may have ended without a connection. */
 	void (*on_up)(struct am_client *c, void *arg);
-	/* No lease is granted ("timeout", "pool_broken", ...), or the lease is over
-	 * ("released", "ttl", "worker-died", ...). code is in <amnode/code.h>. */
+	/* No lease is granted ("timeout", "pool_broken", ...), or the lease is
+	 * over ("released", "ttl", "worker-died", ...). code is in
+	 * <amnode/code.h>. */
 	void (*on_lost)(struct am_client *c, const char *code,
 	    const char *reason, void *arg);
 	struct am_view worker_view;     /* for am_client_worker() */
@@ -758,8 +773,8 @@ AM_API struct am_machine *am_client_machine(const struct am_client *c);
 /* The mirror of the worker's machine, borrowed until on_lost; NULL if there is
  * none. */
 AM_API struct am_machine *am_client_worker(const struct am_client *c);
-/* The mirror of the supervisor's machine, borrowed until SuperReady ends; NULL if
- * there is none. */
+/* The mirror of the supervisor's machine, borrowed until SuperReady ends; NULL
+ * if there is none. */
 AM_API struct am_machine *am_client_supervisor(const struct am_client *c);
 /* Asks for a worker within timeout_ms (0: only if one is free now; -1: no
  * limit). */
@@ -770,20 +785,20 @@ AM_API int am_client_release(struct am_client *c);
  * together; 0 before on_ready. */
 AM_API unsigned am_client_window(const struct am_client *c);
 /* Adds WorkRequested {args} to the worker. on_payload gets any number of other
- * payloads and then exactly one result. *ret_req (may be NULL) is the number of the
- * request, never 0 and never used twice. timeout_ms -1: no limit on this side.
- * AM_STATUS_TIMEOUT may come 2 s late: the worker has a second to cancel and to say
- * so, and if it does not, the client ends the request itself. -ENOLCK: no worker is
- * leased; -ENOTCONN: the connection to it is lost for the moment; -EBUSY: the window
- * is full, the next result makes room; -EINVAL, -E2BIG, -ENOMEM: am_args_check()
- * refuses the args, with a limit of 16 MiB less 4 KiB. If other connections of the
- * lease fill the window, or the outbox is full, the request ends as
- * AM_STATUS_REFUSED with AM_CODE_BUSY. */
+ * payloads and then exactly one result. *ret_req (may be NULL) is the number of
+ * the request, never 0 and never used twice. timeout_ms -1: no limit on this
+ * side. AM_STATUS_TIMEOUT may come 2 s late: the worker has a second to cancel
+ * and to say so, and if it does not, the client ends the request itself.
+ * -ENOLCK: no worker is leased; -ENOTCONN: the connection to it is lost for the
+ * moment; -EBUSY: the window is full, the next result makes room; -EINVAL,
+ * -E2BIG, -ENOMEM: am_args_check() refuses the args, with a limit of 16 MiB
+ * less 4 KiB. If other connections of the lease fill the window, or the outbox
+ * is full, the request ends as AM_STATUS_REFUSED with AM_CODE_BUSY. */
 AM_API int am_client_request(struct am_client *c, struct am_val args,
     int64_t timeout_ms, uint64_t *ret_req);
-/* Cancels a request. It ends as AM_STATUS_CANCELED, or as it has ended meanwhile.
- * Without a connection the worker is told when there is one again. -ENOENT: it has
- * ended already; -ENOMEM. */
+/* Cancels a request. It ends as AM_STATUS_CANCELED, or as it has ended
+ * meanwhile. Without a connection the worker is told when there is one again.
+ * -ENOENT: it has ended already; -ENOMEM. */
 AM_API int am_client_cancel(struct am_client *c, uint64_t req);
 
 #ifdef __cplusplus

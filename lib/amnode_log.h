@@ -1,5 +1,5 @@
-/* amnode_log.h - log what a machine does, as lines for people (semantics.md 17).
- * Words as in amnode.h. */
+/* amnode_log.h - log what a machine does, as lines for people (semantics.md
+ * 17). Words as in amnode.h. */
 #ifndef AMNODE_LOG_H
 #define AMNODE_LOG_H
 
@@ -30,17 +30,18 @@ struct am_logger {
 	void *arg;
 };
 
-/* Copies the logger and borrows its args. NULL or level 0: nothing is logged, which
- * costs nothing. -ENOMEM; -EBUSY: in a drain; -EINVAL: its size is not set. */
+/* Copies the logger and borrows its args. NULL or level 0: nothing is logged,
+ * which costs nothing. -ENOMEM; -EBUSY: in a drain; -EINVAL: its size is not
+ * set. */
 AM_API int am_set_logger(struct am_machine *m, const struct am_logger *l);
 /* The same, but the environment decides: AM_LOG (0 to 5) sets the level,
- * AM_LOG_ARGS=1 shows all args, AM_DEBUG=1 multiplies the handler timeout by ten,
- * once. Other values are ignored. l must not be NULL. */
+ * AM_LOG_ARGS=1 shows all args, AM_DEBUG=1 multiplies the handler timeout by
+ * ten, once. Other values are ignored. l must not be NULL. */
 AM_API int am_set_logger_env(struct am_machine *m, const struct am_logger *l);
 /* Logs "[breakpoint] Machine.breakpoint" and calls am_on_breakpoint(), where a
- * debugger can stop, when exactly these states, in this order, are added (AM_ADD) or
- * removed (AM_REMOVE). Stays until another logger is set. -EINVAL: no states,
- * another operation, or no logger. */
+ * debugger can stop, when exactly these states, in this order, are added
+ * (AM_ADD) or removed (AM_REMOVE). Stays until another logger is set. -EINVAL:
+ * no states, another operation, or no logger. */
 AM_API int am_breakpoint(struct am_machine *m, enum am_op op,
     const am_id *states, size_t n);
 AM_API void am_on_breakpoint(const struct am_machine *m);

@@ -1,5 +1,5 @@
-/* amnode_wait.h - wait for several conditions with a timeout, and try a mutation
- * again. Words as in amnode.h. */
+/* amnode_wait.h - wait for several conditions with a timeout, and try a
+ * mutation again. Words as in amnode.h. */
 #ifndef AMNODE_WAIT_H
 #define AMNODE_WAIT_H
 
@@ -38,8 +38,8 @@ enum am_wait_for {
 /* A handle, never used twice; 0 is none. */
 typedef uint64_t am_wait;
 
-/* result: the condition that held (any), 0 (all), -ETIMEDOUT, or -ECANCELED if a
- * machine whose condition has not held, or the loop, is freed. */
+/* result: the condition that held (any), 0 (all), -ETIMEDOUT, or -ECANCELED if
+ * a machine whose condition has not held, or the loop, is freed. */
 typedef void (*am_wait_fn)(void *arg, int result);
 
 /* Calls fn once, never before this returns. timeout_ms -1: no limit. Copies the
@@ -58,19 +58,20 @@ typedef uint64_t am_retry;
 struct am_retry_conf {
 	size_t size; /* sizeof(struct am_retry_conf) */
 	struct am_machine *machine;
-	/* copied with what it points to, except the source, which must live on */
+	/* copied with what it points to, except the source, which must live
+	 * on */
 	struct am_mutation mutation;
 	unsigned retries;     /* after the first attempt */
 	int64_t delay_ms;     /* before the second attempt, then doubled */
 	int64_t max_delay_ms; /* 0: no limit */
-	/* r: executed, queued, or canceled in the end, also because the machine or
-	 * the loop is freed. am_why() has the reason of the last attempt. */
+	/* r: executed, queued, or canceled in the end, also because the machine
+	 * or the loop is freed. am_why() has the reason of the last attempt. */
 	void (*fn)(void *arg, am_result r);
 	void *arg;
 };
 
-/* Makes the first attempt in the next turn of the loop, and calls fn once. 0: no
- * memory, conf has no size, or the machine is being freed. */
+/* Makes the first attempt in the next turn of the loop, and calls fn once. 0:
+ * no memory, conf has no size, or the machine is being freed. */
 AM_API am_retry am_retry_start(struct am_loop *l,
     const struct am_retry_conf *conf);
 /* Ends it; fn will not be called. 0 and a retry that has ended are allowed. */

@@ -135,7 +135,8 @@ arpc_put_response(struct am_buf *b, uint32_t id)
 
 /* ---- errors ---- */
 
-/* The length of the text without a UTF-8 sequence that was cut in the middle. */
+/* The length of the text without a UTF-8 sequence that was cut in the
+ * middle. */
 static size_t
 whole_chars(const char *s, size_t len)
 {

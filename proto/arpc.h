@@ -112,10 +112,11 @@ void arpc_put_bye(struct am_buf *b, const char *reason);
  *           "sync":{"allow":[names]? or "skip":[names]?,"shallow":bool?,
  *                   "mutations":bool?,"schema":bool?,"events":bool?,
  *                   "prompt":[names]?}?}]
- * result: {"proto","id":text,"epoch","states":n,"schema":rows?,"hash","time":[...],
- *          "q","m","seq","window":uint?,"max":uint?,"resumed":bool?}; schema is left
- * out if the client's hash is current, max if it is ARPC_FRAME_MAX, resumed if
- * the hello had no resume. */
+ * result: {"proto","id":text,"epoch","states":n,"schema":rows?,"hash",
+ *          "time":[...],"q","m","seq","window":uint?,"max":uint?,
+ *          "resumed":bool?}
+ * schema is left out if the client's hash is current, max if it is
+ * ARPC_FRAME_MAX, resumed if the hello had no resume. */
 
 /* Which parts of the clock a connection wants to see. */
 struct arpc_sync {
@@ -192,8 +193,8 @@ void arpc_put_mutation(struct am_buf *b, const am_id *states, size_t n,
 /* Args, or nil: AM_NONE. */
 struct mp;
 int arpc_args_get(struct mp *c, struct am_val *ret, const char **ret_why);
-/* Each state once. Writes only the first n_states of *ret. -ERANGE if an id is not below
- * n_known. */
+/* Each state once. Writes only the first n_states of *ret. -ERANGE if an id is
+ * not below n_known. */
 int arpc_mutation_get(struct am_val params, size_t n_known,
     struct arpc_mutation *ret, const char **ret_why);
 
@@ -239,9 +240,9 @@ int arpc_mutated_get(struct am_val params, size_t n_known,
     struct arpc_mutated *ret, const char **ret_why);
 
 /* ---- payloads ----
- * params: [seq, req, kind, name, source, data]. A large one has [seq, req, kind,
- * name, source, nil, bytes], and its data follows in parts [seq, bin], each in a
- * frame of its own. [seq, nil]: the rest will not come. */
+ * params: [seq, req, kind, name, source, data]. A large one has [seq, req,
+ * kind, name, source, nil, bytes], and its data follows in parts [seq, bin],
+ * each in a frame of its own. [seq, nil]: the rest will not come. */
 
 enum {
 	ARPC_PART_LEN = 256 * 1024,

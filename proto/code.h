@@ -9,13 +9,14 @@
 /* AM_STATUS_FAILED: the program's own code, or */
 #define AM_CODE_ERROR "error"                   /* it gave none */
 #define AM_CODE_HANDLER_FAILED "handler_failed" /* am_fail(), or too slow */
-/* AM_STATUS_REFUSED: refused by a relation, a handler or the program; the message
- * is the reason. If the worker could not take the request at all, a code of the
- * protocol (below). */
+/* AM_STATUS_REFUSED: refused by a relation, a handler or the program; the
+ * message is the reason. If the worker could not take the request at all, a
+ * code of the protocol (below). */
 #define AM_CODE_REFUSED "refused"
 /* AM_STATUS_TIMEOUT; also of a lease that was not granted in time */
 #define AM_CODE_TIMEOUT "timeout"
-/* AM_STATUS_UNKNOWN: the connection was lost; or the end of the lease (below) */
+/* AM_STATUS_UNKNOWN: the connection was lost; or the end of the lease
+ * (below) */
 #define AM_CODE_UNKNOWN "unknown"
 /* AM_STATUS_CANCELED */
 #define AM_CODE_CANCELED "canceled"

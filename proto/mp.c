@@ -22,8 +22,8 @@ be(const uint8_t *p, unsigned len)
 	return v;
 }
 
-/* Heads from 0xc0 to 0xdf: the type, how many bytes of a number follow the first
- * byte, and what that number means. */
+/* Heads from 0xc0 to 0xdf: the type, how many bytes of a number follow the
+ * first byte, and what that number means. */
 enum number {
 	NONE,
 	VALUE,  /* the value itself */

@@ -83,10 +83,10 @@ mp_at_end(const struct mp *c)
 	return c->p == c->end;
 }
 
-/* These return 0 and move the cursor past what they read. -EBADMSG: the value is
- * cut off, or is the reserved byte; -EINVAL: it has another type; -ERANGE: it
- * does not fit. On failure cursor and outputs are unchanged. Data is borrowed
- * from the bytes. */
+/* These return 0 and move the cursor past what they read. -EBADMSG: the value
+ * is cut off, or is the reserved byte; -EINVAL: it has another type; -ERANGE:
+ * it does not fit. On failure cursor and outputs are unchanged. Data is
+ * borrowed from the bytes. */
 int mp_next(struct mp *c, struct mp_item *ret);
 int mp_get_nil(struct mp *c);
 int mp_get_bool(struct mp *c, bool *ret);

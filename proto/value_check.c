@@ -1,4 +1,5 @@
-/* value_check.c - whether a value may be sent, and whether a map may be args. */
+/* value_check.c - whether a value may be sent, and whether a map may be
+ * args. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

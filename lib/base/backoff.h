@@ -14,9 +14,9 @@ struct backoff {
 	int64_t next_ms;
 };
 
-/* The wait before the next attempt: as backoff_reset() says, or 0, the first time,
- * then BACKOFF_MIN_MS doubled up to BACKOFF_MAX_MS, each shortened by up to half
- * at random, so that not all who wait for the same come at once. */
+/* The wait before the next attempt: as backoff_reset() says, or 0, the first
+ * time, then BACKOFF_MIN_MS doubled up to BACKOFF_MAX_MS, each shortened by up
+ * to half at random, so that not all who wait for the same come at once. */
 int64_t backoff_next(struct backoff *b);
 /* The attempt was worth it: the waits begin anew. Of a connection: when it has
  * carried an answer. That the hello succeeded says nothing; what closes right

@@ -7,8 +7,8 @@
 #include "lib/amnode.h"
 
 void base64_encode(struct am_buf *out, const void *data, size_t len);
-/* Appends the bytes. -EINVAL for other characters, wrong padding, or bits beyond
- * the end; some bytes may have been appended then. */
+/* Appends the bytes. -EINVAL for other characters, wrong padding, or bits
+ * beyond the end; some bytes may have been appended then. */
 int base64_decode(struct am_buf *out, const char *text, size_t len);
 
 #endif

@@ -117,8 +117,8 @@ bits_count(const uint64_t *set, size_t words)
 	return n;
 }
 
-/* Returns the first bit at or after i; words * 64 if there is none. To visit all:
- * for (i = bits_next(s, w, 0); i < w * 64; i = bits_next(s, w, i + 1)) */
+/* Returns the first bit at or after i; words * 64 if there is none. To visit
+ * all: for (i = bits_next(s, w, 0); i < w * 64; i = bits_next(s, w, i + 1)) */
 static inline size_t
 bits_next(const uint64_t *set, size_t words, size_t i)
 {

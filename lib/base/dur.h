@@ -14,8 +14,8 @@ int dur_parse(const char *s, int64_t *ret_ms);
  * "1h", "inf". */
 void dur_format(int64_t ms, char *buf, size_t size);
 
-/* Parses "10M": a number with K, M, G or T, powers of 1,024, and an optional B; a
- * bare number is bytes. 0, -EINVAL, -ERANGE. */
+/* Parses "10M": a number with K, M, G or T, powers of 1,024, and an optional B;
+ * a bare number is bytes. 0, -EINVAL, -ERANGE. */
 int size_parse(const char *s, uint64_t *ret);
 
 #endif

@@ -1,4 +1,5 @@
-/* json.h - JSON at the edges: text to MessagePack and back, each in one pass. */
+/* json.h - JSON at the edges: text to MessagePack and back, each in one
+ * pass. */
 #ifndef LIB_BASE_JSON_H
 #define LIB_BASE_JSON_H
 

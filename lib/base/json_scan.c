@@ -292,7 +292,8 @@ close_object(struct scan *s, size_t start, size_t first_key, size_t n,
 	return r <= 0 ? r : put_head(s->out, start, true, n);
 }
 
-/* Over a container that is too deep: strings are looked at, brackets counted. */
+/* Over a container that is too deep: strings are looked at, brackets
+ * counted. */
 static int
 skip_container(struct scan *s)
 {

@@ -1,5 +1,5 @@
-/* secret.h - compares tokens in constant time, so that the time does not show how
- * much of a guess was right. */
+/* secret.h - compares tokens in constant time, so that the time does not show
+ * how much of a guess was right. */
 #ifndef LIB_BASE_SECRET_H
 #define LIB_BASE_SECRET_H
 

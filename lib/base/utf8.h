@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The length of the well-formed sequence at s, 0 if there is none. avail > 0. */
+/* The length of the well-formed sequence at s, 0 if there is none. avail >
+ * 0. */
 size_t utf8_len(const char *s, size_t avail);
 /* The offset of the first byte that is not well-formed; len if all are. */
 size_t utf8_check(const char *s, size_t len);

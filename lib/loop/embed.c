@@ -34,8 +34,8 @@ is_set_with(int dir_fd, const char *name, int fd)
 	return found;
 }
 
-/* libevent does not reveal its epoll set. It is the only one of this process that
- * has the descriptor that wakes this loop. */
+/* libevent does not reveal its epoll set. It is the only one of this process
+ * that has the descriptor that wakes this loop. */
 static int
 find_epoll(int wake_fd)
 {

@@ -199,8 +199,8 @@ am_loop_free(struct am_loop *l)
 /* ---- a turn ---- */
 
 /* Wakes the loop at the next timer, or at end_ns if that is sooner (0: none).
- * libevent uses a coarse clock, so it may wake some ms early: then the next turn
- * waits for the rest. */
+ * libevent uses a coarse clock, so it may wake some ms early: then the next
+ * turn waits for the rest. */
 static int
 set_timeout(struct am_loop *l, int64_t end_ns)
 {

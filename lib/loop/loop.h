@@ -10,9 +10,9 @@
 struct turn_list;
 
 /* Something to do at the end of this turn, after all callbacks and mutations:
- * write queued output (flush) or free dead objects (reap, after every flush). Or
- * in the next turn, which then does not wait (next). The item is embedded in its
- * owner. It is in one list at most: the last call decides. */
+ * write queued output (flush) or free dead objects (reap, after every flush).
+ * Or in the next turn, which then does not wait (next). The item is embedded in
+ * its owner. It is in one list at most: the last call decides. */
 struct turn_item {
 	void (*fn)(void *arg);
 	void *arg;
@@ -29,9 +29,11 @@ void loop_at_next(struct am_loop *l, struct turn_item *it);
 /* Removes the item. Call this before its owner is freed. */
 void loop_forget(struct am_loop *l, struct turn_item *it);
 /* Frees len bytes of malloc(). A large block is freed piece by piece in later
- * turns, since freeing 64 MiB at once stops a loop for 5 ms. NULL is allowed. */
+ * turns, since freeing 64 MiB at once stops a loop for 5 ms. NULL is
+ * allowed. */
 void loop_free(struct am_loop *l, void *p, size_t len);
-/* The monotonic time of this turn. The clock is read once, on the first call. */
+/* The monotonic time of this turn. The clock is read once, on the first
+ * call. */
 int64_t loop_now_ns(struct am_loop *l);
 /* Memory that a callback may use until it returns to the loop. Sockets are read
  * into it, so that idle connections need no buffer. */

@@ -61,20 +61,21 @@ struct am_loop {
 	uint8_t scratch[LOOP_SCRATCH_LEN];
 };
 
-/* timer.c: the next deadline (0: none); run the timers that are due; stop all of
- * them. */
+/* timer.c: the next deadline (0: none); run the timers that are due; stop all
+ * of them. */
 int64_t timers_next_ns(const struct am_loop *l);
 void timers_run(struct am_loop *l);
 void timers_done(struct am_loop *l);
 
-/* post.c: calls what was posted; r < 0 tells it that the loop is being freed. */
+/* post.c: calls what was posted; r < 0 tells it that the loop is being
+ * freed. */
 void posts_run(struct am_loop *l, int r);
 /* Refuses posts from now on. */
 void posts_end(struct am_loop *l);
 
-/* handle.c: returns a number, never used twice, for an object that frees itself,
- * so that an old handle can do no harm. 0: no memory. If the object is still
- * there when the loop is freed, end(obj) is called. */
+/* handle.c: returns a number, never used twice, for an object that frees
+ * itself, so that an old handle can do no harm. 0: no memory. If the object is
+ * still there when the loop is freed, end(obj) is called. */
 uint64_t loop_handle(struct am_loop *l, void *obj, void (*end)(void *obj));
 /* NULL if the object has ended. */
 void *loop_handle_get(const struct am_loop *l, uint64_t handle);

@@ -23,9 +23,8 @@ struct wait {
 	void *arg;
 	struct am_timer timer;
 	enum am_wait_for what;
-	bool
-	    starting; /* fn must not be called before the caller has the handle */
-	bool decided; /* the timer delivers result; else it is the timeout */
+	bool starting; /* the caller does not have the handle yet */
+	bool decided;  /* the timer delivers result; else it is the timeout */
 	int result;
 	size_t left;
 	size_t n;

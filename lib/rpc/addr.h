@@ -18,15 +18,15 @@ struct addr {
 	in_port_t port; /* in host byte order */
 };
 
-/* Parses an address. A text with a '/' is a path, any other HOST:PORT, where HOST
- * is an IP address (v6 in brackets) or a name for addr_resolve.h. "localhost" is
- * 127.0.0.1 at once. An IP address outside loopback is refused. -EINVAL or
- * -ENAMETOOLONG with a message in err. */
+/* Parses an address. A text with a '/' is a path, any other HOST:PORT, where
+ * HOST is an IP address (v6 in brackets) or a name for addr_resolve.h.
+ * "localhost" is 127.0.0.1 at once. An IP address outside loopback is refused.
+ * -EINVAL or -ENAMETOOLONG with a message in err. */
 int addr_parse(const char *text, struct addr *ret, struct am_error *err);
 /* The same for a connection with TLS, to any host. */
 int addr_parse_tls(const char *text, struct addr *ret, struct am_error *err);
-/* Fills in the socket address sa, which is one of the name in a. -EAFNOSUPPORT: it
- * is not IP. */
+/* Fills in the socket address sa, which is one of the name in a. -EAFNOSUPPORT:
+ * it is not IP. */
 int addr_fill(struct addr *ret, const struct addr *a, const struct sockaddr *sa,
     socklen_t len);
 void addr_set_port(struct addr *a, in_port_t port);
@@ -38,8 +38,8 @@ bool addr_is_local(const struct addr *a);
 bool addr_is_any(const struct addr *a); /* 0.0.0.0, :: */
 /* Writes "/run/...", "127.0.0.1:4000", or for a name "host:4000". */
 void addr_format(const struct addr *a, char *buf, size_t size);
-/* Returns a new fd (non-blocking, CLOEXEC) that listens on it, or -errno. A Unix
- * socket has this mode from the start (umask around bind). */
+/* Returns a new fd (non-blocking, CLOEXEC) that listens on it, or -errno. A
+ * Unix socket has this mode from the start (umask around bind). */
 int addr_listen(const struct addr *a, mode_t mode);
 /* Returns a new fd, connected or connecting (non-blocking), or -errno. */
 int addr_connect(const struct addr *a);

@@ -1,5 +1,5 @@
-/* addr_resolve.h - resolves host names without blocking the loop: a thread asks,
- * and tells the loop by a descriptor. */
+/* addr_resolve.h - resolves host names without blocking the loop: a thread
+ * asks, and tells the loop by a descriptor. */
 #ifndef LIB_RPC_ADDR_RESOLVE_H
 #define LIB_RPC_ADDR_RESOLVE_H
 
@@ -9,8 +9,8 @@ enum { RESOLVE_MAX = 16 }; /* addresses per name; more are left out */
 
 struct resolve;
 
-/* Gets n addresses, borrowed; or n is 0, and err has the reason, with the name of
- * the host. */
+/* Gets n addresses, borrowed; or n is 0, and err has the reason, with the name
+ * of the host. */
 typedef void (*resolve_fn)(const struct addr *found, size_t n, const char *why,
     void *arg);
 
@@ -18,12 +18,12 @@ typedef void (*resolve_fn)(const struct addr *found, size_t n, const char *why,
  * before. NULL: no memory, fds or threads (errno). */
 struct resolve *resolve_new(struct am_loop *l, const struct addr *a,
     resolve_fn fn, void *arg);
-/* fn is not called any more. The thread ends by itself, even if the loop is freed
- * first. NULL is allowed. */
+/* fn is not called any more. The thread ends by itself, even if the loop is
+ * freed first. NULL is allowed. */
 struct resolve *resolve_free(struct resolve *r);
 
-/* Blocks. Fills ret and returns the number of addresses, or -EHOSTUNREACH with a
- * message in err. */
+/* Blocks. Fills ret and returns the number of addresses, or -EHOSTUNREACH with
+ * a message in err. */
 int resolve_now(const struct addr *a, struct addr ret[RESOLVE_MAX],
     struct am_error *err);
 

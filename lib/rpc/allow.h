@@ -20,15 +20,15 @@ struct allow_list {
 	unsigned own_roles;
 };
 
-/* Whether this role (one bit) may do this to m. States must be in range. If not,
- * err has the reason. */
+/* Whether this role (one bit) may do this to m. States must be in range. If
+ * not, err has the reason. */
 bool allow_check(const struct allow_list *list, unsigned role,
     const struct am_machine *m, enum am_op op, const am_id *states, size_t n,
     struct am_error *err);
 
-/* Of a set that allow_check() has let through: appends the active states that are
- * not the program's own, which stay as they are. states has room for all of the
- * schema; returns how many there are. */
+/* Of a set that allow_check() has let through: appends the active states that
+ * are not the program's own, which stay as they are. states has room for all of
+ * the schema; returns how many there are. */
 size_t allow_keep(const struct allow_list *list, const struct am_machine *m,
     am_id *states, size_t n);
 

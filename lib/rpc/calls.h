@@ -13,15 +13,16 @@ struct netmach_call {
 	struct resend *resend; /* NULL: it ends with the connection */
 };
 
-/* Ids count up and wrap at 16 bits. So a slot is found by the low bits of its id,
- * and the table grows only with the number of open calls. */
+/* Ids count up and wrap at 16 bits. So a slot is found by the low bits of its
+ * id, and the table grows only with the number of open calls. */
 struct calls {
 	struct netmach_call *slot;
 	size_t n_slots; /* a power of 2 */
 	size_t n_open;
 	uint32_t last_id;
 	uint32_t oldest; /* no open call is older than this id */
-	/* Whether an id without an open call is taken all the same; NULL: no. */
+	/* Whether an id without an open call is taken all the same; NULL:
+	 * no. */
 	bool (*is_taken)(uint32_t id, void *arg);
 	void *arg;
 };

@@ -44,7 +44,8 @@ on_reap(void *arg)
 	conn_free(conn_of(arg));
 }
 
-/* The only place that kills a connection. Callers on the stack may still read c. */
+/* The only place that kills a connection. Callers on the stack may still read
+ * c. */
 static void
 conn_kill(struct conn *c)
 {
@@ -243,8 +244,8 @@ conn_write(struct conn *c)
 {
 	ssize_t n;
 
-	/* Set before anything is written: the owner has seen this backlog, and waits
-	 * for on_room. */
+	/* Set before anything is written: the owner has seen this backlog, and
+	 * waits for on_room. */
 	if (conn_backlog(c) > CONN_OUT_SOFT)
 		c->over = true;
 	if (c->broken) {

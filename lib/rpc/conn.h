@@ -22,22 +22,22 @@ struct tls;
 
 /* Callbacks. None is called after on_close. They may close the connection. */
 struct conn_ops {
-	/* Connected, with TLS after the handshake: the peer is known. Not called
-	 * for a connection accepted without TLS. May be NULL. */
+	/* Connected, with TLS after the handshake: the peer is known. Not
+	 * called for a connection accepted without TLS. May be NULL. */
 	void (*on_up)(struct conn *c, void *arg);
 	/* One complete, well-formed frame; borrowed. */
 	void (*on_frame)(struct conn *c, const struct arpc_frame *f, void *arg);
 	/* After conn_dirty(), at the end of the turn, before writing: the last
-	 * chance to append. If the peer reads slowly, this waits until the kernel
-	 * has taken everything, so that differences appended here never pile up.
-	 * May be NULL. */
+	 * chance to append. If the peer reads slowly, this waits until the
+	 * kernel has taken everything, so that differences appended here never
+	 * pile up. May be NULL. */
 	void (*on_flush)(struct conn *c, void *arg);
 	/* The backlog has fallen to CONN_OUT_SOFT again. May be NULL. */
 	void (*on_room)(struct conn *c, void *arg);
-	/* The connection is over. why is "eof", the reason of the peer's bye, the
-	 * reason given to conn_close(), or what was wrong with a frame. It is
-	 * never called from within conn_close(). The owner must forget the conn
-	 * here; it frees itself after the turn. */
+	/* The connection is over. why is "eof", the reason of the peer's bye,
+	 * the reason given to conn_close(), or what was wrong with a frame. It
+	 * is never called from within conn_close(). The owner must forget the
+	 * conn here; it frees itself after the turn. */
 	void (*on_close)(struct conn *c, const char *why, void *arg);
 };
 
@@ -46,16 +46,16 @@ enum {
 	CONN_OUT_SOFT = 1 << 20,
 	/* With a larger backlog it is closed ("reader too slow"). */
 	CONN_OUT_HARD = 96 << 20,
-	/* TCP buffers, each way. Whatever the kernel has taken is ahead of later
-	 * output, and by default it takes many megabytes. */
+	/* TCP buffers, each way. Whatever the kernel has taken is ahead of
+	 * later output, and by default it takes many megabytes. */
 	CONN_KERNEL = 256 * 1024,
-	/* TCP keepalive, since a host that is gone says nothing: asked after this
-	 * long a silence, this often; without an answer it is eof. */
+	/* TCP keepalive, since a host that is gone says nothing: asked after
+	 * this long a silence, this often; without an answer it is eof. */
 	CONN_IDLE_S = 15,
 	CONN_ASK_S = 5,
 	CONN_ASK_TIMES = 3,
-	/* How often unacknowledged data is sent again, at growing intervals: 25 s
-	 * in all. */
+	/* How often unacknowledged data is sent again, at growing intervals: 25
+	 * s in all. */
 	CONN_REPEATS = 7,
 	CONN_TURN_FRAMES = 256, /* frames a turn, then others get their turn */
 	CONN_HELLO_MS = 5000,
@@ -63,15 +63,15 @@ enum {
 	CONN_ADDRESS_MAX = 56,
 };
 
-/* Takes fd, also on failure. Returns new; NULL: no memory. connecting: fd is from
- * addr_connect(), and on_up is called when it is connected. */
+/* Takes fd, also on failure. Returns new; NULL: no memory. connecting: fd is
+ * from addr_connect(), and on_up is called when it is connected. */
 struct conn *conn_new(struct am_loop *l, int fd, bool connecting,
     const struct conn_ops *ops, void *arg);
-/* Makes it speak TLS; call this before its first turn. host is the name that the
- * certificate of the server must have; NULL on the server's side. tls is borrowed
- * until the connection is established. If the handshake fails the connection ends:
- * conn_error() is EPROTO, or EACCES if the peer refused our certificate, and
- * on_close gets the reason. -ENOMEM. */
+/* Makes it speak TLS; call this before its first turn. host is the name that
+ * the certificate of the server must have; NULL on the server's side. tls is
+ * borrowed until the connection is established. If the handshake fails the
+ * connection ends: conn_error() is EPROTO, or EACCES if the peer refused our
+ * certificate, and on_close gets the reason. -ENOMEM. */
 int conn_tls(struct conn *c, const struct tls *tls, const char *host);
 /* Closes at once, without a bye and without on_close. Output that fits into the
  * kernel's buffer is still sent. */
@@ -80,16 +80,16 @@ void conn_drop(struct conn *c);
 void conn_close(struct conn *c, const char *reason);
 
 enum conn_phase conn_phase(const struct conn *c);
-/* Why it ended: the errno of a failed connect or of TLS, ETIMEDOUT for a deadline,
- * else 0. */
+/* Why it ended: the errno of a failed connect or of TLS, ETIMEDOUT for a
+ * deadline, else 0. */
 int conn_error(const struct conn *c);
 /* Whether the peer said bye. */
 bool conn_said_bye(const struct conn *c);
 /* Where to put frames; schedules a write for this turn. Frames put after
  * conn_close() are dropped. */
 struct am_buf *conn_out(struct conn *c);
-/* Output put so far causes no write by itself: it goes out with the next frame, or
- * after conn_now(). */
+/* Output put so far causes no write by itself: it goes out with the next frame,
+ * or after conn_now(). */
 void conn_later(struct conn *c);
 void conn_now(struct conn *c);
 /* Whether there is output to be written in this turn. */
@@ -101,11 +101,12 @@ size_t conn_backlog(const struct conn *c);
 /* Longer frames close the connection with "too_big"; ARPC_FRAME_MAX unless set.
  * Applies from the next frame on. */
 void conn_set_frame_max(struct conn *c, size_t len);
-/* Stop and resume reading, for back-pressure. They count, so calls must pair. */
+/* Stop and resume reading, for back-pressure. They count, so calls must
+ * pair. */
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
-/* Closes the connection in timeout_ms unless called again; 0: no deadline. `what`
- * (static) is the reason. No effect after conn_close(). */
+/* Closes the connection in timeout_ms unless called again; 0: no deadline.
+ * `what` (static) is the reason. No effect after conn_close(). */
 void conn_deadline(struct conn *c, int64_t timeout_ms, const char *what);
 
 /* The peer. The texts live as long as the connection. */
@@ -124,8 +125,8 @@ const struct conn_peer *conn_peer(const struct conn *c);
 /* Whether the peer is on this host: by a Unix socket, loopback, or its own
  * address. */
 bool conn_is_local(const struct conn *c);
-/* Whether the peer of a Unix socket was in one of these groups when it connected,
- * supplementary groups included. */
+/* Whether the peer of a Unix socket was in one of these groups when it
+ * connected, supplementary groups included. */
 bool conn_peer_in(const struct conn *c, const gid_t *gids, size_t n);
 
 #endif

@@ -23,7 +23,8 @@ on_bye(struct conn *c, const struct arpc_frame *f)
 	    mp_get_str(&params, &text, &len) == 0 && len > 0 &&
 	    text[0] != '\0') {
 		len = len < sizeof(why) ? len : sizeof(why) - 1;
-		/* It is printed: it must not forge lines in a log, or set colours. */
+		/* It is printed: it must not forge lines in a log, or set
+		 * colours. */
 		for (size_t i = 0; i < len; i++)
 			why[i] = iscntrl((unsigned char)text[i]) ? '?'
 								 : text[i];

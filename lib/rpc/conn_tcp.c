@@ -26,8 +26,8 @@ conn_tcp_up(struct conn *c)
 }
 
 /* Keepalive works only while no data is unacknowledged; unacknowledged data is
- * sent again for a quarter of an hour. TCP_USER_TIMEOUT would also end peers that
- * are alive but slow to read. */
+ * sent again for a quarter of an hour. TCP_USER_TIMEOUT would also end peers
+ * that are alive but slow to read. */
 void
 conn_tcp_wrote(struct conn *c)
 {

@@ -33,7 +33,8 @@ may_retry(struct netmach *nm, int code, const char *why)
 		return false;
 	if ((code == -ECONNREFUSED || code == -ENOENT) && !nm->retry_gone)
 		return false;
-	/* TLS failed, or is missing: the next attempt would fail in the same way. */
+	/* TLS failed, or is missing: the next attempt would fail in the same
+	 * way. */
 	if (code == -EPROTO || code == -EACCES || code == -EPROTONOSUPPORT)
 		return false;
 	return clock_ns() - nm->lost_ns < nm->retry_ms * NS_PER_MS;

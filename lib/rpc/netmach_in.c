@@ -1,5 +1,5 @@
-/* netmach_in.c - handles what the server sends: the welcome, updates of the mirror,
- * responses, payloads. */
+/* netmach_in.c - handles what the server sends: the welcome, updates of the
+ * mirror, responses, payloads. */
 #include "lib/rpc/netmach_int.h"
 
 #include <errno.h>
@@ -78,8 +78,8 @@ apply_update(struct netmach *nm, struct am_val update)
 
 /* ---- hello ---- */
 
-/* The caller frees a mirror that cannot become the new one, because its subscribers
- * are called then, and may do anything with nm. */
+/* The caller frees a mirror that cannot become the new one, because its
+ * subscribers are called then, and may do anything with nm. */
 static int
 take_schema(struct netmach *nm, const struct arpc_welcome *w,
     struct am_machine **ret_old, struct am_error *err)

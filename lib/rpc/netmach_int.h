@@ -13,8 +13,8 @@
 
 enum {
 	NETMACH_MAGIC = 0x6e6d6163,
-	/* Added to the ids of calls that are not mutations, on the wire, so that
-	 * mutations have the lower ids to themselves. */
+	/* Added to the ids of calls that are not mutations, on the wire, so
+	 * that mutations have the lower ids to themselves. */
 	OTHER_IDS = 1 << 16,
 	/* Ranges of delivered payloads. A server sends them in order, so no gap
 	 * is filled later, and the oldest gap can be closed. */
@@ -106,21 +106,22 @@ netmach_is_ready(const struct netmach *nm)
 	    conn_phase(nm->conn) == CONN_UP;
 }
 
-/* The connection is over: calls back open calls, and then on_close, unless the user
- * frees the net machine meanwhile. */
+/* The connection is over: calls back open calls, and then on_close, unless the
+ * user frees the net machine meanwhile. */
 void netmach_end(struct netmach *nm, int code, const char *why);
 
-/* The server has closed the connection because of a frame: the oldest unanswered
- * mutation has failed. false: the user has freed the net machine. */
+/* The server has closed the connection because of a frame: the oldest
+ * unanswered mutation has failed. false: the user has freed the net machine. */
 bool netmach_refused(struct netmach *nm, enum arpc_error e, const char *why);
 
 /* ---- netmach_up.c ---- */
 
-/* Whether a bye with this reason is about a frame of ours, which must not be sent
- * again. */
+/* Whether a bye with this reason is about a frame of ours, which must not be
+ * sent again. */
 bool netmach_is_of_a_frame(const char *why);
 
-/* Makes one attempt, with all addresses of the host. -errno: it failed at once. */
+/* Makes one attempt, with all addresses of the host. -errno: it failed at
+ * once. */
 int netmach_begin(struct netmach *nm);
 /* The address that is being tried, or is connected. */
 const struct addr *netmach_at(const struct netmach *nm);
@@ -134,7 +135,8 @@ void netmach_ask_init(struct netmach *nm);
 void netmach_ask_again(struct netmach *nm);
 /* The mirror is being freed. */
 void netmach_ask_nothing(struct netmach *nm);
-/* Tells the tracers of the mirror; false: the user has freed the net machine. */
+/* Tells the tracers of the mirror; false: the user has freed the net
+ * machine. */
 bool netmach_tell_mutated(struct netmach *nm, const struct arpc_mutated *mu);
 
 /* netmach_in.c: handles one frame from the server; for struct conn_ops. */

@@ -1,5 +1,5 @@
-/* netmach_up.c - connects a net machine: tries the addresses of a name one after
- * the other, and again while there is time. */
+/* netmach_up.c - connects a net machine: tries the addresses of a name one
+ * after the other, and again while there is time. */
 #include "lib/rpc/netmach_int.h"
 
 #include <errno.h>
@@ -145,8 +145,8 @@ is_of_us(int r)
 	return r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT || r == -ENETUNREACH;
 }
 
-/* Tries the remaining addresses until one does not fail at once. r is why the one
- * before failed. */
+/* Tries the remaining addresses until one does not fail at once. r is why the
+ * one before failed. */
 static int
 connect_rest(struct netmach *nm, int r)
 {

@@ -1,9 +1,9 @@
-/* replay.h - remembers the outcome of a client's last mutations, so that one that is
- * sent again after a reconnect is answered and not executed twice.
+/* replay.h - remembers the outcome of a client's last mutations, so that one
+ * that is sent again after a reconnect is answered and not executed twice.
  *
- * A server has one memory per client id. The ids of a client's mutations ascend (16
- * bits, 1 follows 65,535) and arrive in this order, so an id that is not after the
- * newest is a repetition. */
+ * A server has one memory per client id. The ids of a client's mutations ascend
+ * (16 bits, 1 follows 65,535) and arrive in this order, so an id that is not
+ * after the newest is a repetition. */
 #ifndef LIB_RPC_REPLAY_H
 #define LIB_RPC_REPLAY_H
 
@@ -36,8 +36,9 @@ struct replay {
 	int listener;
 	struct rpc_session *session; /* borrowed; uses it now; may be NULL */
 	uint32_t newest;             /* 0: there was no mutation yet */
-	/* The number of the newest. It does not wrap like the 65,535 ids, so that
-	 * each of the last REPLAY_WINDOW mutations has a slot of its own. */
+	/* The number of the newest. It does not wrap like the 65,535 ids, so
+	 * that each of the last REPLAY_WINDOW mutations has a slot of its
+	 * own. */
 	uint64_t number;
 	struct replay_entry *chunk[REPLAY_WINDOW / REPLAY_CHUNK];
 };
@@ -62,7 +63,8 @@ enum replay_is {
 /* A mutation with this id has arrived. */
 enum replay_is replay_see(struct replay *m, uint32_t id,
     const struct replay_entry **ret);
-/* Records its outcome. Without memory for the reason, the reason is left out. */
+/* Records its outcome. Without memory for the reason, the reason is left
+ * out. */
 void replay_put(struct replay *m, uint32_t id, am_result result,
     const char *why);
 

@@ -1,5 +1,5 @@
-/* resend.h - mutations of a net machine that outlive its connection: they are sent
- * again with their ids, or wait for a connection. */
+/* resend.h - mutations of a net machine that outlive its connection: they are
+ * sent again with their ids, or wait for a connection. */
 #ifndef LIB_RPC_RESEND_H
 #define LIB_RPC_RESEND_H
 
@@ -36,12 +36,14 @@ int resend_put(struct netmach *nm, enum arpc_method method, const am_id *states,
     size_t n, struct am_val args, int64_t deadline_ms, struct resend **ret);
 /* It was answered. NULL is allowed. */
 void resend_drop(struct netmach *nm, struct resend *k);
-/* Forgets the oldest one that was sent, and returns its call. false: none was. */
+/* Forgets the oldest one that was sent, and returns its call. false: none
+ * was. */
 bool resend_take_sent(struct netmach *nm, struct netmach_call *ret);
-/* Sends as many as the window allows; without a connection they wait for one. */
+/* Sends as many as the window allows; without a connection they wait for
+ * one. */
 void resend_flush(struct netmach *nm);
-/* There is a new connection. If resumed, the server remembers, and what was sent
- * is sent again; otherwise it is lost. false: the user has freed the net
+/* There is a new connection. If resumed, the server remembers, and what was
+ * sent is sent again; otherwise it is lost. false: the user has freed the net
  * machine. */
 bool resend_resume(struct netmach *nm, bool resumed);
 /* The connection is lost: starts the timers for how long they are kept. */

@@ -15,8 +15,8 @@ enum {
 	ROW_MULTI = 2,
 };
 
-/* The names and ids of all rows are stored one after the other. The encoded bytes
- * limit both: a name has a head, and an id has at least a byte. */
+/* The names and ids of all rows are stored one after the other. The encoded
+ * bytes limit both: a name has a head, and an id has at least a byte. */
 struct arena {
 	size_t n_states;
 	char *name;

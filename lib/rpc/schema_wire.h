@@ -4,8 +4,8 @@
 
 #include "lib/amnode.h"
 
-/* rows: as arpc_put_schema() writes them. Returns new. NULL with a message in err
- * if they are malformed, too large or not a valid schema. */
+/* rows: as arpc_put_schema() writes them. Returns new. NULL with a message in
+ * err if they are malformed, too large or not a valid schema. */
 struct am_schema *schema_wire_decode(struct am_val rows, struct am_error *err);
 
 #endif

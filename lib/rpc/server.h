@@ -33,8 +33,8 @@ struct rpc_policy {
 	    size_t n, struct am_error *err, void *arg);
 	/* Of a set that may be made: appends the states that stay whatever is
 	 * asked for, as allow_keep(). NULL: it is made as it is. */
-	size_t (*keep)(struct rpc_session *s, am_id *states, size_t n,
-	    void *arg);
+	size_t (
+	    *keep)(struct rpc_session *s, am_id *states, size_t n, void *arg);
 	/* Appends the result of `info` to out: 0, or an enum arpc_error with a
 	 * text in err. params is the rest of the array after the topic. */
 	int (*info)(struct rpc_session *s, const char *topic,
@@ -43,7 +43,8 @@ struct rpc_policy {
 	/* May be NULL. */
 	void (*ack)(struct rpc_session *s, const uint64_t *seqs, size_t n,
 	    void *arg);
-	/* lease_begin; NULL: no_method. Gives the result of adding ServeClient. */
+	/* lease_begin; NULL: no_method. Gives the result of adding
+	 * ServeClient. */
 	am_result (*lease_begin)(struct rpc_session *s,
 	    const struct arpc_lease *l, void *arg);
 	/* The data of a payload that is being sent in parts, the same as was
@@ -53,7 +54,8 @@ struct rpc_policy {
 	    *data_of)(struct rpc_session *s, uint64_t seq, void *arg);
 	/* The highest payload number, for hello's result. NULL: 0. */
 	uint64_t (*last_seq)(struct rpc_session *s, void *arg);
-	/* How many requests may be open at once, likewise. NULL: none is taken. */
+	/* How many requests may be open at once, likewise. NULL: none is
+	 * taken. */
 	unsigned (*window)(struct rpc_session *s, void *arg);
 	/* A connection ended before its hello was let in, and not because its
 	 * peer just left: "TLS: ...", "bad_frame: ...", "no_hello: ...", or the
@@ -66,7 +68,8 @@ struct rpc_policy {
 	 * as busy. 0: no limit. Whoever says no hello cannot take these places:
 	 * of more than 256 such connections the oldest is closed. */
 	size_t max_sessions;
-	/* Clients whose last mutations are remembered, connected or not; 0: 64. */
+	/* Clients whose last mutations are remembered, connected or not; 0:
+	 * 64. */
 	size_t max_remembered;
 	/* Bytes of a frame after hello; 0: ARPC_FRAME_MAX. */
 	size_t frame_max;
@@ -115,15 +118,16 @@ int rpc_session_role(const struct rpc_session *s);
 void rpc_session_set_data(struct rpc_session *s, void *data);
 void *rpc_session_data(const struct rpc_session *s);
 /* The request `id` that is being handled is answered by a payload: its response
- * may go with that, if the client said that it likes things late (sync prompt). */
+ * may go with that, if the client said that it likes things late (sync
+ * prompt). */
 void rpc_session_is_late(struct rpc_session *s, uint32_t id);
 /* The mutation of the request `id` that is being handled is canceled since a
  * limit is reached: its response is the error `busy`, not a result. */
 void rpc_session_is_busy(struct rpc_session *s, uint32_t id);
 /* Does it want payloads that nobody asked for (sync events)? */
 bool rpc_session_gets_events(const struct rpc_session *s);
-/* Appends a payload; -EAGAIN if the backlog is over CONN_OUT_SOFT or a large one
- * is on the way, -ENOTCONN if the session is being closed. One of more than
+/* Appends a payload; -EAGAIN if the backlog is over CONN_OUT_SOFT or a large
+ * one is on the way, -ENOTCONN if the session is being closed. One of more than
  * ARPC_PART_LEN goes in parts, one a turn when the one before is in the kernel,
  * so that clocks and answers do not wait for it. */
 int rpc_session_payload(struct rpc_session *s, uint64_t seq, uint32_t req,
@@ -132,8 +136,9 @@ int rpc_session_payload(struct rpc_session *s, uint64_t seq, uint32_t req,
 bool rpc_session_said_bye(const struct rpc_session *s);
 void rpc_session_close(struct rpc_session *s,
     const char *reason); /* with bye; closed() comes */
-/* fn is called once when the backlog has fallen below CONN_OUT_SOFT again and no
- * large payload is on the way; to be called after a -EAGAIN. NULL: not any more. */
+/* fn is called once when the backlog has fallen below CONN_OUT_SOFT again and
+ * no large payload is on the way; to be called after a -EAGAIN. NULL: not any
+ * more. */
 void rpc_session_on_room(struct rpc_session *s,
     void (*fn)(struct rpc_session *s, void *arg), void *arg);
 

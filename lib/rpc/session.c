@@ -31,7 +31,8 @@ session_frame_max(const struct rpc_session *s)
 int
 session_watch(struct rpc_session *s)
 {
-	/* This is never switched off: a client that traced once may do so again. */
+	/* This is never switched off: a client that traced once may do so
+	 * again. */
 	if (!s->watch.mutations || s->watching)
 		return 0;
 	s->watching = server_watch(s->srv, true) == 0;
@@ -62,9 +63,9 @@ refuse(struct rpc_session *s, const struct arpc_frame *f, enum arpc_error e,
 
 /* ---- hello ---- */
 
-/* Ends an older connection of this client; what it has not received is sent again
- * on the new one. It ends now, not when its bye is written, because the new one
- * needs what it holds. */
+/* Ends an older connection of this client; what it has not received is sent
+ * again on the new one. It ends now, not when its bye is written, because the
+ * new one needs what it holds. */
 static void
 take_over(struct replay *m)
 {
@@ -326,8 +327,8 @@ static const struct conn_ops ops = {
 	.on_close = on_close,
 };
 
-/* An honest client says hello at once, so close the oldest waiting connection, not
- * the newest. */
+/* An honest client says hello at once, so close the oldest waiting connection,
+ * not the newest. */
 static void
 close_oldest_waiting(const struct listener *li)
 {

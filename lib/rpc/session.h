@@ -107,7 +107,8 @@ void session_answer_result(struct rpc_session *s, uint32_t id, am_result result,
     const char *why);
 /* Answers with an update alone. */
 void session_answer_update(struct rpc_session *s, uint32_t id);
-/* Puts an m. Skipped if the peer is slow; the next update has what it missed. */
+/* Puts an m. Skipped if the peer is slow; the next update has what it
+ * missed. */
 void session_put_mutated(struct rpc_session *s, const struct am_transition *t);
 /* The rows of the schema; AM_NONE: no memory. */
 struct am_val session_schema_rows(struct rpc_server *srv);

@@ -1,4 +1,5 @@
-/* session_put.c - what a session sends: responses, clocks, mutations, payloads. */
+/* session_put.c - what a session sends: responses, clocks, mutations,
+ * payloads. */
 #include "lib/rpc/session.h"
 
 #include <errno.h>
@@ -46,8 +47,8 @@ put_update(struct rpc_session *s, struct am_buf *out)
 	const struct am_machine *m = s->srv->machine;
 	uint64_t machine_tick = am_machine_tick(m);
 
-	/* The peer cannot know a new machine tick: its checksum fails, and it asks
-	 * for a sync. */
+	/* The peer cannot know a new machine tick: its checksum fails, and it
+	 * asks for a sync. */
 	if (s->sent.machine_tick != machine_tick) {
 		s->sent.machine_tick = machine_tick;
 		s->sent.sum = arpc_clock_sum(&s->sent);

@@ -1,7 +1,7 @@
 /* tls.h - a certificate, its key and a CA, for connections with TLS.
  *
- * TLS itself is in a module, which is loaded when the first of these is made: from
- * $AMNODE_TLS_MODULE (not in set-user-id programs), else from where it was
+ * TLS itself is in a module, which is loaded when the first of these is made:
+ * from $AMNODE_TLS_MODULE (not in set-user-id programs), else from where it was
  * installed. Nothing else links OpenSSL. */
 #ifndef LIB_RPC_TLS_H
 #define LIB_RPC_TLS_H
@@ -23,8 +23,8 @@ enum tls_part {
 	TLS_N_PARTS,
 };
 
-/* One of the three: the file with this name if fd is -1, else the file in fd, and
- * the name is for messages. Borrowed. */
+/* One of the three: the file with this name if fd is -1, else the file in fd,
+ * and the name is for messages. Borrowed. */
 struct tls_source {
 	const char *name;
 	int fd;

@@ -1,5 +1,5 @@
-/* watch.h - what a session sees of the machine besides its own mutations: some or
- * all clocks, each mutation, and mutations with args it waits for. */
+/* watch.h - what a session sees of the machine besides its own mutations: some
+ * or all clocks, each mutation, and mutations with args it waits for. */
 #ifndef LIB_RPC_WATCH_H
 #define LIB_RPC_WATCH_H
 
@@ -30,7 +30,8 @@ TAILQ_HEAD(when_args_list, when_args);
 struct watch {
 	/* The visible states as bits; NULL: all. Owned. */
 	uint64_t *visible;
-	/* The states whose changes are sent at once, as bits; NULL: all. Owned. */
+	/* The states whose changes are sent at once, as bits; NULL: all.
+	 * Owned. */
 	uint64_t *prompt;
 	bool others; /* states that are added later are visible */
 	bool no_schema;
