@@ -16,6 +16,11 @@ enum {
 	FIXED_END = 16,       /* below 1e16: without an exponent */
 };
 
+/* Those that are exact as doubles. */
+static const double power[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8,
+	1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+	1e21, 1e22 };
+
 /* digits * 10^exponent, where the first digit is not 0. Text of this form has
  * no decimal point, so that strtod() reads it alike in every locale. */
 struct decimal {
@@ -62,6 +67,42 @@ decimal_of(double d, int n, struct decimal *ret)
 	ret->exponent = atoi(p + 1) - (n - 1);
 }
 
+static size_t
+put_digits(char *to, uint64_t u)
+{
+	char reversed[NUMBER_TEXT_MAX];
+	size_t n = 0;
+
+	do {
+		reversed[n++] = (char)('0' + u % 10);
+		u /= 10;
+	} while (u > 0);
+	for (size_t i = 0; i < n; i++)
+		to[i] = reversed[n - 1 - i];
+	return n;
+}
+
+/* A number with few decimal places, as most are. Its digits are the shortest,
+ * since there are at most DIGITS_SURE of them. */
+static bool
+decimal_of_few_places(double d, struct decimal *ret)
+{
+	enum { PLACES_MAX = 6 };
+
+	for (int places = 0; places <= PLACES_MAX; places++) {
+		double scaled = d * power[places];
+
+		if (FLT_EVAL_METHOD != 0 || scaled >= power[DIGITS_SURE])
+			return false;
+		if (scaled != floor(scaled) || scaled / power[places] != d)
+			continue;
+		ret->n = (int)put_digits(ret->digit, (uint64_t)scaled);
+		ret->exponent = -places;
+		return true;
+	}
+	return false;
+}
+
 /* Below a power of two doubles lie closer than above it, so the nearest decimal
  * may miss it where the next one does not. */
 static bool
@@ -81,13 +122,14 @@ decimal_shortest(double d, struct decimal *ret)
 	/* Subnormal doubles have fewer digits. */
 	int n = d < DBL_MIN ? 1 : DIGITS_SURE;
 
-	for (; n < DIGITS_ENOUGH; n++) {
+	bool is_found = decimal_of_few_places(d, ret);
+
+	for (; n < DIGITS_ENOUGH && !is_found; n++) {
 		decimal_of(d, n, ret);
-		if (decimal_value(ret) == d || try_next(ret, d))
-			break;
+		is_found = decimal_value(ret) == d || try_next(ret, d);
 	}
-	if (n == DIGITS_ENOUGH)
-		decimal_of(d, n, ret);
+	if (!is_found)
+		decimal_of(d, DIGITS_ENOUGH, ret);
 	decimal_strip(ret);
 }
 
@@ -189,9 +231,6 @@ exponent_of(const struct parts *t)
 static bool
 read_short(const struct parts *t, int64_t exponent, double *ret)
 {
-	static const double power[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7,
-		1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
-		1e19, 1e20, 1e21, 1e22 };
 	const int64_t n_powers = sizeof(power) / sizeof(power[0]);
 	int64_t digits = 0;
 
@@ -353,21 +392,6 @@ number_write(double d, char text[static NUMBER_TEXT_MAX])
 	    ? put_fixed(to, &dec, exponent + 1)
 	    : put_scientific(to, &dec, exponent);
 	return (size_t)(to - text);
-}
-
-static size_t
-put_digits(char *to, uint64_t u)
-{
-	char reversed[NUMBER_TEXT_MAX];
-	size_t n = 0;
-
-	do {
-		reversed[n++] = (char)('0' + u % 10);
-		u /= 10;
-	} while (u > 0);
-	for (size_t i = 0; i < n; i++)
-		to[i] = reversed[n - 1 - i];
-	return n;
 }
 
 size_t

@@ -58,10 +58,11 @@ assert_bits(const char *json, double want)
 	struct mp_item it;
 	struct am_error err = { "" };
 
-	ck_assert_msg(decode(json, &it, &err) == 0, "%s: %s", json, err.text);
-	ck_assert_msg(it.type == MP_DOUBLE, "%s", json);
-	ck_assert_msg(memcmp(&it.d, &want, sizeof(want)) == 0, "%s: %a, not %a",
-	    json, it.d, want);
+	ck_assert_msg(decode(json, &it, &err) == 0, "%.50s: %s", json,
+	    err.text);
+	ck_assert_msg(it.type == MP_DOUBLE, "%.50s", json);
+	ck_assert_msg(memcmp(&it.d, &want, sizeof(want)) == 0,
+	    "%.50s: %a, not %a", json, it.d, want);
 }
 
 /* Back bit for bit, from our text and from those of others. */
