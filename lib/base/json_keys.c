@@ -26,7 +26,7 @@ static int
 grow(struct json_keys *k)
 {
 	size_t cap = k->more == NULL ? (size_t)4 * JSON_KEYS_FEW : k->cap * 2;
-	struct json_key *more = reallocarray(k->more, cap, sizeof(*more));
+	struct json_key *more = realloc(k->more, cap * sizeof(*more));
 
 	if (more == NULL)
 		return -ENOMEM;

@@ -3,6 +3,8 @@
  * the machine goes on. Linked with --wrap, see the Makefile; check allocates as
  * well, so it is not asked meanwhile. */
 #include <assert.h>
+#include <errno.h>
+#include <stdio.h>
 
 #include "lib/amnode_log.h"
 #include "lib/amnode_pipe.h"
@@ -267,6 +269,28 @@ use(struct am_schema *s, struct am_loop *l)
 	am_machine_free(m);
 }
 
+/* More keys than few, binary, escapes; all or nothing. */
+static void
+carry_json(void)
+{
+	char text[4096] = "{\"\\u0041\":{\"$bin\":\"AAAA\"}";
+	struct am_buf val = AM_BUF_INIT, again = AM_BUF_INIT;
+	size_t len = strlen(text);
+	int r;
+
+	for (int i = 0; i < 200; i++)
+		len += (size_t)sprintf(text + len, ",\"key %d\":%d.5", i, i);
+	text[len++] = '}';
+	r = am_json_decode(text, len, &val, NULL);
+	assert(r == 0 || (r == -ENOMEM && val.len == 0));
+	if (r == 0) {
+		r = am_json_encode(am_buf_val(&val), &again, NULL);
+		assert(r == 0 || (r == -ENOMEM && again.len == 0));
+	}
+	am_buf_done(&val);
+	am_buf_done(&again);
+}
+
 /* Did all allocations succeed? */
 static bool
 run(long n, struct am_loop *l)
@@ -283,6 +307,7 @@ run(long n, struct am_loop *l)
 		assert(strlen(err.text) > 0);
 	more = am_schema_new(&more_states, NULL);
 	am_schema_unref(am_schema_from_json(json, strlen(json), NULL, NULL));
+	carry_json();
 	all = left > 0;
 	left = -1;
 	am_schema_unref(s);
