@@ -117,6 +117,7 @@ main(int argc, char **argv)
 	if (argc == 4 && strcmp(argv[1], "--count") == 0) {
 		counted = argv[2];
 		rounds = strtoull(argv[3], NULL, 10);
+		bench_codec();
 		bench_machine();
 		bench_large();
 		return EXIT_FAILURE;
