@@ -30,6 +30,7 @@ MODES = {
     "close-out",         # closes fd 4 instead of answering, and lives on
     "close-in",          # closes fd 3 and lives on
     "error",             # answers with an error
+    "long-error",        # with a message of 1,200 bytes
     "refuse",            # accept: false
     "reset-hang",        # never idle after a lease
     "no-pong",           # never answers a ping
@@ -154,6 +155,8 @@ class Worker:
             self.say(req=req, payload="x" * (2 * 1024 * 1024))
         elif "error" in m:
             self.say(req=req, error={"code": "bad_luck", "message": "it did not work out"})
+        elif "long-error" in m:
+            self.say(req=req, error={"code": "long", "message": "é" * 600})
         elif "refuse" in m:
             self.say(req=req, accept=False, reason="not today")
         elif "big" in m:

@@ -22,6 +22,13 @@ out '"status":"failed"'
 out '"code":"bad_luck"'
 next
 
+with long-error
+exits 1 "a long message" amctl request a=1
+err "long: éééé"
+exits 1 "  --json" amctl request a=1 --json
+out '"code":"long","message":"éééé'
+next
+
 with refuse
 exits 5 "refuses" amctl request a=1
 err "not today"
