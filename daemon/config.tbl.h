@@ -12,7 +12,7 @@ CONF(Supervisor, RuntimeDir, text, runtime_dir, 0, 200, NULL, "",
 CONF(Supervisor, StopTimeout, duration, stop_timeout_ms, 0, 3600000, NULL, "20s",
 	"after SIGTERM: for running requests, and for clients to fetch answers")
 
-CONF(Pool, Min, count, pool_min, 1, 1000, NULL, "2",
+CONF(Pool, Min, count, pool_min, 0, 1000, NULL, "2",
 	"the pool is ready with this many workers")
 CONF(Pool, Warm, count, pool_warm, 0, 1000, NULL, "0",
 	"workers to keep beyond those that are leased or waited for")

@@ -11,6 +11,7 @@
 
 #include "daemon/config.h"
 #include "daemon/config_check.h"
+#include "daemon/events.h"
 #include "daemon/notify.h"
 #include "daemon/sys/orphan.h"
 #include "daemon/sys/runtime.h"
@@ -237,7 +238,7 @@ serve(struct am_loop *loop, struct super *s, struct world *w,
 	if (r == 0)
 		r = signals_start(&signals, s, &notify);
 	if (r == 0) {
-		super_start(s);
+		event_start(s);
 		r = w->stopped ? 0 : am_loop_run(loop);
 	}
 	signals_done(&signals);
@@ -288,7 +289,8 @@ run(const struct options *o, const struct config *config,
 	/* Nothing of this instance may be left, whoever started it. */
 	if (r == 0 && rt.n_live > 0)
 		orphans_stop(&rt,
-		    super.hurry ? 0 : 2 * config->stop_grace_ms + 500);
+		    super.stop == STOP_NOW ? 0
+					   : 2 * config->stop_grace_ms + 500);
 	r = r < 0 || super.failed ? EXIT_CANNOT_START : EXIT_SUCCESS;
 	runtime_close(&rt);
 	return r;

@@ -1,44 +1,28 @@
-/* super.h - the supervisor: its parts, and the seam to the world outside.
+/* super.h - the supervisor: what its parts share, and the seam to the world.
  *
- * The supervisor is a machine. What happens outside comes in as a call of
- * worker.h, lease.h or waiter.h, which makes a mutation; the handlers in
- * supervisor.c do the work and reach the world through struct super_io only,
- * so a test plays it without processes or sockets. flows.md is the law. */
+ * The supervisor is a machine. The parts of it know each other in one direction:
+ *
+ *	events.c   what happens outside, and every timer: each is one mutation
+ *	flow_*.c   the handlers: what a state does; a flow of flows.md a file
+ *	settle.c   after each drain: what follows from the numbers
+ *	emit.c     the mutations that the supervisor makes
+ *	model.c    rows and counts
+ *
+ * They reach the world through struct super_io only, so a test plays them
+ * without processes or sockets. flows.md is the law. */
 #ifndef DAEMON_SUPER_H
 #define DAEMON_SUPER_H
 
-#include <sys/queue.h>
 #include <sys/types.h>
 
 #include "daemon/config.h"
-#include "daemon/health.h"
-#include "daemon/lease.h"
-#include "daemon/pool.h"
-#include "daemon/waiter.h"
-#include "daemon/worker.h"
+#include "daemon/model.h"
 #include "lib/amnode.h"
 #include "lib/base/rate.h"
+#include "lib/loop/loop.h"
 #include "lib/node/due.h"
-#include "lib/tls/module.h"
 #include "proto/arpc.h"
 #include "proto/supervisor.h"
-
-/* A connection to the public socket whose hello was let in. */
-struct client {
-	TAILQ_ENTRY(client) link;
-	uint64_t id; /* of its session, never used twice */
-	uid_t uid;   /* (uid_t)-1 over TCP */
-	pid_t pid;   /* 0 over TCP */
-	bool admin;
-	bool is_far; /* of another host */
-	bool has_token;
-	uint8_t token[ARPC_TOKEN_LEN];
-	char name[64];
-	/* Of its certificate; empty: none. */
-	char subject[TLS_SUBJECT_MAX];
-	void *session; /* borrowed; of the one who made it */
-};
-TAILQ_HEAD(client_list, client);
 
 /* What the handlers do to the world. Each call returns at once. */
 struct super_io {
@@ -47,11 +31,11 @@ struct super_io {
 	int (*spawn)(struct super *s, struct worker *w, struct am_error *err);
 	/* Connects to its private socket. -errno. */
 	int (*connect)(struct super *s, struct worker *w);
-	/* lease_begin; worker_on_served() comes. -errno. */
+	/* lease_begin; event_worker_served() comes. -errno. */
 	int (*serve)(struct super *s, struct worker *w,
 	    const struct arpc_lease *l);
-	/* +LeaseEnding {lease, reason, keep, wait_ms}; worker_on_end_taken() or
-	 * worker_on_end_refused() comes. -errno. */
+	/* +LeaseEnding {lease, reason, keep, wait_ms}; event_worker_end_taken() or
+	 * event_worker_end_refused() comes. -errno. */
 	int (*end_lease)(struct super *s, struct worker *w,
 	    const struct lease *l);
 	/* +Healthcheck. -errno. */
@@ -65,13 +49,21 @@ struct super_io {
 	    const char *name, struct am_val data);
 	/* Makes the public socket. -errno with a sentence in err. */
 	int (*listen)(struct super *s, struct am_error *err);
-	/* Who made a mutation; NULL: we ourselves. */
+	/* The client that made a mutation; NULL: we ourselves. */
 	struct client *(
 	    *client)(struct super *s, const void *source, uint32_t *ret_id);
 	/* May a worker not get this number? NULL: all are free. */
 	bool (*id_taken)(struct super *s, uint32_t number);
 	/* Start has left: nothing runs any more. */
 	void (*stopped)(struct super *s);
+};
+
+/* How far it has come with its end. */
+enum stop_step {
+	STOP_NOT,
+	STOP_DRAINING, /* leases may finish their running request */
+	STOP_LEASES,   /* StopTimeout is over: all leases end */
+	STOP_NOW,      /* everything is killed */
 };
 
 struct super {
@@ -83,25 +75,34 @@ struct super {
 	struct am_schema *schema;
 	struct am_machine *machine;
 	struct due due; /* what its queue had no room for */
-	struct pool pool;
-	struct lease_list leases;
-	struct lease_ends ends;
-	uint32_t last_lease;
-	struct waiters waiters;
-	struct health health;
-	struct client_list clients;
+	struct model model;
+	void (*on_owner_exit)(void *waiter); /* of events.c */
 	int64_t started_ns;
-	struct am_timer boot;
-	struct am_timer drain;
-	int drain_step;
-	int64_t drain_end_ns; /* StopTimeout is over */
+	enum stop_step stop;
+	int64_t stop_ns; /* when StopTimeout is over */
+	bool failed;     /* the public socket could not be made */
+
+	struct am_timer boot_timer;
+	struct am_timer pool_timer; /* the next start, surplus or fitness */
+	struct am_timer heartbeat_timer;
+	struct am_timer heartbeat_end; /* of this round, in the next turn */
+	struct am_timer stop_timer;    /* of the stop step */
+	bool round_due;                /* the next Heartbeat asks the workers */
+
+	bool settling;
+	struct turn_item settle_later;
+
 	/* Lines that clients can cause at will. */
 	struct rate denied;
 	struct rate refused;
 	struct rate listed;
-	bool hurry;  /* no grace any more */
-	bool failed; /* the public socket could not be made */
 };
+
+static inline bool
+super_is(const struct super *s, am_id state)
+{
+	return am_is1(s->machine, state);
+}
 
 /* Borrows everything. 0 or -errno with a sentence in err. */
 int super_init(struct super *s, struct am_loop *loop,
@@ -109,45 +110,18 @@ int super_init(struct super *s, struct am_loop *loop,
     const struct super_io *io, void *world, struct am_error *err);
 void super_done(struct super *s); /* idempotent */
 
-/* +Start; the rest follows from the loop. */
-void super_start(struct super *s);
-/* Flow 1, lines 2 and 3; by the loop after super_start(). */
-void super_local_ready(struct super *s);
-void super_public_ready(struct super *s);
-/* TERM: leases may finish their request. */
-void super_drain(struct super *s);
-/* Kills everything now; it ends when all are reaped. */
-void super_hurry(struct super *s);
-/* Draining, and no worker is left: -Start. */
-void super_end_if_empty(struct super *s);
-/* Draining: ends leases without a running request. */
-void super_drain_idle(struct super *s);
-
-bool super_is(const struct super *s, am_id state);
-/* Mutations by ourselves: what the queue has no room for comes when the drain is
- * over. */
-am_result super_add(struct super *s, am_id state, struct am_val args);
-am_result super_remove(struct super *s, am_id state, struct am_val args);
-am_result super_add_all(struct super *s, const am_id *states, size_t n,
-    struct am_val args);
-am_result super_remove_all(struct super *s, const am_id *states, size_t n,
-    struct am_val args);
-/* The pulse [ErrWorker Exception]; Exception stays if ErrPool holds it. id may
- * be empty. */
-void super_err_worker(struct super *s, const char *id, const char *err,
-    bool stuck);
-
-/* The pool in words, for STATUS= and info. */
+/* report.c: the pool in words, for STATUS= and info. */
 void super_status(const struct super *s, char *buf, size_t size);
-/* He may not do what he asked for: a line in the log. */
+/* Logs, rate-limited, that a client was not permitted to do something. */
 void super_denied(struct super *s, const struct client *c, const char *what);
-
 /* Everything, to the log. */
 void super_dump(const struct super *s);
+/* "idle", "working", ... */
+const char *super_worker_state(const struct worker *w);
 
-struct client *super_client(const struct super *s, uint64_t id);
-void super_client_add(struct super *s, struct client *c); /* c is borrowed */
-void super_client_gone(struct super *s,
-    struct client *c); /* its waiters and grants end */
+/* On a worker's mirror. */
+bool worker_shows(const struct worker *w, am_id state);
+uint64_t worker_tick(const struct worker *w, am_id state);
+bool worker_shows_request(const struct worker *w);
 
 #endif

@@ -88,9 +88,9 @@ world_done(struct world *w)
 	w->server = rpc_server_free(w->server);
 	am_buf_done(&w->prompt);
 	/* Dropped sessions are not told of. */
-	while (
-	    w->super != NULL && (c = TAILQ_FIRST(&w->super->clients)) != NULL) {
-		TAILQ_REMOVE(&w->super->clients, c, link);
+	while (w->super != NULL &&
+	    (c = TAILQ_FIRST(&w->super->model.clients)) != NULL) {
+		model_remove_client(&w->super->model, c);
 		explicit_bzero(c->token, sizeof(c->token));
 		free(c);
 	}

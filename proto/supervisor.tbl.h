@@ -78,8 +78,8 @@ STATE(ClientDisconnected, "pulse: a client's connection closed {client}",
     .multi = true)
 
 STATE(ProvideWorker,
-    "pulse: the first waiter gets the first free worker {next} or this client "
-    "{client}",
+    "pulse: a client wants a worker and does not wait {client, request, ttl, "
+    "max, bind_pid}",
     .multi = true, .require = S(WorkersAvailable))
 
 STATE(WorkerIssues,
@@ -138,7 +138,12 @@ STATE(WorkerAdopted, "pulse: one of them was adopted {worker, lease?}",
 
 STATE(Draining, "level: no new leases, no new workers", .require = S(Start),
     .remove = S(Ready, WorkersAvailable, LeaseRequested, ForkWorker,
-	PoolStarting, NormalizingPool, AdoptingWorkers))
+	PoolStarting, NormalizingPool, AdoptingWorkers, LeaseOffered))
+
+STATE(LeaseOffered,
+    "pulse: the head of the queue gets an idle worker, which is asked {worker, "
+    "client, request}",
+    .multi = true, .require = S(Start))
 
 #undef POOL_STATUS
 #undef POOL_SIZE

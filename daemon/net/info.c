@@ -47,11 +47,11 @@ put_status(const struct super *s, struct am_buf *b)
 	put_int(b, "min", c->pool_min);
 	put_int(b, "warm", c->pool_warm);
 	put_int(b, "max", c->pool_max);
-	put_int(b, "ready", pool_ready(s));
-	put_int(b, "idle", pool_free(s));
-	put_int(b, "leased", pool_leased(s));
-	put_int(b, "starting", pool_starting(s));
-	put_int(b, "waiting", s->waiters.n);
+	put_int(b, "ready", model_ready(&s->model));
+	put_int(b, "idle", s->model.n[WORKER_IDLE]);
+	put_int(b, "leased", s->model.n_leases);
+	put_int(b, "starting", model_starting(&s->model));
+	put_int(b, "waiting", s->model.n_waiting);
 	put_seconds(b, "uptime_s", clock_ns() - s->started_ns);
 	put_text(b, "version", AM_VERSION);
 	put_text(b, "message", message);
@@ -63,12 +63,12 @@ put_workers(const struct super *s, struct am_buf *b)
 	int64_t now_ns = clock_ns();
 	const struct worker *w;
 
-	am_put_array(b, s->pool.n_workers);
-	TAILQ_FOREACH(w, &s->pool.workers, link) {
+	am_put_array(b, s->model.n_workers);
+	TAILQ_FOREACH(w, &s->model.workers, link) {
 		am_put_map(b, 7);
 		put_text(b, "id", w->id);
 		put_int(b, "pid", w->pid);
-		put_text(b, "state", worker_state(w, now_ns));
+		put_text(b, "state", super_worker_state(w));
 		put_text(b, "lease", w->lease != NULL ? w->lease->id : NULL);
 		/* It ticks twice a request (flows.md rule 4). */
 		am_put_str(b, "requests");
@@ -87,8 +87,9 @@ put_lease(const struct lease *l, int64_t now_ns, struct am_buf *b)
 	put_text(b, "client", l->waiter->name);
 	put_int(b, "pid", l->waiter->owner.pid > 0 ? l->waiter->owner.pid : 0);
 	put_int(b, "uid",
-	    l->waiter->uid == (uid_t)-1 ? -1 : (int64_t)l->waiter->uid);
-	put_text(b, "state", lease_phase_name(l->phase));
+	    l->waiter->user->uid == (uid_t)-1 ? -1
+					      : (int64_t)l->waiter->user->uid);
+	put_text(b, "state", lease_state_name(l->state));
 	put_seconds(b, "age_s", now_ns - l->since_ns);
 	put_seconds(b, "ttl_s", l->waiter->ttl_ms * NS_PER_MS);
 	put_seconds(b, "max_s", l->waiter->max_ms * NS_PER_MS);
@@ -99,12 +100,9 @@ put_leases(const struct super *s, struct am_buf *b)
 {
 	int64_t now_ns = clock_ns();
 	const struct lease *l;
-	size_t n = 0;
 
-	TAILQ_FOREACH(l, &s->leases, link)
-		n++;
-	am_put_array(b, n);
-	TAILQ_FOREACH(l, &s->leases, link)
+	am_put_array(b, s->model.n_leases);
+	TAILQ_FOREACH(l, &s->model.leases, link)
 		put_lease(l, now_ns, b);
 }
 
@@ -113,8 +111,8 @@ static int
 put_one_lease(const struct super *s, const char *id, struct am_buf *b,
     struct am_error *err)
 {
-	const struct lease *l = lease_find(s, id);
-	const struct lease_end *end = lease_ended(s, id);
+	const struct lease *l = lease_find(&s->model, id);
+	const struct lease_end *end = lease_find_end(&s->model, id);
 
 	if (l == NULL && end == NULL) {
 		(void)snprintf(err->text, sizeof(err->text),
@@ -123,7 +121,7 @@ put_one_lease(const struct super *s, const char *id, struct am_buf *b,
 	}
 	am_put_map(b, 4);
 	put_text(b, "lease", id);
-	put_text(b, "state", l != NULL ? lease_phase_name(l->phase) : "ended");
+	put_text(b, "state", l != NULL ? lease_state_name(l->state) : "ended");
 	put_text(b, "reason", l != NULL ? l->reason : end->reason);
 	put_text(b, "worker", l != NULL ? l->worker->id : end->worker);
 	return 0;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/events.h"
 #include "daemon/world.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -32,7 +33,7 @@ on_ready(struct netmach *nm, void *arg)
 	struct worker *w = arg;
 
 	if (!is_worker_schema(netmach_mirror(nm))) {
-		(void)snprintf(w->fault, sizeof(w->fault),
+		(void)snprintf(w->start_error, sizeof(w->start_error),
 		    "its states do not begin with those of a worker: is it "
 		    "built with "
 		    "another libamnode?");
@@ -40,15 +41,15 @@ on_ready(struct netmach *nm, void *arg)
 		return;
 	}
 	w->mirror = netmach_mirror(nm);
-	worker_on_hello(w);
-	worker_on_push(w);
+	event_worker_hello(w);
+	event_worker_push(w);
 }
 
 static void
 on_update(struct netmach *nm, void *arg)
 {
 	(void)nm;
-	worker_on_push(arg);
+	event_worker_push(arg);
 }
 
 static bool
@@ -68,7 +69,7 @@ static void
 on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
 {
 	struct am_error text = { "" };
-	char err[WORKER_WHY_MAX] = "errors";
+	char err[WORKER_REASON_MAX] = "errors";
 	struct worker *w = arg;
 	bool stuck = false;
 
@@ -83,7 +84,7 @@ on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
 	    text.text[0] != '\0')
 		log_warn("worker: says id=%s err=%s: %.300s", w->id, err,
 		    text.text);
-	worker_on_error(w, err, stuck);
+	event_worker_error(w, err, stuck);
 }
 
 static void
@@ -91,7 +92,7 @@ on_close(struct netmach *nm, int code, const char *why, void *arg)
 {
 	(void)nm;
 	(void)code;
-	worker_on_gone(arg, why);
+	event_worker_gone(arg, why);
 }
 
 static const struct netmach_ops ops = {
@@ -153,9 +154,9 @@ on_served(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 	if (r->status == NETMACH_LOST)
 		return; /* WorkerGone follows */
 	if (r->status == NETMACH_ERROR)
-		worker_on_served(arg, false, r->text);
+		event_worker_served(arg, false, r->text);
 	else
-		worker_on_served(arg, r->result == AM_EXECUTED, r->why);
+		event_worker_served(arg, r->result == AM_EXECUTED, r->why);
 }
 
 int
@@ -187,9 +188,9 @@ on_end_told(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 	if (r->status != NETMACH_OK)
 		return;
 	if (r->result == AM_CANCELED)
-		worker_on_end_refused(arg);
+		event_worker_end_refused(arg);
 	else
-		worker_on_end_taken(arg);
+		event_worker_end_taken(arg);
 }
 
 int

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "daemon/config_check.h"
+#include "daemon/events.h"
 #include "daemon/ids.h"
 #include "daemon/world.h"
 #include "lib/base/buf.h"
@@ -100,7 +101,8 @@ on_up(struct rpc_session *ss, void *arg)
 	log_debug("client: connected client=c%" PRIu64 " uid=%d name=%s", c->id,
 	    (int)c->uid,
 	    log_quote(name, sizeof(name), c->name, strlen(c->name)));
-	super_client_add(w->super, c);
+	if (event_client_connected(w->super, c) < 0)
+		rpc_session_close(ss, "internal: no memory");
 }
 
 /* It has not come in: who it was, and why. */
@@ -133,8 +135,8 @@ on_closed(struct rpc_session *ss, const char *why, void *arg)
 		return;
 	rpc_session_set_data(ss, NULL);
 	log_debug("client: gone client=c%" PRIu64 ": %s", c->id, why);
-	if (super_client(w->super, c->id) == c)
-		super_client_gone(w->super, c);
+	if (client_find(&w->super->model, c->id) == c)
+		event_client_gone(w->super, c);
 	explicit_bzero(c->token, sizeof(c->token));
 	free(c);
 }

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "daemon/events.h"
 #include "daemon/sys/reap.h"
 #include "daemon/sys/spawn.h"
 #include "daemon/world.h"
@@ -26,7 +27,7 @@ is_worker(pid_t pid, void *arg)
 	const struct super *s = arg;
 	const struct worker *w;
 
-	TAILQ_FOREACH(w, &s->pool.workers, link)
+	TAILQ_FOREACH(w, &s->model.workers, link)
 		if (w->pid == pid)
 			return true;
 	return false;
@@ -205,7 +206,7 @@ on_exit_event(evutil_socket_t fd, short what, void *arg)
 	}
 	/* Its row is still there, so it is not taken for a stray. */
 	reap_strays(is_worker, s);
-	worker_on_exit(w, how);
+	event_worker_exit(w, how);
 }
 
 /* From now on its exit is seen. */
@@ -297,8 +298,8 @@ void
 process_signal(struct super *s, struct worker *w, int sig)
 {
 	(void)s;
-	/* Until it is reaped the number is its own; reaping clears the phase. */
-	if (w->pid <= 0 || w->phase == WORKER_EXITED)
+	/* Until it is reaped the number is its own; reaping changes the state. */
+	if (w->pid <= 0 || w->state == WORKER_EXITED)
 		return;
 	(void)kill(sig == SIGTERM ? w->pid : -w->pid, sig);
 }

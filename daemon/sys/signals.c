@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <signal.h>
 
+#include "daemon/events.h"
 #include "lib/base/log.h"
 #include "lib/loop/loop.h"
 
@@ -16,9 +17,9 @@ on_stop(evutil_socket_t signum, short what, void *arg)
 	(void)what;
 	notify_stopping(sig->notify);
 	if (signum == SIGINT || super_is(sig->super, Sup_Draining))
-		super_hurry(sig->super);
+		event_stop_now(sig->super);
 	else
-		super_drain(sig->super);
+		event_stop(sig->super);
 }
 
 static void

@@ -20,6 +20,6 @@ kill -STOP "$pid"
 ok "an idle worker hangs: its client gets another one" amctl request input:=3 -t inf
 out '9'
 ok "  it is killed" amtest wait-gone "$pid" 10000
-grep -q 'lease: worker refused .* it does not answer' "$LOG"
+grep -q 'lease: worker does not answer lease=L3 id=w2' "$LOG"
 result $? "  and the log says why"
 finish

@@ -42,7 +42,7 @@ out '"output":49'
 ok "--field" amctl request input:=7 --field output
 is "  only that" "$(cat "$T_OUT")" 49
 ok "--field of each, as one document" amctl inspect --super --json --field states.name
-is "  an array" "$(grep -c '^\["Exception",.*"Draining"\]$' "$T_OUT")" 1
+is "  an array" "$(grep -c '^\["Exception",.*"LeaseOffered"\]$' "$T_OUT")" 1
 ok "request-worker" amctl request-worker
 ok "--wait done is about the mutation" amctl add WorkRequested input:=3 --wait "done"
 is "  and says just that" "$(cat "$T_OUT")" executed

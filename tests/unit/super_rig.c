@@ -117,7 +117,7 @@ rig_client(struct super *s, const void *source, uint32_t *ret_id)
 	*ret_id = 7;
 	return source == NULL
 	    ? NULL
-	    : super_client(s, ((const struct client *)source)->id);
+	    : client_find(&s->model, ((const struct client *)source)->id);
 }
 
 static void
@@ -203,16 +203,18 @@ rig_up(int min, int warm, int max)
 	struct rig *r = rig_new(min, warm, max, NULL, 0);
 	struct worker *w;
 
-	super_start(&r->super);
-	super_local_ready(&r->super);
-	super_public_ready(&r->super);
-	TAILQ_FOREACH(w, &r->super.pool.workers, link) {
+	event_start(&r->super);
+	event_local_ready(&r->super);
+	event_public_ready(&r->super);
+	/* w1 last: the one that came last is lent first. */
+	while ((w = TAILQ_LAST(&r->super.model.in_state[WORKER_SPAWNED],
+		    worker_list)) != NULL) {
 		rig_hello(w);
 		rig_push(w);
 	}
-	super_client_add(&r->super, &r->c1);
-	super_client_add(&r->super, &r->c2);
-	health_round_done(&r->super);
+	ck_assert_int_eq(event_client_connected(&r->super, &r->c1), 0);
+	ck_assert_int_eq(event_client_connected(&r->super, &r->c2), 0);
+	rig_heartbeat_over(r);
 	ck_assert(super_is(&r->super, Sup_Ready));
 	ck_assert(super_is(&r->super, Sup_PoolNormalized));
 	flow_log_clear(&r->log);
@@ -222,7 +224,7 @@ rig_up(int min, int warm, int max)
 struct worker *
 rig_worker(struct rig *r, const char *id)
 {
-	struct worker *w = worker_find(&r->super, id);
+	struct worker *w = worker_find(&r->super.model, id);
 
 	ck_assert_msg(w != NULL, "there is no worker %s", id);
 	return w;
@@ -247,19 +249,27 @@ rig_hello(struct worker *w)
 		Wrk_PublicRpcReady, Wrk_SuperConnected, Wrk_Ready };
 	struct rig *r = w->super->world;
 
-	w->connected = true;
-	worker_on_connected(w);
+	event_worker_connected(w);
 	w->mirror = am_machine_new(r->worker_schema, w->id);
 	for (size_t i = 0; i < sizeof(up) / sizeof(up[0]); i++)
 		rig_mirror_add(w, up[i]);
 	ck_assert(am_is1(w->mirror, Wrk_Idle));
-	worker_on_hello(w);
+	event_worker_hello(w);
 }
 
 void
 rig_push(struct worker *w)
 {
-	worker_on_push(w);
+	event_worker_push(w);
+}
+
+void
+rig_heartbeat_over(struct rig *r)
+{
+	am_timer_stop(&r->super.heartbeat_end);
+	if (super_is(&r->super, Sup_Heartbeat))
+		emit_heartbeat(&r->super, false);
+	am_timer_stop(&r->super.heartbeat_end);
 }
 
 void
@@ -286,6 +296,8 @@ rig_add(struct rig *r, struct client *c, am_id state, const char *json)
 		.args = am_buf_val(&b),
 		.source = c });
 	am_buf_done(&b);
+	/* As at the end of the turn. */
+	settle(&r->super);
 	return result;
 }
 
@@ -295,7 +307,7 @@ rig_accept(struct worker *w)
 	rig_mirror_add(w, Wrk_ServeClient);
 	rig_mirror_add(w, Wrk_Leased);
 	rig_push(w);
-	worker_on_served(w, true, "");
+	event_worker_served(w, true, "");
 }
 
 void
@@ -311,11 +323,11 @@ rig_lease(struct rig *r, struct client *c, const char *json)
 	struct lease *l;
 
 	ck_assert_uint_eq(rig_add(r, c, Sup_LeaseRequested, json), AM_EXECUTED);
-	l = TAILQ_LAST(&r->super.leases, lease_list);
+	l = TAILQ_LAST(&r->super.model.leases, lease_list);
 	ck_assert_ptr_nonnull(l);
 	rig_accept(l->worker);
 	rig_confirm(l->worker);
-	ck_assert_int_eq(l->phase, LEASE_CONFIRMED);
+	ck_assert_int_eq(l->state, LEASE_CONFIRMED);
 	return l->worker;
 }
 

@@ -6,7 +6,10 @@
 #ifndef TESTS_UNIT_SUPER_RIG_H
 #define TESTS_UNIT_SUPER_RIG_H
 
-#include "daemon/super.h"
+#include "daemon/emit.h"
+#include "daemon/events.h"
+#include "daemon/flow_health.h"
+#include "daemon/settle.h"
 #include "proto/worker.h"
 #include "tests/unit/flows.h"
 
@@ -47,6 +50,8 @@ struct worker *rig_worker(struct rig *r, const char *id);
 /* Connected, hello, Ready on the mirror; no push yet. */
 void rig_hello(struct worker *w);
 void rig_push(struct worker *w);
+/* The round of health checks ends, as in the turn after it. */
+void rig_heartbeat_over(struct rig *r);
 /* Fires a timer that runs. */
 void rig_fire(struct am_timer *t);
 void rig_mirror_add(struct worker *w, am_id state);

@@ -50,7 +50,7 @@ working(struct rig *r)
 	rig_mirror_add(w, Wrk_WorkRequested);
 	rig_mirror_add(w, Wrk_Working);
 	rig_push(w);
-	health_round_done(&r->super);
+	rig_heartbeat_over(r);
 	flow_log_clear(&r->log);
 	return w;
 }
@@ -60,16 +60,16 @@ START_TEST(flow_1_start)
 	struct rig *r = rig_new(2, 0, 2, NULL, 0);
 	struct worker *w1, *w2;
 
-	super_start(&r->super);
+	event_start(&r->super);
 	w1 = rig_worker(r, "w1");
 	w2 = rig_worker(r, "w2");
-	super_local_ready(&r->super);
-	super_public_ready(&r->super);
+	event_local_ready(&r->super);
+	event_public_ready(&r->super);
 	rig_hello(w1);
 	rig_push(w1);
-	health_round_done(&r->super);
+	rig_heartbeat_over(r);
 	rig_hello(w2);
-	health_round_done(&r->super);
+	rig_heartbeat_over(r);
 	rig_push(w2);
 	check_flow(r, "1", spawns);
 }
@@ -98,8 +98,9 @@ START_TEST(flow_4b_no_hello)
 	rig_fire(&w->lease->timer);
 	ck_assert_uint_eq(r->n_ended, 1);
 	rig_end(w);
-	ck_assert_uint_eq(pool_free(&r->super), 2);
-	ck_assert_str_eq(lease_ended(&r->super, "L1")->reason, "unconfirmed");
+	ck_assert_uint_eq(r->super.model.n[WORKER_IDLE], 2);
+	ck_assert_str_eq(lease_find_end(&r->super.model, "L1")->reason,
+	    "unconfirmed");
 	check_flow(r, "4b", NULL);
 }
 END_TEST
@@ -113,13 +114,13 @@ START_TEST(flow_4c_worker_refuses)
 
 	(void)rig_add(r, &r->c1, Sup_LeaseRequested, ASK);
 	rig_mirror_remove(w1, Wrk_PublicRpcReady);
-	worker_on_served(w1, false, "ServeClient requires PublicRpcReady");
+	event_worker_served(w1, false, "ServeClient requires PublicRpcReady");
 	rig_push(w1);
 	ck_assert_ptr_nonnull(w2->lease);
 	ck_assert_str_eq(w2->lease->id, "L2");
 	rig_accept(w2);
 	rig_confirm(w2);
-	ck_assert_int_eq(w2->lease->phase, LEASE_CONFIRMED);
+	ck_assert_int_eq(w2->lease->state, LEASE_CONFIRMED);
 	check_flow(r, "4c", as_in_4);
 }
 END_TEST
@@ -154,7 +155,7 @@ START_TEST(flow_5b_gives_up)
 	(void)rig_add(r, &r->c1, Sup_LeaseRequested, ASK);
 	(void)rig_add(r, &r->c1, Sup_ReleaseWorker,
 	    "{\"request\":1,\"reason\":\"timeout\"}");
-	ck_assert_uint_eq(r->super.waiters.n, 0);
+	ck_assert_uint_eq(r->super.model.n_waiting, 0);
 	check_flow(r, "5b", NULL);
 }
 END_TEST
@@ -164,14 +165,14 @@ START_TEST(flow_8b_stuck)
 	struct rig *r = rig_up(2, 0, 2);
 	struct worker *w = working(r);
 
-	worker_on_error(w, "ErrWorkTimeout", true);
+	event_worker_error(w, "ErrWorkTimeout", true);
 	ck_assert_int_eq(r->last_signal_pid, w->pid);
-	health_round_done(&r->super);
-	worker_on_gone(w, "eof");
-	ck_assert_str_eq(lease_ended(&r->super, "L1")->reason,
+	rig_heartbeat_over(r);
+	event_worker_gone(w, "eof");
+	ck_assert_str_eq(lease_find_end(&r->super.model, "L1")->reason,
 	    "ErrWorkTimeout");
-	worker_on_exit(w, "signal=9");
-	ck_assert_uint_eq(r->super.pool.n_workers, 2);
+	event_worker_exit(w, "signal=9");
+	ck_assert_uint_eq(r->super.model.n_workers, 2);
 	check_flow(r, "8b", spawns);
 }
 END_TEST
@@ -185,7 +186,7 @@ START_TEST(flow_9_release)
 	(void)rig_add(r, &r->c1, Sup_ReleaseWorker,
 	    "{\"lease\":\"L1\",\"reason\":\"released\"}");
 	rig_end(w);
-	ck_assert_uint_eq(pool_free(&r->super), 2);
+	ck_assert_uint_eq(r->super.model.n[WORKER_IDLE], 2);
 	check_flow(r, "9", NULL);
 }
 END_TEST
@@ -195,11 +196,11 @@ START_TEST(flow_9b_owner_dies)
 	struct rig *r = rig_up(2, 0, 2);
 	struct worker *w = working(r);
 
-	lease_revoke(w->lease, "owner-died");
+	emit_release_lease(&r->super, w->lease, "owner-died");
 	rig_mirror_add(w, Wrk_WorkReady);
 	rig_mirror_remove(w, Wrk_WorkReady);
 	rig_end(w);
-	ck_assert_uint_eq(pool_free(&r->super), 2);
+	ck_assert_uint_eq(r->super.model.n[WORKER_IDLE], 2);
 	check_flow(r, "9b", NULL);
 }
 END_TEST
@@ -209,12 +210,12 @@ START_TEST(flow_11_idle_worker_dies)
 	struct rig *r = rig_up(1, 1, 2);
 	struct worker *w = rig_worker(r, "w1"), *w3;
 
-	worker_on_gone(w, "eof");
-	worker_on_exit(w, "signal=9");
+	event_worker_gone(w, "eof");
+	event_worker_exit(w, "signal=9");
 	w3 = rig_worker(r, "w3");
 	rig_hello(w3);
 	rig_push(w3);
-	ck_assert_uint_eq(pool_ready(&r->super), 2);
+	ck_assert_uint_eq(model_ready(&r->super.model), 2);
 	check_flow(r, "11", spawns);
 }
 END_TEST
@@ -224,9 +225,10 @@ START_TEST(flow_11b_leased_worker_dies)
 	struct rig *r = rig_up(2, 0, 2);
 	struct worker *w = working(r), *w3;
 
-	worker_on_gone(w, "eof");
-	ck_assert_str_eq(lease_ended(&r->super, "L1")->reason, "worker-died");
-	worker_on_exit(w, "signal=9");
+	event_worker_gone(w, "eof");
+	ck_assert_str_eq(lease_find_end(&r->super.model, "L1")->reason,
+	    "worker-died");
+	event_worker_exit(w, "signal=9");
 	w3 = rig_worker(r, "w3");
 	rig_hello(w3);
 	rig_push(w3);
@@ -238,15 +240,15 @@ END_TEST
 static struct worker *
 next_trial(struct rig *r)
 {
-	r->super.pool.hold_until_ns = 0;
-	pool_on_timer(&r->super);
-	return TAILQ_LAST(&r->super.pool.workers, worker_list);
+	r->super.model.starts.hold_until_ns = 0;
+	settle(&r->super);
+	return TAILQ_LAST(&r->super.model.workers, worker_list);
 }
 
 static void
 fail_round(struct rig *r)
 {
-	struct worker *w = TAILQ_FIRST(&r->super.pool.workers);
+	struct worker *w = TAILQ_FIRST(&r->super.model.workers);
 
 	if (w == NULL)
 		w = next_trial(r);
@@ -263,35 +265,31 @@ START_TEST(flow_11c_program_missing)
 	struct worker *w;
 
 	r->spawn_error = -ENOENT;
-	super_start(&r->super);
-	super_local_ready(&r->super);
-	super_public_ready(&r->super);
-	super_client_add(&r->super, &r->c1);
+	event_start(&r->super);
+	event_local_ready(&r->super);
+	event_public_ready(&r->super);
+	event_client_connected(&r->super, &r->c1);
 	for (int i = 0; i < 4; i++)
 		fail_round(r);
 	ck_assert(!super_is(&r->super, Sup_ErrPool));
-	/* In the flow the heartbeat of the fifth error is over before line 1,
-	 * here both come in one turn: so the halves of a failed start apart. */
-	w = next_trial(r);
-	super_err_worker(&r->super, w->id, w->fault, false);
-	health_round_done(&r->super);
+	rig_heartbeat_over(r);
 	flow_log_clear(&r->log);
-	pool_start_failed(&r->super, w);
-	worker_free(w);
+	fail_round(r);
 	ck_assert(super_is(&r->super, Sup_ErrPool));
-	ck_assert_ptr_nonnull(strstr(r->super.pool.reason, "No such file"));
-	r->super.pool.reason[0] = '\0';
+	ck_assert_ptr_nonnull(
+	    strstr(r->super.model.starts.reason, "No such file"));
+	r->super.model.starts.reason[0] = '\0';
 	ck_assert_uint_eq(rig_add(r, &r->c1, Sup_LeaseRequested, ASK),
 	    AM_CANCELED);
-	health_round_done(&r->super);
+	rig_heartbeat_over(r);
 	fail_round(r);
-	health_round_done(&r->super);
+	rig_heartbeat_over(r);
 	r->spawn_error = 0;
 	w = next_trial(r);
 	rig_hello(w);
 	rig_push(w);
 	ck_assert(!super_is(&r->super, Sup_Exception));
-	ck_assert(!r->super.pool.broken);
+	ck_assert(!r->super.model.starts.broken);
 	check_flow(r, "11c", skip);
 }
 END_TEST
@@ -302,7 +300,7 @@ START_TEST(flow_12_heartbeat_and_errors)
 	struct rig *r = rig_up(2, 0, 2);
 	struct worker *w1 = rig_worker(r, "w1"), *w2 = rig_worker(r, "w2");
 
-	health_beat(&r->super);
+	event_heartbeat(&r->super);
 	ck_assert_uint_eq(r->n_asked, 2);
 	rig_mirror_add(w1, Wrk_Healthcheck);
 	rig_push(w1);
@@ -313,15 +311,15 @@ START_TEST(flow_12_heartbeat_and_errors)
 	rig_mirror_add(w2, Wrk_Healthcheck);
 	rig_mirror_remove(w2, Wrk_Healthcheck);
 	rig_push(w2);
-	health_round_done(&r->super);
+	rig_heartbeat_over(r);
 	for (int i = 0; i < 4; i++) {
-		ck_assert_str_eq(w2->why, "");
-		worker_on_error(w2, "health", false);
+		ck_assert_str_eq(w2->kill_reason, "");
+		event_worker_error(w2, "protocol", false);
 		if (i < 3)
-			health_round_done(&r->super);
+			rig_heartbeat_over(r);
 	}
-	ck_assert_str_eq(w2->why, "health");
-	ck_assert_uint_eq(pool_free(&r->super), 1);
+	ck_assert_str_eq(w2->kill_reason, "protocol");
+	ck_assert_uint_eq(r->super.model.n[WORKER_IDLE], 1);
 	check_flow(r, "12", skip);
 }
 END_TEST
@@ -331,21 +329,19 @@ START_TEST(flow_13_drain)
 	static const char *const skip[] = { "+KillWorker", "+KillingWorker",
 		NULL };
 	struct rig *r = rig_up(2, 0, 2);
-	struct worker *w1 = rig_lease(r, &r->c1, ASK);
-	struct worker *w2 = rig_worker(r, "w2");
+	struct worker *w1 = working(r), *w2 = rig_worker(r, "w2");
 
-	flow_log_clear(&r->log);
-	super_drain(&r->super);
-	worker_on_gone(w2, "eof");
-	worker_on_exit(w2, "status=0");
+	event_stop(&r->super);
+	event_worker_gone(w2, "eof");
+	event_worker_exit(w2, "status=0");
 	ck_assert_uint_eq(rig_add(r, &r->c2, Sup_LeaseRequested, ASK),
 	    AM_CANCELED);
-	health_round_done(&r->super);
+	rig_heartbeat_over(r);
 	(void)rig_add(r, &r->c1, Sup_ReleaseWorker,
 	    "{\"lease\":\"L1\",\"reason\":\"released\"}");
 	rig_end(w1);
-	worker_on_gone(w1, "eof");
-	worker_on_exit(w1, "status=0");
+	event_worker_gone(w1, "eof");
+	event_worker_exit(w1, "status=0");
 	ck_assert(r->stopped);
 	check_flow(r, "13", skip);
 }

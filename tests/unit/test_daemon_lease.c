@@ -14,7 +14,7 @@
 static const char *
 ended(struct rig *r, const char *id)
 {
-	const struct lease_end *end = lease_ended(&r->super, id);
+	const struct lease_end *end = lease_find_end(&r->super.model, id);
 
 	return end != NULL ? end->reason : "not ended";
 }
@@ -28,7 +28,7 @@ START_TEST(without_waiting_none_free_is_told_at_once)
 	    "{\"request\":5,\"timeout_ms\":0}");
 	ck_assert_str_eq(r->told_code, "no_worker");
 	ck_assert_uint_eq(r->told_client, 2);
-	ck_assert_uint_eq(r->super.waiters.n, 0);
+	ck_assert_uint_eq(r->super.model.n_waiting, 0);
 	rig_free(r);
 }
 END_TEST
@@ -39,7 +39,7 @@ START_TEST(a_worker_that_refuses_is_asked_again_after_a_pause)
 	struct worker *w = rig_worker(r, "w1");
 
 	(void)rig_add(r, &r->c1, Sup_LeaseRequested, ASK);
-	worker_on_served(w, false, "not now");
+	event_worker_served(w, false, "not now");
 	ck_assert_uint_eq(r->n_served, 1);
 	ck_assert_uint_eq(r->n_asked, 0);
 	rig_fire(&w->health_timer);
@@ -61,9 +61,9 @@ START_TEST(a_worker_that_does_not_answer_is_replaced)
 	ck_assert_ptr_nonnull(w1->lease);
 	rig_fire(&w1->lease->timer);
 	ck_assert_ptr_null(w1->lease);
-	ck_assert_str_eq(w1->why, "stuck");
+	ck_assert_str_eq(w1->kill_reason, "stuck");
 	ck_assert_ptr_nonnull(w2->lease);
-	worker_on_served(w1, true, ""); /* too late */
+	event_worker_served(w1, true, ""); /* too late */
 	rig_accept(w2);
 	ck_assert_str_eq(r->told_lease, "L2");
 	ck_assert_uint_eq(r->n_told, 1);
@@ -77,7 +77,7 @@ START_TEST(a_waiter_is_told_when_its_time_is_over)
 
 	(void)rig_lease(r, &r->c1, ASK);
 	(void)rig_add(r, &r->c2, Sup_LeaseRequested, ASK);
-	rig_fire(&TAILQ_FIRST(&r->super.waiters.list)->timer);
+	rig_fire(&TAILQ_FIRST(&r->super.model.queue)->timer);
 	ck_assert_str_eq(r->told_code, "timeout");
 	ck_assert(!super_is(&r->super, Sup_ClientsWaiting));
 	rig_free(r);
@@ -104,7 +104,7 @@ START_TEST(priority_goes_first_then_arrival)
 				      asks[i]),
 		    AM_EXECUTED);
 	i = 0;
-	TAILQ_FOREACH(w, &r->super.waiters.list, link)
+	TAILQ_FOREACH(w, &r->super.model.queue, link)
 		ck_assert_uint_eq(w->request, order[i++]);
 	rig_free(r);
 }
@@ -115,8 +115,8 @@ START_TEST(the_queue_is_bounded)
 	static const char *const set[] = { "Pool.QueueMax=1" };
 	struct rig *r = rig_new(1, 0, 1, set, 1);
 
-	super_start(&r->super);
-	super_client_add(&r->super, &r->c1);
+	event_start(&r->super);
+	event_client_connected(&r->super, &r->c1);
 	ck_assert_uint_eq(rig_add(r, &r->c1, Sup_LeaseRequested, ASK),
 	    AM_EXECUTED);
 	ck_assert_uint_eq(rig_add(r, &r->c1, Sup_LeaseRequested,
@@ -157,15 +157,15 @@ START_TEST(a_user_gets_no_more_than_his_share)
 	struct rig *r = rig_new(2, 0, 2, set, 1);
 	struct worker *w;
 
-	super_start(&r->super);
-	super_local_ready(&r->super);
-	super_public_ready(&r->super);
-	TAILQ_FOREACH(w, &r->super.pool.workers, link) {
+	event_start(&r->super);
+	event_local_ready(&r->super);
+	event_public_ready(&r->super);
+	TAILQ_FOREACH(w, &r->super.model.workers, link) {
 		rig_hello(w);
 		rig_push(w);
 	}
-	super_client_add(&r->super, &r->c1);
-	super_client_add(&r->super, &r->c2);
+	event_client_connected(&r->super, &r->c1);
+	event_client_connected(&r->super, &r->c2);
 	(void)rig_lease(r, &r->c1, ASK);
 	ck_assert_uint_eq(rig_add(r, &r->c1, Sup_LeaseRequested,
 			      "{\"request\":2}"),
@@ -181,12 +181,12 @@ START_TEST(over_tls_a_user_is_a_certificate)
 	static const char *const set[] = { "Lease.PerUser=1" };
 	struct rig *r = rig_new(2, 0, 2, set, 1);
 
-	super_start(&r->super);
+	event_start(&r->super);
 	r->c1.uid = r->c2.uid = (uid_t)-1;
 	(void)strcpy(r->c1.subject, "CN=one");
 	(void)strcpy(r->c2.subject, "CN=two");
-	super_client_add(&r->super, &r->c1);
-	super_client_add(&r->super, &r->c2);
+	event_client_connected(&r->super, &r->c1);
+	event_client_connected(&r->super, &r->c2);
 	ck_assert_uint_eq(rig_add(r, &r->c1, Sup_LeaseRequested, ASK),
 	    AM_EXECUTED);
 	ck_assert_uint_eq(rig_add(r, &r->c1, Sup_LeaseRequested,
@@ -207,14 +207,14 @@ START_TEST(certificates_that_differ_at_their_end_are_two_users)
 	struct rig *r = rig_new(2, 0, 2, set, 1);
 	size_t last = TLS_SUBJECT_MAX - 2;
 
-	super_start(&r->super);
+	event_start(&r->super);
 	r->c1.uid = r->c2.uid = (uid_t)-1;
 	memset(r->c1.subject, 'x', last);
 	memset(r->c2.subject, 'x', last);
 	r->c1.subject[last] = '1';
 	r->c2.subject[last] = '2';
-	super_client_add(&r->super, &r->c1);
-	super_client_add(&r->super, &r->c2);
+	event_client_connected(&r->super, &r->c1);
+	event_client_connected(&r->super, &r->c2);
 	ck_assert_uint_eq(rig_add(r, &r->c1, Sup_LeaseRequested, ASK),
 	    AM_EXECUTED);
 	ck_assert_uint_eq(rig_add(r, &r->c1, Sup_LeaseRequested,
@@ -234,7 +234,7 @@ START_TEST(a_client_gone_before_the_hello_gives_the_worker_back)
 
 	(void)rig_add(r, &r->c1, Sup_LeaseRequested, ASK);
 	rig_accept(w);
-	super_client_gone(&r->super, &r->c1);
+	event_client_gone(&r->super, &r->c1);
 	ck_assert_uint_eq(r->n_ended, 1);
 	rig_end(w);
 	ck_assert_str_eq(ended(r, "L1"), "client-gone");
@@ -250,18 +250,18 @@ START_TEST(a_client_gone_at_its_hello_keeps_the_lease)
 
 	(void)rig_add(r, &r->c1, Sup_LeaseRequested, ASK);
 	rig_accept(w);
-	super_client_gone(&r->super, &r->c1);
-	ck_assert_int_eq(w->lease->phase, LEASE_ENDING);
+	event_client_gone(&r->super, &r->c1);
+	ck_assert_int_eq(w->lease->state, LEASE_ENDING);
 	/* The hello was faster than LeaseEnding, which is refused. */
 	rig_confirm(w);
-	ck_assert_int_eq(w->lease->phase, LEASE_ENDING);
-	worker_on_end_refused(w);
-	ck_assert_int_eq(w->lease->phase, LEASE_CONFIRMED);
+	ck_assert_int_eq(w->lease->state, LEASE_ENDING);
+	event_worker_end_refused(w);
+	ck_assert_int_eq(w->lease->state, LEASE_CONFIRMED);
 	ck_assert_str_eq(w->lease->reason, "");
 	/* Any other end is none that a worker may refuse. */
-	lease_revoke(w->lease, "owner-died");
-	worker_on_end_refused(w);
-	ck_assert_int_eq(w->lease->phase, LEASE_ENDING);
+	emit_release_lease(&r->super, w->lease, "owner-died");
+	event_worker_end_refused(w);
+	ck_assert_int_eq(w->lease->state, LEASE_ENDING);
 	rig_end(w);
 	ck_assert_str_eq(ended(r, "L1"), "owner-died");
 	rig_free(r);
@@ -274,7 +274,7 @@ START_TEST(a_client_gone_while_the_worker_is_asked_gets_no_grant)
 	struct worker *w = rig_worker(r, "w1");
 
 	(void)rig_add(r, &r->c1, Sup_LeaseRequested, ASK);
-	super_client_gone(&r->super, &r->c1);
+	event_client_gone(&r->super, &r->c1);
 	rig_accept(w);
 	ck_assert_uint_eq(r->n_told, 0);
 	rig_end(w);
@@ -290,13 +290,14 @@ START_TEST(a_worker_that_dies_while_asked_costs_its_waiter_nothing)
 
 	(void)rig_add(r, &r->c1, Sup_LeaseRequested, ASK);
 	ck_assert_ptr_nonnull(w->lease);
-	worker_on_gone(w, "eof");
+	event_worker_gone(w, "eof");
 	ck_assert_str_eq(ended(r, "L1"), "worker-died");
 	ck_assert_uint_eq(r->n_told, 0);
-	/* Below Min nothing is lent, but the place in the queue is kept. */
-	ck_assert_uint_eq(r->super.waiters.n, 1);
-	ck_assert(super_is(&r->super, Sup_ClientsWaiting));
-	ck_assert_uint_eq(TAILQ_FIRST(&r->super.waiters.list)->request, 1);
+	/* The next one is asked, though the pool is below Min. */
+	ck_assert(!super_is(&r->super, Sup_PoolReady));
+	w = rig_worker(r, "w2");
+	ck_assert_ptr_nonnull(w->lease);
+	ck_assert_uint_eq(w->lease->waiter->request, 1);
 	rig_free(r);
 }
 END_TEST
@@ -318,9 +319,9 @@ START_TEST(a_confirmed_lease_outlives_the_asking_connection)
 	struct rig *r = rig_up(1, 0, 1);
 	struct worker *w = rig_lease(r, &r->c1, ASK);
 
-	super_client_gone(&r->super, &r->c1);
+	event_client_gone(&r->super, &r->c1);
 	ck_assert_ptr_nonnull(w->lease);
-	ck_assert_int_eq(w->lease->phase, LEASE_CONFIRMED);
+	ck_assert_int_eq(w->lease->state, LEASE_CONFIRMED);
 	rig_free(r);
 }
 END_TEST
@@ -358,10 +359,10 @@ START_TEST(max_waits_for_the_running_request)
 	rig_mirror_add(w, Wrk_Working);
 	rig_push(w);
 	rig_fire(&w->lease->max_timer);
-	ck_assert_int_eq(w->lease->phase, LEASE_CONFIRMED);
+	ck_assert_int_eq(w->lease->state, LEASE_OVERDUE);
 	rig_mirror_remove(w, Wrk_Working);
 	rig_push(w);
-	ck_assert_int_eq(w->lease->phase, LEASE_ENDING);
+	ck_assert_int_eq(w->lease->state, LEASE_ENDING);
 	rig_end(w);
 	ck_assert_str_eq(ended(r, "L1"), "max");
 	rig_free(r);
@@ -388,7 +389,7 @@ START_TEST(the_owners_exit_ends_the_lease)
 	rig_push(w);
 	ck_assert_int_eq(w->lease->timer.deadline_ns, 0);
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
-	while (w->lease->phase == LEASE_CONFIRMED)
+	while (w->lease->state == LEASE_CONFIRMED)
 		ck_assert_int_eq(am_loop_step(r->loop, 1000), 0);
 	rig_end(w);
 	ck_assert_str_eq(ended(r, "L1"), "owner-died");
@@ -473,11 +474,11 @@ START_TEST(a_worker_that_does_not_let_go_is_killed)
 	struct rig *r = rig_up(1, 0, 1);
 	struct worker *w = rig_lease(r, &r->c1, ASK);
 
-	lease_revoke(w->lease, "owner-died");
+	emit_release_lease(&r->super, w->lease, "owner-died");
 	rig_fire(&w->lease->timer);
-	ck_assert_str_eq(w->why, "owner-died");
+	ck_assert_str_eq(w->kill_reason, "owner-died");
 	ck_assert_int_eq(r->last_signal, SIGTERM);
-	worker_on_gone(w, "eof");
+	event_worker_gone(w, "eof");
 	ck_assert_str_eq(ended(r, "L1"), "owner-died");
 	rig_free(r);
 }
@@ -508,11 +509,11 @@ START_TEST(an_end_is_given_time_for_acks)
 		struct rig *r = rig_up(1, 0, 1);
 		struct worker *w = rig_lease(r, &r->c1, ASK);
 
-		lease_revoke(w->lease, ends[i].reason);
+		emit_release_lease(&r->super, w->lease, ends[i].reason);
 		ck_assert_int_eq(w->lease->wait_ms, ends[i].wait_ms);
 		/* The answer to LeaseEnding takes no such time. */
 		ck_assert_int_le(end_ms(w->lease), LEASE_END_MS);
-		worker_on_end_taken(w);
+		event_worker_end_taken(w);
 		ck_assert_int_le(end_ms(w->lease),
 		    ends[i].wait_ms + LEASE_END_MS);
 		ck_assert_int_ge(end_ms(w->lease),
@@ -530,10 +531,10 @@ START_TEST(a_discarded_worker_is_replaced)
 	(void)rig_add(r, &r->c1, Sup_ReleaseWorker,
 	    "{\"lease\":\"L1\",\"reason\":\"discard\"}");
 	rig_end(w);
-	ck_assert_str_eq(w->why, "recycle");
+	ck_assert_str_eq(w->kill_reason, "recycle");
 	ck_assert(!super_is(&r->super, Sup_WorkersAvailable));
-	worker_on_exit(w, "status=0");
-	ck_assert_ptr_nonnull(worker_find(&r->super, "w2"));
+	event_worker_exit(w, "status=0");
+	ck_assert_ptr_nonnull(worker_find(&r->super.model, "w2"));
 	rig_free(r);
 }
 END_TEST
@@ -562,9 +563,9 @@ START_TEST(a_refused_lease_that_nobody_wants_any_more_is_over)
 	(void)rig_add(r, &r->c1, Sup_LeaseRequested, ASK);
 	(void)rig_add(r, &r->c1, Sup_ReleaseWorker,
 	    "{\"request\":1,\"reason\":\"unwanted\"}");
-	worker_on_served(rig_worker(r, "w1"), false, "no");
+	event_worker_served(rig_worker(r, "w1"), false, "no");
 	ck_assert_str_eq(ended(r, "L1"), "unwanted");
-	ck_assert_uint_eq(r->super.waiters.n, 0);
+	ck_assert_uint_eq(r->super.model.n_waiting, 0);
 	rig_free(r);
 }
 END_TEST
@@ -593,7 +594,7 @@ START_TEST(ends_are_remembered_and_the_oldest_forgotten)
 	for (int i = 0; i < LEASE_ENDS_MAX + 2; i++) {
 		flow_log_clear(&r->log);
 		w = rig_lease(r, &r->c1, ASK);
-		lease_revoke(w->lease, "released");
+		emit_release_lease(&r->super, w->lease, "released");
 		rig_end(w);
 	}
 	ck_assert_str_eq(ended(r, "L1"), "not ended");

@@ -28,24 +28,15 @@ START_TEST(wanted_is_what_the_formula_says)
 		{ 3, 2, 9, 1, 2, 5 },
 		{ 3, 2, 9, 1, 3, 6 },
 	};
-	struct worker row = { .id = "x" };
-	struct worker rows[10];
-	struct lease lease;
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		struct rig *r = rig_new(table[i].min, table[i].warm,
 		    table[i].max, NULL, 0);
 
-		for (int j = 0; j < table[i].leased; j++) {
-			rows[j] = row;
-			rows[j].lease = &lease;
-			TAILQ_INSERT_TAIL(&r->super.pool.workers, &rows[j],
-			    link);
-		}
-		r->super.waiters.n = (unsigned)table[i].waiting;
-		ck_assert_msg((int)pool_wanted(&r->super) == table[i].wanted,
-		    "row %zu: %u", i, pool_wanted(&r->super));
-		TAILQ_INIT(&r->super.pool.workers);
+		r->super.model.n[WORKER_LEASED] = (unsigned)table[i].leased;
+		r->super.model.n_waiting = (unsigned)table[i].waiting;
+		ck_assert_msg((int)settle_wanted(&r->super) == table[i].wanted,
+		    "row %zu: %u", i, settle_wanted(&r->super));
 		rig_free(r);
 	}
 }
@@ -53,18 +44,18 @@ END_TEST
 
 START_TEST(pauses_grow_and_are_capped)
 {
-	ck_assert_int_eq(pool_backoff_ms(0, 0), 0);
-	ck_assert_int_eq(pool_backoff_ms(1, 255), 0);
-	ck_assert_int_eq(pool_backoff_ms(2, 0), 100);
-	ck_assert_int_eq(pool_backoff_ms(3, 0), 200);
-	ck_assert_int_eq(pool_backoff_ms(7, 0), 3200);
-	ck_assert_int_eq(pool_backoff_ms(8, 0), 5000);
-	ck_assert_int_eq(pool_backoff_ms(4000000000U, 0), 5000);
+	ck_assert_int_eq(starts_pause_ms(0, 0), 0);
+	ck_assert_int_eq(starts_pause_ms(1, 255), 0);
+	ck_assert_int_eq(starts_pause_ms(2, 0), 100);
+	ck_assert_int_eq(starts_pause_ms(3, 0), 200);
+	ck_assert_int_eq(starts_pause_ms(7, 0), 3200);
+	ck_assert_int_eq(starts_pause_ms(8, 0), 5000);
+	ck_assert_int_eq(starts_pause_ms(4000000000U, 0), 5000);
 	for (unsigned n = 2; n < 12; n++) {
-		int64_t least = pool_backoff_ms(n, 255);
+		int64_t least = starts_pause_ms(n, 255);
 
-		ck_assert_int_lt(least, pool_backoff_ms(n, 0));
-		ck_assert_int_ge(least, pool_backoff_ms(n, 0) * 4 / 5);
+		ck_assert_int_lt(least, starts_pause_ms(n, 0));
+		ck_assert_int_ge(least, starts_pause_ms(n, 0) * 4 / 5);
 	}
 }
 END_TEST
@@ -75,16 +66,16 @@ START_TEST(starts_are_bounded_by_start_parallel)
 	struct rig *r = rig_new(5, 0, 5, set, 1);
 	struct worker *w;
 
-	super_start(&r->super);
+	event_start(&r->super);
 	ck_assert_uint_eq(r->n_spawned, 2);
-	super_local_ready(&r->super);
-	super_public_ready(&r->super);
+	event_local_ready(&r->super);
+	event_public_ready(&r->super);
 	w = rig_worker(r, "w1");
 	rig_hello(w);
 	ck_assert_uint_eq(r->n_spawned, 2);
 	rig_push(w);
 	ck_assert_uint_eq(r->n_spawned, 3);
-	ck_assert_uint_eq(pool_starting(&r->super), 2);
+	ck_assert_uint_eq(model_starting(&r->super.model), 2);
 	rig_free(r);
 }
 END_TEST
@@ -93,11 +84,11 @@ START_TEST(a_lease_makes_the_pool_grow_up_to_max)
 {
 	struct rig *r = rig_up(1, 1, 3);
 
-	ck_assert_uint_eq(r->super.pool.n_workers, 2);
+	ck_assert_uint_eq(r->super.model.n_workers, 2);
 	(void)rig_lease(r, &r->c1, ASK);
-	ck_assert_uint_eq(r->super.pool.n_workers, 2);
+	ck_assert_uint_eq(r->super.model.n_workers, 2);
 	(void)rig_lease(r, &r->c2, ASK);
-	ck_assert_uint_eq(r->super.pool.n_workers, 3);
+	ck_assert_uint_eq(r->super.model.n_workers, 3);
 	ck_assert(super_is(&r->super, Sup_NormalizingPool));
 	rig_hello(rig_worker(r, "w3"));
 	rig_push(rig_worker(r, "w3"));
@@ -111,19 +102,19 @@ START_TEST(who_waits_gets_a_worker_started_up_to_max)
 	struct rig *r = rig_up(1, 0, 3);
 
 	(void)rig_lease(r, &r->c1, ASK);
-	ck_assert_uint_eq(r->super.pool.n_workers, 1);
+	ck_assert_uint_eq(r->super.model.n_workers, 1);
 	(void)rig_add(r, &r->c2, Sup_LeaseRequested, ASK);
 	ck_assert(super_is(&r->super, Sup_ClientsWaiting));
-	ck_assert_uint_eq(r->super.pool.n_workers, 2);
+	ck_assert_uint_eq(r->super.model.n_workers, 2);
 	(void)rig_add(r, &r->c2, Sup_LeaseRequested,
 	    "{\"request\":2,\"timeout_ms\":30000}");
 	(void)rig_add(r, &r->c2, Sup_LeaseRequested,
 	    "{\"request\":3,\"timeout_ms\":30000}");
-	ck_assert_uint_eq(r->super.pool.n_workers, 3);
+	ck_assert_uint_eq(r->super.model.n_workers, 3);
 	rig_hello(rig_worker(r, "w2"));
 	rig_push(rig_worker(r, "w2"));
 	ck_assert_uint_eq(rig_worker(r, "w2")->lease->waiter->request, 1);
-	ck_assert_uint_eq(r->super.pool.n_workers, 3);
+	ck_assert_uint_eq(r->super.model.n_workers, 3);
 	rig_free(r);
 }
 END_TEST
@@ -141,10 +132,10 @@ START_TEST(started_for_who_gave_up_it_is_surplus)
 	ck_assert(super_is(&r->super, Sup_PoolNormalized));
 	rig_hello(w2);
 	rig_push(w2);
-	ck_assert_int_ne(r->super.pool.timer.deadline_ns, 0);
+	ck_assert_int_ne(r->super.pool_timer.deadline_ns, 0);
 	w2->idle_ns -= 61 * NS_PER_S;
-	pool_on_timer(&r->super);
-	ck_assert_str_eq(w2->why, "surplus");
+	settle(&r->super);
+	ck_assert_str_eq(w2->kill_reason, "surplus");
 	rig_free(r);
 }
 END_TEST
@@ -158,20 +149,20 @@ START_TEST(surplus_leaves_after_idle_ttl_and_never_below_min_and_warm)
 	w3 = rig_worker(r, "w3");
 	rig_hello(w3);
 	rig_push(w3);
-	lease_revoke(w1->lease, "released");
+	emit_release_lease(&r->super, w1->lease, "released");
 	rig_end(w1);
-	lease_revoke(w2->lease, "released");
+	emit_release_lease(&r->super, w2->lease, "released");
 	rig_end(w2);
-	ck_assert_uint_eq(pool_free(&r->super), 3);
-	pool_on_timer(&r->super);
-	ck_assert_uint_eq(pool_free(&r->super), 3);
-	ck_assert_int_ne(r->super.pool.timer.deadline_ns, 0);
+	ck_assert_uint_eq(r->super.model.n[WORKER_IDLE], 3);
+	settle(&r->super);
+	ck_assert_uint_eq(r->super.model.n[WORKER_IDLE], 3);
+	ck_assert_int_ne(r->super.pool_timer.deadline_ns, 0);
 	w2->idle_ns -= 61 * NS_PER_S;
 	w3->idle_ns -= 62 * NS_PER_S;
-	pool_on_timer(&r->super);
-	ck_assert_str_eq(w3->why, "surplus");
-	ck_assert_str_eq(w2->why, "");
-	ck_assert_uint_eq(pool_free(&r->super), 2);
+	settle(&r->super);
+	ck_assert_str_eq(w3->kill_reason, "surplus");
+	ck_assert_str_eq(w2->kill_reason, "");
+	ck_assert_uint_eq(r->super.model.n[WORKER_IDLE], 2);
 	rig_free(r);
 }
 END_TEST
@@ -180,9 +171,9 @@ END_TEST
 static struct worker *
 die(struct rig *r, struct worker *w)
 {
-	worker_on_gone(w, "eof");
-	worker_on_exit(w, "signal=9");
-	w = TAILQ_FIRST(&r->super.pool.workers);
+	event_worker_gone(w, "eof");
+	event_worker_exit(w, "signal=9");
+	w = TAILQ_FIRST(&r->super.model.workers);
 	if (w != NULL) {
 		rig_hello(w);
 		rig_push(w);
@@ -196,22 +187,22 @@ START_TEST(the_first_death_is_replaced_at_once_further_ones_pause)
 	struct worker *w = die(r, rig_worker(r, "w1"));
 
 	ck_assert_ptr_nonnull(w);
-	ck_assert_uint_eq(w->fails, 1);
+	ck_assert_uint_eq(w->deaths_in_a_row, 1);
 	w = die(r, w);
 	ck_assert_ptr_null(w);
-	ck_assert_int_ne(r->super.pool.timer.deadline_ns, 0);
-	r->super.pool.retry[0].not_before_ns = clock_ns();
-	pool_on_timer(&r->super);
-	w = TAILQ_FIRST(&r->super.pool.workers);
+	ck_assert_int_ne(r->super.pool_timer.deadline_ns, 0);
+	r->super.model.starts.retry[0].not_before_ns = clock_ns();
+	settle(&r->super);
+	w = TAILQ_FIRST(&r->super.model.workers);
 	ck_assert_ptr_nonnull(w);
-	ck_assert_uint_eq(w->fails, 2);
+	ck_assert_uint_eq(w->deaths_in_a_row, 2);
 	/* One that lived begins a new row. */
 	rig_hello(w);
 	rig_push(w);
 	w->ready_ns -= 10 * NS_PER_S;
 	w = die(r, w);
 	ck_assert_ptr_nonnull(w);
-	ck_assert_uint_eq(w->fails, 1);
+	ck_assert_uint_eq(w->deaths_in_a_row, 1);
 	rig_free(r);
 }
 END_TEST
@@ -222,15 +213,15 @@ START_TEST(a_round_fails_once_however_many_starts_it_had)
 	struct worker *w, *next;
 
 	r->spawn_error = -ENOENT;
-	super_start(&r->super);
-	ck_assert_uint_eq(r->super.pool.n_workers, 4);
-	r->super.pool.hold_until_ns = INT64_MAX;
-	for (w = TAILQ_FIRST(&r->super.pool.workers); w != NULL; w = next) {
+	event_start(&r->super);
+	ck_assert_uint_eq(r->super.model.n_workers, 4);
+	r->super.model.starts.hold_until_ns = INT64_MAX;
+	for (w = TAILQ_FIRST(&r->super.model.workers); w != NULL; w = next) {
 		next = TAILQ_NEXT(w, link);
 		if (w->round == 1)
 			rig_fire(&w->timer);
 	}
-	ck_assert_uint_eq(r->super.pool.failed_rounds, 1);
+	ck_assert_uint_eq(r->super.model.starts.failed_rounds, 1);
 	rig_free(r);
 }
 END_TEST
@@ -240,12 +231,12 @@ START_TEST(a_worker_that_exits_before_it_is_ready_fails_its_start)
 	struct rig *r = rig_new(1, 0, 1, NULL, 0);
 	struct worker *w;
 
-	super_start(&r->super);
+	event_start(&r->super);
 	w = rig_worker(r, "w1");
-	worker_on_exit(w, "status=1");
-	ck_assert_uint_eq(r->super.pool.failed_rounds, 1);
-	ck_assert_ptr_nonnull(strstr(r->super.pool.reason, "status=1"));
-	ck_assert_ptr_nonnull(worker_find(&r->super, "w2"));
+	event_worker_exit(w, "status=1");
+	ck_assert_uint_eq(r->super.model.starts.failed_rounds, 1);
+	ck_assert_ptr_nonnull(strstr(r->super.model.starts.reason, "status=1"));
+	ck_assert_ptr_nonnull(worker_find(&r->super.model, "w2"));
 	rig_free(r);
 }
 END_TEST
@@ -255,18 +246,19 @@ START_TEST(a_worker_that_is_not_ready_in_time_is_killed)
 	struct rig *r = rig_new(1, 0, 1, NULL, 0);
 	struct worker *w;
 
-	super_start(&r->super);
+	event_start(&r->super);
 	w = rig_worker(r, "w1");
 	rig_fire(&w->timer);
-	ck_assert(w->connected);
+	ck_assert(w->state == WORKER_STARTING);
 	rig_fire(&w->timer);
-	ck_assert_str_eq(w->why, "start-timeout");
+	ck_assert_str_eq(w->kill_reason, "start-failed");
 	ck_assert_int_eq(r->last_signal, SIGTERM);
-	ck_assert_ptr_nonnull(strstr(r->super.pool.reason, "StartTimeout"));
+	ck_assert_ptr_nonnull(
+	    strstr(r->super.model.starts.reason, "StartTimeout"));
 	rig_fire(&w->timer);
 	ck_assert_int_eq(r->last_signal, SIGKILL);
-	worker_on_exit(w, "signal=9");
-	ck_assert_uint_eq(r->super.pool.failed_rounds, 1);
+	event_worker_exit(w, "signal=9");
+	ck_assert_uint_eq(r->super.model.starts.failed_rounds, 1);
 	rig_free(r);
 }
 END_TEST
@@ -277,17 +269,17 @@ START_TEST(who_waits_is_told_when_the_pool_breaks)
 	struct worker *w;
 
 	r->spawn_error = -EACCES;
-	super_start(&r->super);
-	super_local_ready(&r->super);
-	super_public_ready(&r->super);
-	super_client_add(&r->super, &r->c1);
+	event_start(&r->super);
+	event_local_ready(&r->super);
+	event_public_ready(&r->super);
+	event_client_connected(&r->super, &r->c1);
 	ck_assert_uint_eq(rig_add(r, &r->c1, Sup_LeaseRequested, ASK),
 	    AM_EXECUTED);
-	for (int i = 0; i < POOL_ROUNDS_MAX; i++) {
+	for (int i = 0; i < STARTS_ROUNDS_MAX; i++) {
 		ck_assert_uint_eq(r->n_told, 0);
-		r->super.pool.hold_until_ns = 0;
-		pool_on_timer(&r->super);
-		w = TAILQ_FIRST(&r->super.pool.workers);
+		r->super.model.starts.hold_until_ns = 0;
+		settle(&r->super);
+		w = TAILQ_FIRST(&r->super.model.workers);
 		ck_assert_ptr_nonnull(w);
 		rig_fire(&w->timer);
 	}
@@ -303,11 +295,12 @@ START_TEST(an_error_keeps_a_worker_out_of_lending_for_a_while)
 	struct rig *r = rig_up(1, 0, 1);
 	struct worker *w = rig_worker(r, "w1");
 
-	worker_on_error(w, "protocol", false);
+	event_worker_error(w, "protocol", false);
 	ck_assert(!super_is(&r->super, Sup_WorkersAvailable));
-	ck_assert_int_ne(r->super.pool.timer.deadline_ns, 0);
-	w->error_ns[0] -= 61 * NS_PER_S;
-	pool_on_timer(&r->super);
+	ck_assert_int_ne(r->super.pool_timer.deadline_ns, 0);
+	w->fit_ns -= 61 * NS_PER_S;
+	r->super.model.next_fit_ns = w->fit_ns;
+	settle(&r->super);
 	ck_assert(super_is(&r->super, Sup_WorkersAvailable));
 	rig_free(r);
 }
@@ -319,28 +312,28 @@ START_TEST(old_errors_do_not_count)
 	struct worker *w = rig_worker(r, "w1");
 
 	for (int i = 0; i < 3; i++)
-		worker_on_error(w, "protocol", false);
+		event_worker_error(w, "protocol", false);
 	for (int i = 0; i < 3; i++)
 		w->error_ns[i] -= 601 * NS_PER_S;
-	worker_on_error(w, "protocol", false);
-	ck_assert_str_eq(w->why, "");
+	event_worker_error(w, "protocol", false);
+	ck_assert_str_eq(w->kill_reason, "");
 	ck_assert_uint_eq(w->n_errors, 1);
 	ck_assert_uint_eq(w->total_errors, 4);
 	rig_free(r);
 }
 END_TEST
 
-START_TEST(three_silent_health_checks_are_one_error)
+START_TEST(an_idle_worker_that_does_not_answer_is_replaced)
 {
 	struct rig *r = rig_up(1, 0, 1);
 	struct worker *w = rig_worker(r, "w1");
 
-	health_beat(&r->super);
+	event_heartbeat(&r->super);
 	for (int i = 0; i < HEALTH_TRIES; i++)
 		rig_fire(&w->health_timer);
 	ck_assert_uint_eq(r->n_asked, HEALTH_TRIES);
-	ck_assert_uint_eq(w->n_errors, 1);
-	rig_fire(&r->super.health.end);
+	ck_assert_str_eq(w->kill_reason, "health");
+	rig_fire(&r->super.heartbeat_end);
 	ck_assert(!super_is(&r->super, Sup_Heartbeat));
 	rig_free(r);
 }
@@ -352,11 +345,11 @@ START_TEST(killed_for_its_errors_it_counts_as_a_death)
 	struct worker *w = rig_worker(r, "w1");
 
 	for (unsigned i = 1; i <= 2; i++) {
-		ck_assert_uint_eq(w->fails, i - 1);
-		worker_on_error(w, "protocol", true);
-		worker_on_gone(w, "eof");
-		worker_on_exit(w, "status=1");
-		w = TAILQ_FIRST(&r->super.pool.workers);
+		ck_assert_uint_eq(w->deaths_in_a_row, i - 1);
+		event_worker_error(w, "protocol", true);
+		event_worker_gone(w, "eof");
+		event_worker_exit(w, "status=1");
+		w = TAILQ_FIRST(&r->super.model.workers);
 		if (i == 2)
 			break;
 		ck_assert_ptr_nonnull(w);
@@ -364,7 +357,7 @@ START_TEST(killed_for_its_errors_it_counts_as_a_death)
 		rig_push(w);
 	}
 	ck_assert_ptr_null(w);
-	ck_assert_int_ne(r->super.pool.timer.deadline_ns, 0);
+	ck_assert_int_ne(r->super.pool_timer.deadline_ns, 0);
 	rig_free(r);
 }
 END_TEST
@@ -379,17 +372,18 @@ START_TEST(nobody_could_get_it_so_it_is_retired)
 		w1 = rig_worker(r, "w2");
 	rig_mirror_add(w1, Wrk_Leased);
 	rig_push(w1);
-	ck_assert(!worker_lendable(w1, clock_ns()));
-	health_beat(&r->super);
-	ck_assert_str_eq(w1->why, "unwanted");
-	ck_assert_int_eq(w1->phase, WORKER_STOPPING);
-	ck_assert_str_eq(w2->why, "");
+	ck_assert(!(w1->state == WORKER_IDLE));
+	event_heartbeat(&r->super);
+	ck_assert_str_eq(w1->kill_reason, "unwanted");
+	ck_assert_int_eq(w1->state, WORKER_STOPPING);
+	ck_assert_str_eq(w2->kill_reason, "");
 	rig_end(w2);
 	rig_mirror_remove(w2, Wrk_PublicRpcReady);
-	health_beat(&r->super);
-	ck_assert_str_eq(w2->why, "unwanted");
+	rig_push(w2);
+	event_heartbeat(&r->super);
+	ck_assert_str_eq(w2->kill_reason, "unwanted");
 	ck_assert(!super_is(&r->super, Sup_Heartbeat) ||
-	    r->super.health.end.deadline_ns != 0);
+	    r->super.heartbeat_end.deadline_ns != 0);
 	rig_free(r);
 }
 END_TEST
@@ -399,11 +393,11 @@ START_TEST(a_second_stop_signal_kills_at_once)
 	struct rig *r = rig_up(1, 0, 1);
 	struct worker *w = rig_lease(r, &r->c1, ASK);
 
-	super_drain(&r->super);
-	ck_assert_str_eq(w->why, "");
-	super_hurry(&r->super);
+	event_stop(&r->super);
+	ck_assert_str_eq(w->kill_reason, "");
+	event_stop_now(&r->super);
 	ck_assert_int_eq(r->last_signal, SIGKILL);
-	worker_on_exit(w, "signal=9");
+	event_worker_exit(w, "signal=9");
 	ck_assert(r->stopped);
 	rig_free(r);
 }
@@ -414,9 +408,9 @@ START_TEST(draining_a_pool_whose_program_is_missing_ends)
 	struct rig *r = rig_new(2, 0, 2, NULL, 0);
 
 	r->spawn_error = -ENOENT;
-	super_start(&r->super);
-	ck_assert_uint_eq(r->super.pool.n_workers, 2);
-	super_drain(&r->super);
+	event_start(&r->super);
+	ck_assert_uint_eq(r->super.model.n_workers, 2);
+	event_stop(&r->super);
 	ck_assert(r->stopped);
 	rig_free(r);
 }
@@ -434,21 +428,21 @@ START_TEST(draining_refuses_all_who_wait_and_stops_all_workers)
 	unsigned n = 0;
 
 	r->log.off = true;
-	super_start(&r->super);
-	super_local_ready(&r->super);
-	super_public_ready(&r->super);
-	super_client_add(&r->super, &r->c1);
+	event_start(&r->super);
+	event_local_ready(&r->super);
+	event_public_ready(&r->super);
+	event_client_connected(&r->super, &r->c1);
 	ck_assert_uint_eq(r->n_spawned, WORKERS);
 	for (unsigned i = 1; i <= WAITERS; i++) {
 		(void)snprintf(json, sizeof(json), "{\"request\":%u}", i);
 		ck_assert_uint_eq(rig_add(r, &r->c1, Sup_LeaseRequested, json),
 		    AM_EXECUTED);
 	}
-	super_drain(&r->super);
+	event_stop(&r->super);
 	ck_assert_uint_eq(r->n_told, WAITERS);
 	ck_assert_str_eq(r->told_code, "draining");
-	TAILQ_FOREACH(w, &r->super.pool.workers, link)
-		n += w->phase == WORKER_STOPPING;
+	TAILQ_FOREACH(w, &r->super.model.workers, link)
+		n += w->state == WORKER_STOPPING;
 	ck_assert_uint_eq(n, WORKERS);
 	rig_free(r);
 }
@@ -462,20 +456,19 @@ START_TEST(draining_ends_leases_without_a_request_and_in_the_end_all)
 
 	rig_mirror_add(w1, Wrk_Working);
 	rig_push(w1);
-	super_drain(&r->super);
-	rig_fire(&r->super.drain);
-	ck_assert_int_eq(w2->lease->phase, LEASE_ENDING);
+	event_stop(&r->super);
+	ck_assert_int_eq(w2->lease->state, LEASE_ENDING);
 	/* StopTimeout, for acks. */
 	ck_assert_int_gt(w2->lease->wait_ms, 19000);
 	ck_assert_int_le(w2->lease->wait_ms, 20000);
-	ck_assert_int_eq(w1->lease->phase, LEASE_CONFIRMED);
+	ck_assert_int_eq(w1->lease->state, LEASE_CONFIRMED);
 	rig_end(w2);
-	rig_fire(&r->super.drain);
-	ck_assert_int_eq(w1->lease->phase, LEASE_ENDING);
-	rig_fire(&r->super.drain);
+	rig_fire(&r->super.stop_timer);
+	ck_assert_int_eq(w1->lease->state, LEASE_ENDING);
+	rig_fire(&r->super.stop_timer);
 	ck_assert_int_eq(r->last_signal, SIGKILL);
-	worker_on_exit(w1, "signal=9");
-	worker_on_exit(w2, "signal=9");
+	event_worker_exit(w1, "signal=9");
+	event_worker_exit(w2, "signal=9");
 	ck_assert(r->stopped);
 	rig_free(r);
 }
@@ -493,7 +486,7 @@ UNIT_MAIN("daemon pool", wanted_is_what_the_formula_says,
     a_worker_that_is_not_ready_in_time_is_killed,
     who_waits_is_told_when_the_pool_breaks,
     an_error_keeps_a_worker_out_of_lending_for_a_while, old_errors_do_not_count,
-    three_silent_health_checks_are_one_error,
+    an_idle_worker_that_does_not_answer_is_replaced,
     killed_for_its_errors_it_counts_as_a_death,
     nobody_could_get_it_so_it_is_retired, a_second_stop_signal_kills_at_once,
     draining_a_pool_whose_program_is_missing_ends,

@@ -51,7 +51,8 @@ static const struct own_row own_supervisor[] = {
 	{ "WorkerAdopted", true, "Start", "" },
 	{ "Draining", false, "Start",
 	    "Ready WorkersAvailable LeaseRequested ForkWorker PoolStarting "
-	    "NormalizingPool AdoptingWorkers" },
+	    "NormalizingPool AdoptingWorkers LeaseOffered" },
+	{ "LeaseOffered", true, "Start", "" },
 };
 static const struct own_row own_worker[] = {
 	{ "Leased", false, "PublicRpcReady", "ServeClient" },
@@ -72,7 +73,7 @@ static const struct {
 	size_t n_own;
 } tables[] = {
 	{ "tests/data/schemas/node-supervisor.json", &am_supervisor_states, 36,
-	    own_supervisor, 9 },
+	    own_supervisor, 10 },
 	{ "tests/data/schemas/node-worker.json", &am_worker_states, 24, own_worker,
 	    3 },
 	{ "tests/data/schemas/node-client.json", &am_client_states, 21, own_client,
