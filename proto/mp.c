@@ -71,6 +71,18 @@ static const struct {
 	[0x1f] = { MP_MAP, 4, COUNT, 0 },
 };
 
+/* The length of a nil, a bool, a small number or a short string, which the first
+ * byte tells; 0 for all others. */
+static inline size_t
+small_len(uint8_t first)
+{
+	if (first < 0x80 || first >= 0xe0)
+		return 1;
+	if (first >= 0xa0 && first < 0xc0)
+		return 1 + (first & 0x1fU);
+	return first == 0xc0 || first == 0xc2 || first == 0xc3 ? 1 : 0;
+}
+
 /* Reads the head at p; avail > 0. False if it is incomplete. A body of 2^32 - 1
  * bytes with an extra one loses a byte here, which is far beyond any limit. */
 static inline bool
@@ -371,10 +383,12 @@ mp_skip(struct mp *c)
 
 	/* Every element has a byte, so this ends when the bytes do. */
 	while (left > 0) {
+		size_t small;
 		int r;
 
-		if (at.p < at.end && (*at.p < 0x80 || *at.p >= 0xe0)) {
-			at.p++;
+		small = at.p < at.end ? small_len(*at.p) : 0;
+		if (small > 0 && small <= (size_t)(at.end - at.p)) {
+			at.p += small;
 			left--;
 			continue;
 		}
@@ -471,13 +485,15 @@ scan_leave(struct mp_scan *s)
 		s->depth--;
 }
 
-/* Skips numbers of one byte, which make up most of our messages. */
+/* Skips what the first byte measures, which is most of our messages. */
 static inline void
 scan_small(struct mp_scan *s, const uint8_t *p, size_t len)
 {
+	size_t small;
+
 	while (s->pending > 0 && s->pos < len &&
-	    (p[s->pos] < 0x80 || p[s->pos] >= 0xe0)) {
-		s->pos++;
+	    (small = small_len(p[s->pos])) > 0) {
+		s->pos += small;
 		s->pending--;
 		if (s->depth > 0 && --s->left[s->depth - 1] == 0)
 			scan_leave(s);
@@ -506,10 +522,10 @@ mp_scan(struct mp_scan *s, const uint8_t *p, size_t len, size_t *ret_frame_len)
 				return r;
 		}
 		scan_leave(s);
+		scan_small(s, p, len);
 		/* Each pending element needs at least a byte. */
 		if (s->pos + s->pending > s->max_len)
 			return MP_SCAN_BIG;
-		scan_small(s, p, len);
 	}
 	if (s->pos > len)
 		return MP_SCAN_MORE;

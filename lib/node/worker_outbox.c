@@ -102,3 +102,26 @@ outbox_find(const struct outbox *o, uint64_t seq)
 	}
 	return NULL;
 }
+
+/* From the end that is nearer. */
+const struct outbox_entry *
+outbox_after(const struct outbox *o, uint64_t seq)
+{
+	const struct outbox_entry *first = TAILQ_FIRST(&o->entries);
+	const struct outbox_entry *e;
+
+	if (first == NULL || first->seq > seq)
+		return first;
+	if (seq - first->seq < o->last_seq / 2 - first->seq / 2) {
+		e = first;
+		while (e != NULL && e->seq <= seq)
+			e = TAILQ_NEXT(e, link);
+		return e;
+	}
+	e = TAILQ_LAST(&o->entries, outbox_list);
+	if (e->seq <= seq)
+		return NULL;
+	while (TAILQ_PREV(e, outbox_list, link)->seq > seq)
+		e = TAILQ_PREV(e, outbox_list, link);
+	return e;
+}

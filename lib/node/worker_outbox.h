@@ -40,7 +40,7 @@ struct outbox {
 	size_t n_events;
 	size_t n_awaited;
 	uint64_t last_seq;
-	TAILQ_HEAD(, outbox_entry) entries;
+	TAILQ_HEAD(outbox_list, outbox_entry) entries;
 	LIST_HEAD(, outbox_entry) bucket[OUTBOX_BUCKETS];
 };
 
@@ -56,6 +56,8 @@ struct outbox_entry *outbox_put(struct outbox *o, uint64_t client_id,
     uint32_t req, enum arpc_payload_kind kind, const char *name,
     struct am_val data);
 struct outbox_entry *outbox_find(const struct outbox *o, uint64_t seq);
+/* The first one after seq; NULL: there is none. */
+const struct outbox_entry *outbox_after(const struct outbox *o, uint64_t seq);
 void outbox_drop(struct outbox *o, struct outbox_entry *e);
 void outbox_await(struct outbox *o, struct outbox_entry *e, bool on);
 

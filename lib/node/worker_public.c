@@ -8,7 +8,7 @@
 #include "proto/mp.h"
 
 enum {
-	INFO_BYTES = 8 * 1024 * 1024, /* of one answer; the client asks again */
+	INFO_BYTES = 256 * 1024, /* of one answer; the client asks again */
 };
 
 /* ---- ClientSendPayload {req, seq, name, final} ---- */
@@ -230,6 +230,7 @@ info_payloads(const struct am_worker *w, struct am_val params,
     struct am_buf *out, struct am_error *err)
 {
 	struct mp c = mp_of(params);
+	const struct outbox_entry *first;
 	const struct outbox_entry *e;
 	uint64_t since = 0;
 	size_t bytes = 0, n = 0;
@@ -240,8 +241,9 @@ info_payloads(const struct am_worker *w, struct am_val params,
 		(n_params > 0 && mp_get_uint(&c, UINT64_MAX, &since) < 0)))
 		return node_error(err, ARPC_E_bad_params,
 		    "payloads: expected the number of the last one seen");
-	TAILQ_FOREACH(e, &w->outbox.entries, link) {
-		if (e->seq <= since || !fits_frame(e))
+	first = outbox_after(&w->outbox, since);
+	for (e = first; e != NULL; e = TAILQ_NEXT(e, link)) {
+		if (!fits_frame(e))
 			continue;
 		bytes += e->data.len + OUTBOX_FRAME;
 		if (n > 0 && bytes > INFO_BYTES)
@@ -249,10 +251,8 @@ info_payloads(const struct am_worker *w, struct am_val params,
 		n++;
 	}
 	am_put_array(out, n);
-	TAILQ_FOREACH(e, &w->outbox.entries, link) {
-		if (n == 0)
-			break;
-		if (e->seq <= since || !fits_frame(e))
+	for (e = first; n > 0; e = TAILQ_NEXT(e, link)) {
+		if (!fits_frame(e))
 			continue;
 		info_payload(w, e, out);
 		n--;

@@ -8,7 +8,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { IN_ROOM = 16 * 1024 };
+enum {
+	IN_ROOM = 16 * 1024,
+	/* Read, and put, by a connection in a turn. */
+	TURN_BYTES = 256 * 1024,
+};
 
 static void
 on_bye(struct conn *c, const struct arpc_frame *f)
@@ -93,6 +97,7 @@ take_frame(struct conn *c, const uint8_t *p, size_t len)
 static size_t
 take_frames(struct conn *c, const uint8_t *p, size_t len)
 {
+	size_t backlog = conn_backlog(c);
 	enum mp_scan_result r;
 	size_t off = 0;
 	size_t frame_len;
@@ -100,7 +105,8 @@ take_frames(struct conn *c, const uint8_t *p, size_t len)
 	for (int n = 0; off < len; n++) {
 		if (c->phase != CONN_UP || c->paused > 0)
 			return off;
-		if (n == CONN_TURN_FRAMES) {
+		if (n == CONN_TURN_FRAMES ||
+		    conn_backlog(c) > backlog + TURN_BYTES) {
 			loop_at_next(c->loop, &c->next);
 			return off;
 		}
@@ -181,7 +187,9 @@ conn_read(struct conn *c)
 			conn_end(c, "no memory");
 			return false;
 		}
-		n = conn_recv(c, c->in + c->in_len, c->in_cap - c->in_len);
+		size = c->in_cap - c->in_len;
+		n = conn_recv(c, c->in + c->in_len,
+		    size < TURN_BYTES ? size : TURN_BYTES);
 		if (n <= 0) {
 			on_no_data(c, n);
 			return false;

@@ -8,7 +8,7 @@
 #include "lib/base/cleanup.h"
 #include "proto/mp.h"
 
-enum { ACK_BATCH = 256 };
+enum { ACKS_MAX = 1024 };
 
 /* Was it made before, on a connection that was lost? Then it is answered from
  * memory. */
@@ -159,27 +159,23 @@ on_ack(struct rpc_session *s, const struct arpc_frame *f)
 {
 	const struct rpc_policy *policy = s->li->policy;
 	struct mp params = mp_of(f->params);
-	uint64_t seq[ACK_BATCH];
+	uint64_t seq[ACKS_MAX];
 	size_t len = 0;
 	uint32_t n;
 
 	if (mp_get_array(&params, &n) < 0 || n == 0 ||
-	    mp_get_array(&params, &n) < 0 || policy->ack == NULL) {
+	    mp_get_array(&params, &n) < 0 || n > ACKS_MAX ||
+	    policy->ack == NULL) {
 		s->srv->ignored++;
 		return;
 	}
 	for (; n > 0; n--) {
-		if (mp_get_uint(&params, UINT64_MAX, &seq[len]) < 0) {
+		if (mp_get_uint(&params, UINT64_MAX, &seq[len++]) < 0) {
 			s->srv->ignored++;
-			break;
-		}
-		if (++len == ACK_BATCH) {
-			policy->ack(s, seq, len, s->li->arg);
-			len = 0;
+			return;
 		}
 	}
-	if (len > 0)
-		policy->ack(s, seq, len, s->li->arg);
+	policy->ack(s, seq, len, s->li->arg);
 }
 
 static void
@@ -277,9 +273,24 @@ on_trace(struct rpc_session *s, const struct arpc_frame *f)
 	am_put_bool(out, on);
 }
 
+/* Only args may be long. */
+static const bool may_be_long[ARPC__COUNT + 1] = {
+	[ARPC_add] = true,
+	[ARPC_remove] = true,
+	[ARPC_set] = true,
+	[ARPC_toggle] = true,
+	[ARPC_can_add] = true,
+	[ARPC_can_remove] = true,
+};
+
 void
 session_on_request(struct rpc_session *s, const struct arpc_frame *f)
 {
+	if (f->params.len > ARPC_FRAME_SMALL && !may_be_long[f->method]) {
+		session_answer_error(s, f, ARPC_E_bad_params,
+		    "params of over 64 KiB");
+		return;
+	}
 	switch (f->method) {
 	case ARPC_hello:
 		session_answer_error(s, f, ARPC_E_bad_params,
