@@ -8,6 +8,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/sized.h"
+#include "lib/base/utf8.h"
 #include "lib/machine/sub.h"
 #include "proto/mp.h"
 
@@ -216,7 +217,9 @@ put_value(struct am_buf *b, struct am_val v)
 	if (text.len <= VALUE_LEN)
 		buf_append(b, text.data, text.len);
 	else
-		buf_printf(b, "%.*s...", VALUE_LEN - 3, buf_text(&text));
+		buf_printf(b, "%.*s...",
+		    (int)utf8_cut(text.data, text.len, VALUE_LEN - 3),
+		    text.data);
 }
 
 void

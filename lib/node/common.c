@@ -7,6 +7,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/sized.h"
+#include "lib/base/utf8.h"
 #include "proto/client.h"
 #include "proto/mp.h"
 #include "proto/worker.h"
@@ -116,8 +117,7 @@ node_wipe(void *p, size_t len)
 static void
 copy_text(const char *s, size_t len, char *buf, size_t size)
 {
-	if (len >= size)
-		len = size - 1;
+	len = utf8_cut(s, len, size - 1);
 	for (size_t i = 0; i < len; i++)
 		buf[i] = s[i] != '\0' ? s[i] : '?';
 	buf[len] = '\0';

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/utf8.h"
 #include "lib/machine/machine.h"
 #include "lib/rpc/schema_wire.h"
 #include "proto/mp.h"
@@ -240,14 +241,6 @@ on_welcome(struct netmach *nm, const struct arpc_frame *f)
 }
 
 static void
-copy_text(char *buf, size_t size, const char *text, size_t len)
-{
-	len = len < size ? len : size - 1;
-	memcpy(buf, text, len);
-	buf[len] = '\0';
-}
-
-static void
 on_refused(struct netmach *nm, const struct arpc_frame *f)
 {
 	char text[ARPC_TEXT_MAX];
@@ -255,7 +248,7 @@ on_refused(struct netmach *nm, const struct arpc_frame *f)
 	size_t len = 0;
 	enum arpc_error e = arpc_error_get(f->error, &p, &len);
 
-	copy_text(text, sizeof(text), p, len);
+	utf8_copy(text, sizeof(text), p, len);
 	conn_drop(nm->conn);
 	netmach_end(nm, (int)e + 1, text);
 }
@@ -289,7 +282,7 @@ on_result(struct netmach *nm, struct am_val params, struct netmach_reply *r,
 		return true;
 	}
 	if (n > 2 && mp_get_str(&c, &p, &len) == 0) {
-		copy_text(why, size, p, len);
+		utf8_copy(why, size, p, len);
 		r->why = why;
 	}
 	return apply_update(nm, update);
@@ -368,7 +361,7 @@ on_response(struct netmach *nm, const struct arpc_frame *f)
 	if (f->error.data != NULL) {
 		r.status = NETMACH_ERROR;
 		r.error = arpc_error_get(f->error, &p, &len);
-		copy_text(text, sizeof(text), p, len);
+		utf8_copy(text, sizeof(text), p, len);
 		r.text = text;
 		if (r.error == ARPC_E_forgotten)
 			r.status = NETMACH_LOST;

@@ -239,8 +239,9 @@ END_TEST
 START_TEST(args_are_shown_as_the_logger_says)
 {
 	static const char *const keys[] = { "name", "id", NULL };
-	static const char json[] = "{\"z\":[1],\"name\":\"a name of more than "
-				   "twenty\",\"id\":17}";
+	static const char json[] =
+	    "{\"z\":[1],\"name\":\"a name of more than twenty\","
+	    "\"id\":17,\"y\":\"sixteen letters \xe2\x82\xac 100\"}";
 	struct logged *l = logged_of(four, AM_LOG_CHANGES);
 	struct am_buf b = AM_BUF_INIT;
 
@@ -255,7 +256,8 @@ START_TEST(args_are_shown_as_the_logger_says)
 	(void)am_add1(l->r.m, D, AM_NONE);
 	check_lines(l,
 	    "[state] +A\n[state] +B (id=17 name=a name of more th...)\n"
-	    "[state] +C (id=17 name=a name of more th... z=[1])\n"
+	    "[state] +C (id=17 name=a name of more th... y=sixteen letters ... "
+	    "z=[1])\n"
 	    "[state] +D\n");
 	am_buf_done(&b);
 	logged_free(l);
