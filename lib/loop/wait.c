@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "lib/loop/loop_int.h"
+#include "lib/machine/machine.h"
 
 /* ---- waiting ---- */
 
@@ -80,11 +81,14 @@ on_held(struct am_machine *m, void *arg)
 	struct part *p = arg;
 	struct wait *w = p->wait;
 
-	/* The machine is being freed: on_gone() follows. */
-	if (am_disposing(m))
+	/* It never will: on_gone() follows. */
+	if (!mach_sub_held(m))
 		return;
 	part_end(p);
 	w->left--;
+	/* Then the timer delivers what was first. */
+	if (w->decided)
+		return;
 	if (w->what == AM_WAIT_ANY)
 		finish(w, (int)(p - w->part));
 	else if (w->left == 0)

@@ -125,6 +125,7 @@ struct am_machine {
 	bool self_or_pair : 1; /* such handlers are bound */
 	bool any : 1;          /* any_enter or any_state is bound */
 	bool sub_always : 1;   /* a subscription looks at every transition */
+	bool sub_held : 1;     /* at the end: those called now did hold */
 	bool sub_ends : 1;     /* one waits for the end of the queue */
 	bool general : 1;      /* plan_one() says so always; tests set it */
 	bool debugged : 1;     /* AM_DEBUG has stretched handler_limit_ms */

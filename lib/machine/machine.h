@@ -42,6 +42,10 @@ bool mach_sub_waits(const struct am_machine *m, am_sub sub);
 /* Tells the tracers of a mirror of a mutation: transition_end. */
 void mach_mirror_tell(struct am_machine *m, const struct am_transition *t);
 
+/* In the callback of a subscription: whether its condition has held, although the
+ * machine may be disposing now. */
+bool mach_sub_held(const struct am_machine *m);
+
 /* am_set_schema() of a mirror: its clocks and subscriptions stay. */
 int mach_mirror_grow(struct am_machine *m, struct am_schema *s);
 

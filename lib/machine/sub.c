@@ -476,12 +476,24 @@ subs_queue_ends(struct am_machine *m)
 		fire_first(m, &m->subs->chain[m->schema->len + CHAIN_ENDS]);
 }
 
-/* All that still wait, in order of subscription; last those for the end. */
+bool
+mach_sub_held(const struct am_machine *m)
+{
+	return !m->dying || m->sub_held;
+}
+
+/* First those whose condition held when the machine was freed by another one
+ * that was called before; then all that still wait, in order of subscription;
+ * last those for the end. */
 void
 subs_disposed(struct am_machine *m)
 {
 	struct subs *s = m->subs;
 
+	m->sub_held = true;
+	while (s->fire.head != NONE)
+		fire_first(m, &s->fire);
+	m->sub_held = false;
 	for (uint32_t i = 0; i < s->n_slots; i++) {
 		struct sub *b = &s->slot[i];
 

@@ -161,6 +161,56 @@ START_TEST(what_held_counts_although_a_machine_went_after_it)
 }
 END_TEST
 
+static void
+free_own_machine(struct am_machine *m, void *arg)
+{
+	struct bed *b = arg;
+
+	ck_assert_ptr_eq(b->r->m, m);
+	b->r->m = am_machine_free(m);
+}
+
+/* Both hold after one transition; the first callback frees the machine. */
+START_TEST(what_held_counts_although_its_own_machine_went)
+{
+	static const enum am_wait_for both[] = { AM_WAIT_ANY, AM_WAIT_ALL };
+
+	for (int i = 0; i < 2; i++) {
+		struct bed b = bed_of(four);
+		const struct am_cond cond[] = {
+			{ b.r->m, AM_COND_ACTIVE, RIG_LIST(A), NULL, AM_NONE },
+			{ b.r->m, AM_COND_ACTIVE, RIG_LIST(B), NULL, AM_NONE },
+		};
+
+		(void)am_when(b.r->m, RIG_LIST(A), free_own_machine, &b);
+		(void)am_wait_start(b.l, both[i], cond, 2, -1, on_done, &b);
+		(void)am_add(b.r->m, RIG_LIST(A, B), AM_NONE);
+		ck_assert_int_eq(b.n_done, 1);
+		ck_assert_int_eq(b.result, 0);
+		bed_done(&b);
+	}
+}
+END_TEST
+
+/* One held when the wait was made, another one before the loop told. */
+START_TEST(what_held_first_is_told)
+{
+	struct bed b = bed_of(four);
+	const struct am_cond cond[] = {
+		{ b.r->m, AM_COND_ACTIVE, RIG_LIST(A), NULL, AM_NONE },
+		{ b.r->m, AM_COND_ACTIVE, RIG_LIST(B), NULL, AM_NONE },
+	};
+
+	(void)am_add1(b.r->m, B, AM_NONE);
+	(void)am_wait_start(b.l, AM_WAIT_ANY, cond, 2, -1, on_done, &b);
+	(void)am_add1(b.r->m, A, AM_NONE);
+	ck_assert_int_eq(b.n_done, 0);
+	step_until_done(&b, 1);
+	ck_assert_int_eq(b.result, 1);
+	bed_done(&b);
+}
+END_TEST
+
 START_TEST(the_handle_of_a_wait_that_is_over_is_nobody_elses)
 {
 	struct bed b = bed_of(four);
@@ -535,6 +585,7 @@ END_TEST
 UNIT_MAIN("help", all_of_several_are_waited_for,
     any_of_several_is_told_by_its_place, a_wait_ends_by_time_machine_or_hand,
     what_held_counts_although_a_machine_went_after_it,
+    what_held_counts_although_its_own_machine_went, what_held_first_is_told,
     the_handle_of_a_wait_that_is_over_is_nobody_elses,
     the_end_of_the_loop_ends_what_waits, a_canceled_mutation_is_tried_again,
     a_retry_remembers_where_it_comes_from, a_retry_ends_with_its_machine,
