@@ -11,8 +11,8 @@
 #include "lib/base/random.h"
 #include "lib/node/client_int.h"
 
-/* A handler of the user's failed or was too slow, for ours do neither: it is in
- * am_last_error(), and it goes on. */
+/* A handler of the user failed or was too slow (ours do not): the text stays in
+ * am_last_error(), and the client continues. */
 static void
 exception_state(struct am_event *ev)
 {
@@ -87,8 +87,8 @@ set_up_tls(struct am_client *c, struct am_error *err)
 	if (conf->tls_cert == NULL || conf->tls_key == NULL ||
 	    conf->tls_ca == NULL)
 		return node_error(err, -EINVAL,
-		    "TLS takes tls_cert, tls_key and tls_ca, and not all "
-		    "of them are set");
+		    "TLS requires tls_cert, tls_key and tls_ca, but not "
+		    "all of them are set");
 	c->tls = tls_new(source, err);
 	return c->tls == NULL ? -EINVAL : 0;
 }
@@ -104,7 +104,7 @@ set_up_view(struct view *ret, const struct am_view *v, struct am_error *err)
 		return 0;
 	if (v->only != NULL && v->skip != NULL)
 		return node_error(err, -EINVAL,
-		    "a view has `only` or `skip`, and not both");
+		    "a view can have `only` or `skip`, but not both");
 	while (list[n] != NULL)
 		n++;
 	am_put_array(&ret->names, n);
@@ -127,7 +127,7 @@ add_supervisors(struct am_client *c, struct am_error *err)
 
 	if (conf->n_supervisors > CLIENT_SUPERVISORS_MAX)
 		return node_error(err, -EINVAL,
-		    "%zu supervisors: at most %d can be tried",
+		    "%zu supervisors are too many: at most %d are allowed",
 		    conf->n_supervisors, CLIENT_SUPERVISORS_MAX);
 	for (size_t i = 0; i < conf->n_supervisors; i++) {
 		struct supervisor *s = &c->supervisor[i];
@@ -166,7 +166,7 @@ client_freep(struct am_client **c)
 	*c = am_client_free(*c);
 }
 
-/* By default a lease ends with the process that got it. */
+/* By default a lease ends with the process that holds it. */
 static void
 bind_to_self(struct client_wish *w)
 {
@@ -198,7 +198,7 @@ am_client_new(struct am_loop *l, const struct am_client_conf *conf,
 	    conf->name != NULL ? conf->name : "client");
 	for (size_t i = 0; i < CLIENT_BUCKETS; i++)
 		LIST_INIT(&c->pending[i]);
-	/* A supervisor that goes is not back at once. */
+	/* A supervisor that has gone is not back at once. */
 	backoff_reset(&c->super_backoff, BACKOFF_MIN_MS);
 	am_timer_init(&c->super_timer, l, super_on_timer, c);
 	am_timer_init(&c->wish_timer, l, wish_on_timer, c);
@@ -264,7 +264,7 @@ am_client_free(struct am_client *c)
 	return NULL;
 }
 
-/* ---- what is there ---- */
+/* ---- getters ---- */
 
 struct am_machine *
 am_client_machine(const struct am_client *c)
@@ -314,8 +314,8 @@ client_wish(struct am_client *c, const struct client_wish *w)
 	c->wish = *w;
 }
 
-/* The name in field 2 may hold spaces and parentheses: its end is the last
- * closing one. Field 22 is the 20th behind it. */
+/* The name in field 2 may contain spaces and parentheses; it ends with the last
+ * closing one. Field 22 is the 20th after it. */
 int
 client_pid_start(pid_t pid, uint64_t *ret)
 {

@@ -1,11 +1,11 @@
-/* client.h - what programs of this tree need of a client beside amnode.h. */
+/* client.h - what programs of this tree need of a client besides amnode.h. */
 #ifndef LIB_NODE_CLIENT_H
 #define LIB_NODE_CLIENT_H
 
 #include "lib/amnode.h"
 #include "lib/rpc/netmach.h"
 
-/* A lease as the payload ProvideWorker tells it. */
+/* A lease as the payload ProvideWorker describes it. */
 struct client_lease {
 	char lease[40];
 	char worker[40];
@@ -16,34 +16,35 @@ struct client_lease {
 	int64_t max_ms;
 };
 
-/* What am_client_lease() asks for; set before it. */
+/* What am_client_lease() asks for. Set it before. */
 struct client_wish {
 	int64_t ttl_ms;     /* 0: the supervisor's default */
 	int64_t max_ms;     /* likewise */
-	int priority;       /* higher first; 0 */
+	int priority;       /* higher first; default 0 */
 	pid_t pid;          /* the lease ends when it exits; 0: none */
 	uint64_t pid_start; /* field 22 of its /proc/PID/stat */
 };
-/* Without it the lease is bound to this very process. */
+/* Without this call the lease is bound to this process. */
 void client_wish(struct am_client *c, const struct client_wish *w);
 
-/* The lease that is held (Leased is active); NULL: none. Borrowed. */
+/* The present lease (Leased is active), borrowed; NULL: none. */
 const struct client_lease *client_lease(const struct am_client *c);
-/* Holds a lease that another process got, and connects to its worker (and to
- * no supervisor until am_client_release()). Copies it. */
+/* Uses the lease of another process, and connects to its worker; to a
+ * supervisor only for am_client_release(). Copies it. */
 int client_attach(struct am_client *c, const struct client_lease *l);
-/* Closes both connections without releasing; the lease lives on by its ttl. */
+/* Closes both connections without releasing the lease, which lives on by its
+ * ttl. */
 void client_detach(struct am_client *c);
 
-/* The connection to the worker or to the supervisor; NULL: none. Borrowed. */
+/* The connections to the worker and to the supervisor, borrowed; NULL: none. */
 struct netmach *client_worker(const struct am_client *c);
 struct netmach *client_super(const struct am_client *c);
 /* Why no supervisor is connected: "/run/amnode/a/sock: Connection refused";
- * empty if one is, or none was tried. SuperDisconnected says that a whole round
- * of the list has failed. */
+ * empty if one is, or none was tried. SuperDisconnected means that a whole
+ * round of the list has failed. */
 const char *client_super_error(const struct am_client *c);
 
-/* Field 22 of /proc/PID/stat: with the pid it names a process for good. */
+/* Field 22 of /proc/PID/stat; together with the pid it identifies a process. */
 int client_pid_start(pid_t pid, uint64_t *ret);
 
 #endif

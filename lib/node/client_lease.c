@@ -1,5 +1,5 @@
-/* What a client wants and holds: a wish becomes a request, a request a lease,
- * a lease ends (flows 4, 5b, 9; rules 18, 21, 32). */
+/* The lease of a client: a wish becomes a request, a request becomes a lease, a
+ * lease ends (flows 4, 5b, 9; rules 18, 21, 32). */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "proto/supervisor.h"
 
 enum {
-	/* A supervisor answers at once when it may not wait. */
+	/* With timeout 0 a supervisor answers at once. */
 	NO_WAIT_MS = 5000,
 	MISSES_MAX = 10,
 };
@@ -55,14 +55,16 @@ am_client_lease(struct am_client *c, int64_t timeout_ms)
 	return 0;
 }
 
-/* `why` is what the supervisor hears of a request that still waits there. */
+/* `why` is the reason given to the supervisor if the request still waits
+ * there. */
 static void
 wish_end(struct am_client *c, const char *why, const char *code,
     const char *reason)
 {
 	char own_code[64], own_reason[AM_ERROR_MAX];
 
-	/* They may be a supervisor's, and the next wish forgets those. */
+	/* Copied: they may be strings of a supervisor, which the next wish
+	 * resets. */
 	(void)snprintf(own_code, sizeof(own_code), "%s", code);
 	(void)snprintf(own_reason, sizeof(own_reason), "%s", reason);
 	am_timer_stop(&c->wish_timer);
@@ -83,7 +85,7 @@ wish_on_timer(void *arg)
 	else
 		wish_end(c, AM_CODE_TIMEOUT,
 		    c->no_wait ? AM_CODE_NO_WORKER : AM_CODE_TIMEOUT,
-		    "no worker within the time");
+		    "no worker in time");
 }
 
 void
@@ -110,7 +112,7 @@ super_ready_state(struct am_event *ev)
 
 /* ---- the request ---- */
 
-/* "LeaseRequestedEnter: queue full (64)": what of it says what. */
+/* Finds the code for a reason like "LeaseRequestedEnter: queue full (64)". */
 static const char *
 code_of_refusal(const char *why)
 {
@@ -183,7 +185,7 @@ worker_requested_state(struct am_event *ev)
 	const am_id state = Sup_LeaseRequested;
 	const struct client_wish *w = &c->wish;
 	struct am_buf args = AM_BUF_INIT;
-	/* On another host the number means another process. */
+	/* On another host the pid means another process. */
 	bool bound = w->pid > 0 && netmach_is_local(c->super);
 	int id;
 
@@ -202,7 +204,8 @@ worker_requested_state(struct am_event *ev)
 		node_put_int(&args, "pid", w->pid);
 		node_put_uint(&args, "pid_start", w->pid_start);
 	}
-	/* Or the connection is closing; SuperReady falls and comes back. */
+	/* Otherwise the connection is closing; SuperReady will end and
+	 * return. */
 	id = netmach_mutate(c->super, AM_ADD, &state, 1, am_buf_val(&args), -1,
 	    on_asked, c);
 	c->asked_id = id > 0 ? (uint32_t)id : 0;
@@ -273,7 +276,7 @@ read_lease(struct am_val data, struct client_lease *ret)
 	return 0;
 }
 
-/* Is it the answer to what is waited for? */
+/* Whether it answers the request that waits. */
 static bool
 is_awaited(const struct am_client *c, struct am_val data)
 {
@@ -283,7 +286,7 @@ is_awaited(const struct am_client *c, struct am_val data)
 	    (uint64_t)request == c->request;
 }
 
-/* In the drain of ServerPayload: the lease is taken, or given back at once. */
+/* In the drain of ServerPayload: accepts the lease, or returns it at once. */
 static void
 take_lease(struct am_client *c, struct am_val data)
 {
@@ -362,12 +365,12 @@ provide_worker(struct am_client *c, struct am_val data)
 	} else if (is_awaited(c, data)) {
 		c->request = 0;
 		wish_end(c, "", AM_CODE_BAD_ANSWER,
-		    "the supervisor's answer names no worker that can be "
+		    "the supervisor named no worker that can be "
 		    "reached");
 	}
 }
 
-/* ---- another's lease ---- */
+/* ---- the lease of another process ---- */
 
 int
 client_attach(struct am_client *c, const struct client_lease *l)
@@ -412,7 +415,8 @@ client_detach(struct am_client *c)
 
 /* ---- the end ---- */
 
-/* "ReleaseWorkerEnter: lease L1 is over: released": it was released twice. */
+/* Whether `why` is like "ReleaseWorkerEnter: lease L1 is over: released": it
+ * was released twice. */
 static const char *
 end_of(const char *why)
 {
@@ -422,7 +426,8 @@ end_of(const char *why)
 	return p == NULL ? AM_CODE_ENDED : p + strlen(over);
 }
 
-/* The supervisor has taken it: the worker says bye, if it can be heard. */
+/* The supervisor has accepted the release: the worker says bye, if it can be
+ * reached. */
 static void
 on_released(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
     void *arg)
@@ -437,7 +442,8 @@ on_released(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 	case NETMACH_OK:
 		if (r->result == AM_CANCELED)
 			lease_over(c, end_of(r->why), r->why);
-		/* With what is open it looks for the worker, which has it. */
+		/* If requests are open, keep looking for the worker, which may
+		 * have their results. */
 		else if (netmach_phase(c->worker) != NETMACH_READY &&
 		    c->n_pending == 0)
 			lease_over(c, AM_CODE_RELEASED, "released");
@@ -445,7 +451,7 @@ on_released(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 	case NETMACH_ERROR:
 		lease_over(c, arpc_error_name(r->error), r->text);
 		return;
-	case NETMACH_LOST: /* asked again with the next connection */
+	case NETMACH_LOST: /* sent again on the next connection */
 	case NETMACH_NOT_SENT:
 		return;
 	}
@@ -481,8 +487,8 @@ am_client_release(struct am_client *c)
 	return 0;
 }
 
-/* A supervisor whose link is cut takes back what was not confirmed, and a worker
- * may die under our hands: the next one is as good. */
+/* A supervisor takes back an unconfirmed lease when its connection is lost, and
+ * a worker may die before it is reached: any other worker will do. */
 void
 lease_missed(struct am_client *c, const char *code, const char *reason)
 {
@@ -512,7 +518,7 @@ lease_over(struct am_client *c, const char *code, const char *reason)
 	struct am_buf args = AM_BUF_INIT;
 	char own_code[64], own_reason[ARPC_TEXT_MAX];
 
-	/* They may be the connection's that goes now. */
+	/* Copied: they may be strings of the connection that ends now. */
 	(void)snprintf(own_code, sizeof(own_code), "%s", code);
 	(void)snprintf(own_reason, sizeof(own_reason), "%s", reason);
 	worker_forget(c);

@@ -1,5 +1,5 @@
-/* Requests of a client: each has exactly one end, whatever happens to the
- * worker or the connection in between. */
+/* Requests of a client: each ends exactly once, whatever happens to the worker
+ * or the connection. */
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -11,8 +11,8 @@
 #include "proto/worker.h"
 
 enum {
-	/* How long after its deadline a request's answer is waited for: the
-	 * worker's own hard deadline is within it. */
+	/* How long to wait for a result after the deadline; the hard deadline
+	 * of the worker is within that. */
 	GUARD_MS = 2000,
 };
 
@@ -77,7 +77,7 @@ tell(struct am_client *c, const struct am_payload *p)
 		c->conf.on_payload(c, p, c->conf.arg);
 }
 
-/* An end that no payload of the worker tells. */
+/* Ends a request without a payload from the worker. */
 static void
 end_here(struct am_client *c, uint64_t req, enum am_status status,
     const char *code, const char *message)
@@ -104,8 +104,8 @@ requests_lost(struct am_client *c, const char *code, const char *reason)
 	uint64_t req;
 
 	(void)snprintf(text, sizeof(text), "%s", reason);
-	/* First all of them: what the user asks for when he is told is of the
-	 * next connection. */
+	/* Collect all of them first: new requests made by the callbacks belong
+	 * to the next connection. */
 	for (size_t i = 0; i < CLIENT_BUCKETS; i++) {
 		while ((p = LIST_FIRST(&c->pending[i])) != NULL) {
 			LIST_REMOVE(p, link);
@@ -121,7 +121,7 @@ requests_lost(struct am_client *c, const char *code, const char *reason)
 	}
 }
 
-/* ---- guard: the worker or the link may say nothing at all ---- */
+/* ---- guard: the worker or the connection may never answer ---- */
 
 static void
 watch_guard(struct am_client *c, int64_t deadline_ns)
@@ -170,12 +170,12 @@ requests_on_guard(void *arg)
 		if (connected)
 			end_here(c, pending_take(c, p), AM_STATUS_TIMEOUT,
 			    AM_CODE_TIMEOUT,
-			    "the worker did not answer within the time");
+			    "the worker did not answer in time");
 		else
 			end_here(c, pending_take(c, p), AM_STATUS_UNKNOWN,
 			    AM_CODE_UNKNOWN,
-			    "the connection was lost and not found again "
-			    "within the time");
+			    "the connection was lost and not restored in "
+			    "time");
 	}
 	watch_guard(c, next);
 }
@@ -190,7 +190,7 @@ on_reply(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 	struct pending *p = pending_by_id(c, id);
 
 	(void)nm;
-	/* A worker may answer before the mutation's own result. */
+	/* The result may arrive before the response to the mutation. */
 	if (p == NULL)
 		return;
 	switch (r->status) {
@@ -259,8 +259,8 @@ am_client_request(struct am_client *c, struct am_val args, int64_t timeout_ms,
 	return 0;
 }
 
-/* It is kept until it is answered, so it outlives the link; what comes of it is
- * told by the request's own end. */
+/* The mutation is kept until it is answered, so it outlives the connection. Its
+ * outcome shows in how the request ends. */
 static void
 on_cancel_reply(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
     void *arg)
@@ -367,7 +367,7 @@ request_on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
 	struct pending *q = p->req != 0 ? pending_by_id(c, p->req) : NULL;
 
 	backoff_reset(&c->worker_backoff, 0);
-	/* What was given up here is acked and forgotten. */
+	/* A request that was given up here: ack and ignore it. */
 	if (q != NULL || p->req == 0) {
 		node_text(p->name, name, sizeof(name));
 		node_text(p->source, source, sizeof(source));

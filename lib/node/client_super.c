@@ -1,5 +1,5 @@
-/* The client's connection to a supervisor: a list of them, in order, round after
- * round while one is needed (flow 3, rules 32, 33 and 35). */
+/* The connection to a supervisor: tries those in the list in order, round after
+ * round, while one is needed (flow 3, rules 32, 33 and 35). */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,12 +8,12 @@
 #include "lib/node/client_int.h"
 
 enum {
-	/* How long one that refused or did not answer is left to those behind
-	 * it in the list. */
+	/* How long one that refused or did not answer rests: others in the list
+	 * are tried first. */
 	REST_MS = 10000,
 };
 
-/* Is there anything to ask a supervisor for? */
+/* Whether there is something to ask of a supervisor. */
 static bool
 is_needed(const struct am_client *c)
 {
@@ -49,8 +49,8 @@ round_begin(struct am_client *c)
 	}
 }
 
-/* The next one: in order, but those that rest only if there is no other. A lease
- * is a matter of the one who gave it. n_supervisors: the round is over. */
+/* The next one in order; one that rests only if there is no other. With a
+ * lease, the one that granted it. n_supervisors: the round is over. */
 static size_t
 round_next(const struct am_client *c)
 {
@@ -71,7 +71,7 @@ round_next(const struct am_client *c)
 	return resting;
 }
 
-/* Why the present one is left; code: of a refusal, NULL if it did not answer. */
+/* Records why the present one failed. code is NULL if it did not answer. */
 static void
 note(struct am_client *c, const char *code, const char *why)
 {
@@ -136,8 +136,8 @@ be_disconnected(struct am_client *c)
 	    Cli_SuperDisconnected);
 }
 
-/* A LeaseRequested went with the connection; WorkerRequested falls with
- * SuperReady and comes back with it. */
+/* The LeaseRequested was lost with the connection; WorkerRequested ends and
+ * returns with SuperReady. */
 static void
 not_ready(struct am_client *c)
 {
@@ -177,7 +177,7 @@ on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
 		provide_worker(c, p->data);
 }
 
-/* The code of a hello that another time will not help. */
+/* The code of a refused hello that would be refused again. */
 static const char *
 code_of_hello(int code)
 {
@@ -213,8 +213,8 @@ static const struct netmach_ops super_ops = {
 	.on_close = on_close,
 };
 
-/* A new net machine each time: the token of its hello is that of the lease
- * which is held now, and proves that it may be released. */
+/* A new net machine each time: its hello has the token of the present lease,
+ * which permits to release it. */
 static int
 connect_to(struct am_client *c, struct supervisor *s)
 {
@@ -232,7 +232,7 @@ connect_to(struct am_client *c, struct supervisor *s)
 	return c->super != NULL ? netmach_connect(c->super, &s->addr) : -ENOMEM;
 }
 
-/* Nobody of the list gives a worker now. */
+/* No supervisor in the list provides a worker now. */
 static void
 round_over(struct am_client *c)
 {

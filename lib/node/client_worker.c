@@ -1,5 +1,5 @@
-/* The client's direct connection to the worker of its lease: it is lost and
- * found again with the token, as long as the lease lives (flow 10). */
+/* The direct connection to the worker of the lease: restored with the token
+ * when it is lost, as long as the lease lives (flow 10). */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,13 +8,12 @@
 #include "lib/node/client_int.h"
 
 enum {
-	/* How long a worker that cannot be reached is looked for if its lease
-	 * has no ttl. */
+	/* How long to try to reach the worker of a lease without a ttl. */
 	WORKER_SEARCH_MS = 60000,
 };
 
-/* The reasons of a bye that mean the lease is over, and not just this
- * connection: the closed list of a lease's ends. */
+/* The reasons of a bye that mean that the lease is over, and not only this
+ * connection. */
 static bool
 is_end_of_lease(const char *why)
 {
@@ -124,7 +123,7 @@ static const struct netmach_ops worker_ops = {
 	.on_close = on_close,
 };
 
-/* Holds the lease and makes what is needed to connect; nothing is sent. */
+/* Records the lease and prepares the connection; sends nothing. */
 int
 worker_set(struct am_client *c, const struct client_lease *l)
 {
@@ -140,7 +139,7 @@ worker_set(struct am_client *c, const struct client_lease *l)
 	struct addr a;
 	int r;
 
-	/* Those of another's lease are for its owner. */
+	/* Events of a lease of another process are for its owner. */
 	conf.sync.no_events = c->attached;
 	r = client_addr(c, l->address, &a, NULL);
 	if (r < 0)
@@ -182,7 +181,7 @@ worker_on_timer(void *arg)
 	worker_connect(arg);
 }
 
-/* The lease's secret goes with it; the connection too, if there is one. */
+/* Forgets the lease, its token, and the connection if there is one. */
 void
 worker_forget(struct am_client *c)
 {

@@ -32,11 +32,12 @@ node_conf(void *to, size_t size, const void *from, struct am_error *err)
 
 	if (r == -EINVAL)
 		return node_error(err, r,
-		    "the size of conf is not set: begin it with .size = "
+		    "the size of conf is not set: it must begin with .size = "
 		    "sizeof(conf)");
 	if (r < 0)
 		return node_error(err, r,
-		    "conf sets what this version of libamnode does not know");
+		    "conf sets members that this version of libamnode does not "
+		    "know");
 	return 0;
 }
 

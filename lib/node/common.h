@@ -1,4 +1,4 @@
-/* common.h - what worker and client share. */
+/* common.h - shared by worker and client. */
 #ifndef LIB_NODE_COMMON_H
 #define LIB_NODE_COMMON_H
 
@@ -8,36 +8,38 @@
 int node_error(struct am_error *err, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Copies a user's conf (lib/base/sized.h). -errno, with a message. */
+/* Copies the conf of a user (lib/base/sized.h). -errno with a message. */
 int node_conf(void *to, size_t size, const void *from, struct am_error *err);
 
-/* The name of an active state that ought to be over when a drain is (its doc
- * begins with "pulse:"); NULL: none. For assertions at the end of a drain. */
+/* The name of a pulse (its doc begins with "pulse:") that is still active;
+ * NULL: none. For assertions at the end of a drain. */
 const char *node_pulse_left(const struct am_machine *m);
 
-/* A failing handler adds Exception, and one that was too slow ErrHandlerTimeout
- * with it (semantics.md 11, 18); our own error pulses name another state, too.
+/* A failed handler adds Exception, and a slow one ErrHandlerTimeout with it
+ * (semantics.md 11, 18); our own error pulses add another state as well.
  * timeout is the id of ErrHandlerTimeout; Exception is 0 in all our tables. */
 bool node_is_failure(const struct am_event *ev, am_id timeout);
-/* Does another error state hold Exception? */
+/* Whether another error state needs Exception. */
 bool node_error_held(const struct am_machine *m, am_id timeout);
-/* In ExceptionState: takes both back, Exception unless it is held. */
+/* In ExceptionState: removes both, but Exception only if no other state needs
+ * it. */
 void node_failure_over(struct am_machine *m, am_id timeout);
 
-/* Milliseconds of a peer or user as nanoseconds, cut to a year. */
+/* Milliseconds from a peer or user as nanoseconds, at most a year. */
 int64_t node_ns(int64_t ms);
 
-/* Overwrites a secret, for certain: explicit_bzero(), but gcc 12 with UBSan takes
- * a struct for its first member there and warns. */
+/* Overwrites a secret: explicit_bzero(), for which gcc 12 with UBSan mistakes a
+ * struct for its first member and warns. */
 void node_wipe(void *p, size_t len);
 
-/* Copies the text of map's key, cut to what fits; "" if there is none. */
+/* Copies the text of a key, truncated to fit; "" if there is none. */
 void node_get_text(struct am_val map, const char *key, char *buf, size_t size);
 
-/* A string value into buf, terminated, cut to what fits; "" if it is none. */
+/* Copies a string value and terminates it, truncated to fit; "" if it is not a
+ * string. */
 void node_text(struct am_val v, char *buf, size_t size);
 
-/* A pair of a map. */
+/* Put a pair of a map. */
 static inline void
 node_put_str(struct am_buf *b, const char *key, const char *value)
 {
@@ -69,7 +71,7 @@ node_has(const am_id *ids, size_t n, am_id id)
 	return false;
 }
 
-/* How many elements an array has. */
+/* The number of elements of an array. */
 #define NODE_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif

@@ -9,10 +9,10 @@
 struct due_item {
 	STAILQ_ENTRY(due_item) link;
 	bool is_pulse;
-	enum am_op op; /* of what is no pulse */
+	enum am_op op; /* unless it is a pulse */
 	am_id state[DUE_STATES_MAX];
 	size_t n;
-	size_t n_back; /* of a pulse */
+	size_t n_back; /* pulses */
 	size_t len;
 	uint8_t args[];
 };
@@ -70,7 +70,7 @@ due_pulse(struct due *d, const am_id *states, size_t n, size_t n_back,
 		.n_back = n_back,
 	};
 
-	/* None overtakes those that wait. */
+	/* It must not overtake those that wait. */
 	if (!due_is_empty(d) ||
 	    mach_pulse(d->machine, states, n, states, n_back, args) < 0)
 		(void)put(d, &it, states, args);
@@ -89,7 +89,7 @@ due_mutate(struct due *d, enum am_op op, const am_id *states, size_t n,
 	const struct due_item it = { .op = op, .n = n };
 	am_result r = AM_CANCELED;
 
-	/* In a drain nothing but a full queue cancels it at once. */
+	/* In a drain only a full queue cancels it at once. */
 	if (due_is_empty(d))
 		r = am_mutate(d->machine, &mut);
 	if (r != AM_CANCELED || (due_is_empty(d) && !am_draining(d->machine)))
@@ -109,7 +109,7 @@ due_remove1(struct due *d, am_id state, struct am_val args)
 	return due_mutate(d, AM_REMOVE, &state, 1, args);
 }
 
-/* false: it has to wait on. */
+/* false: it must keep waiting. */
 static bool
 make(struct am_machine *m, const struct due_item *it)
 {
@@ -133,7 +133,8 @@ due_run(struct due *d)
 {
 	struct due_item *it;
 
-	/* Each of them is a drain of its own, whose end comes here again. */
+	/* Each of them is a drain of its own, at whose end this is called
+	 * again. */
 	if (d->running)
 		return;
 	d->running = true;

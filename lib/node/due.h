@@ -1,5 +1,5 @@
-/* due.h - mutations of a machine of our own that its queue has no room for: they
- * are put off, in their order, until its drain is over. */
+/* due.h - mutations that the queue of a machine has no room for: they are put
+ * off, in order, until its drain is over. */
 #ifndef LIB_NODE_DUE_H
 #define LIB_NODE_DUE_H
 
@@ -20,16 +20,17 @@ void due_init(struct due *d, struct am_machine *m);
 void due_done(struct due *d); /* also on zeroed memory */
 bool due_is_empty(const struct due *d);
 
-/* As am_pulse(), but a full queue puts it off. Only the first n_back of the
- * states are taken back. Without memory for that it is not made at all. */
+/* Like am_pulse(), but put off if the queue is full. Only the first n_back
+ * states are removed again. Without memory to put it off it is not made at
+ * all. */
 void due_pulse(struct due *d, const am_id *states, size_t n, size_t n_back,
     struct am_val args);
-/* The same as am_mutate(): AM_QUEUED if it is put off. */
+/* Like am_mutate(); AM_QUEUED if it is put off. */
 am_result due_mutate(struct due *d, enum am_op op, const am_id *states,
     size_t n, struct am_val args);
 am_result due_add1(struct due *d, am_id state, struct am_val args);
 am_result due_remove1(struct due *d, am_id state, struct am_val args);
-/* At the end of each drain: makes up for them, unless it does already. */
+/* Call at the end of each drain: makes the mutations that were put off. */
 void due_run(struct due *d);
 
 #endif

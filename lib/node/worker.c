@@ -69,7 +69,7 @@ on_transition_end(struct am_machine *m, const struct am_transition *t,
 	struct am_worker *w = arg;
 
 	(void)m;
-	/* A failed one is still needed by the Exception that follows. */
+	/* If a request failed, the Exception that follows still needs it. */
 	if (t->accepted && !t->check)
 		w->requests.taking = 0;
 }
@@ -84,7 +84,7 @@ on_drain_end(struct am_machine *m, void *arg)
 	assert(node_pulse_left(m) == NULL);
 #endif
 	due_run(&w->due);
-	/* Unless there is work again. */
+	/* Unless there is new work. */
 	if (w->work_ready_due && due_is_empty(&w->due)) {
 		w->work_ready_due = false;
 		if (w->requests.n_open == 0)
@@ -110,7 +110,7 @@ on_start_timer(void *arg)
 	(void)am_add1(m, Wrk_PublicRpcReady, AM_NONE);
 }
 
-/* ---- the schema of a user's worker ---- */
+/* ---- the schema of a user ---- */
 
 static bool
 same_list(const struct am_list *a, const struct am_list *b)
@@ -128,7 +128,7 @@ same_row(const struct am_state *a, const struct am_state *b)
 	    same_list(&a->after, &b->after);
 }
 
-/* The first of the base states in a relation; NULL: none is. */
+/* The first base state in a relation; NULL: none. */
 static const char *
 base_in(const struct am_list *l)
 {
@@ -190,7 +190,7 @@ schema_of(const struct am_worker_conf *conf, struct am_error *err)
 
 /* ---- making one ---- */
 
-/* Takes the fd at *fd: it is the listener's afterwards. */
+/* Takes the fd at *fd, which the listener owns afterwards. */
 static int
 serve(struct am_worker *w, int *fd, const struct rpc_policy *policy,
     const char *what, struct am_error *err)
@@ -198,7 +198,7 @@ serve(struct am_worker *w, int *fd, const struct rpc_policy *policy,
 	int own = am_steal_fd(fd);
 	int flags, r;
 
-	/* listen() again: peers see the credentials of whoever called it. */
+	/* listen() again, because peers see the credentials of its caller. */
 	flags = fcntl(own, F_GETFL);
 	if (flags < 0 || fcntl(own, F_SETFL, flags | O_NONBLOCK) < 0 ||
 	    fcntl(own, F_SETFD, FD_CLOEXEC) < 0 ||
@@ -231,7 +231,7 @@ bind_all(struct am_worker *w)
 	return r;
 }
 
-/* The files are read and closed: nobody else needs them here. */
+/* Reads the files and closes them. */
 static int
 set_up_tls(struct am_worker *w, struct am_error *err)
 {

@@ -1,5 +1,5 @@
-/* worker.h - a worker for programs of this tree: without a process around it
- * (tests), or with more to say to the supervisor (amnode-exec). */
+/* worker.h - a worker for programs of this tree: without a process of its own
+ * (tests), or with more to tell the supervisor (amnode-exec). */
 #ifndef LIB_NODE_WORKER_H
 #define LIB_NODE_WORKER_H
 
@@ -11,7 +11,7 @@ enum {
 	WORKER_SESSIONS_MAX = 16, /* connections of one lease */
 };
 
-/* What the supervisor tells a worker process by its environment. */
+/* What the supervisor passes to a worker in its environment. */
 struct worker_env {
 	int private_fd;    /* listening; -1: none */
 	int public_fd;     /* likewise */
@@ -19,27 +19,27 @@ struct worker_env {
 	char kind[64];     /* AM_KIND */
 	char instance[40]; /* AM_INSTANCE */
 	char address[256]; /* AM_PUBLIC_ADDR, for info */
-	/* AM_TLS_CERT_FD, AM_TLS_KEY_FD, AM_TLS_CA_FD: the public socket speaks
-	 * TLS with these; -1: plain. In the order of enum tls_part. */
+	/* AM_TLS_CERT_FD, AM_TLS_KEY_FD, AM_TLS_CA_FD, for TLS on the public
+	 * socket, in the order of enum tls_part; -1: plain. */
 	int tls_fd[TLS_N_PARTS];
 	unsigned window;            /* AM_WINDOW: requests open at once */
 	int64_t request_timeout_ms; /* AM_REQUEST_TIMEOUT_MS; 0: none */
-	int64_t orphan_ttl_ms;      /* AM_ORPHAN_TTL_MS; 0: stays for ever */
-	/* Not of the environment: a request that does not end so long after
-	 * its deadline makes the worker stuck. */
+	int64_t orphan_ttl_ms;      /* AM_ORPHAN_TTL_MS; 0: no limit */
+	/* Not from the environment: if a request does not end within this time
+	 * after its deadline, the worker is stuck. */
 	int64_t hard_ms;
 	size_t outbox_bytes;
 	size_t outbox_len;
 };
 
-/* The names of the three, as messages have them, too. */
+/* The names of these three variables. */
 extern const char *const worker_env_tls[TLS_N_PARTS];
 void worker_env_init(struct worker_env *e); /* the defaults, no sockets */
-/* Reads the process's environment. -ENOENT: not started by amnoded; -EINVAL: a
- * bad value; with a message in err. */
+/* Reads the environment. -ENOENT: not started by amnoded; -EINVAL: a bad value;
+ * with a message in err. */
 int worker_env_get(struct worker_env *ret, struct am_error *err);
 
-/* As am_worker_new(), but with this environment and without signal handlers.
+/* Like am_worker_new(), but with this environment and without signal handlers.
  * Takes all fds, also on failure. Borrows l; copies conf. */
 struct am_worker *worker_new(struct am_loop *l,
     const struct am_worker_conf *conf, const struct worker_env *env,

@@ -1,5 +1,4 @@
-/* Who may do what to a worker (flow rule 22), and who was told that he may
- * not. */
+/* Who may do what to a worker (flow rule 22), and a log of refusals. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -19,7 +18,7 @@ const struct allow_list worker_allow = {
 	.own_roles = WORKER_CLIENT,
 };
 
-/* A line for the program's log, but for too many a minute. */
+/* Logs, rate-limited, that a client was refused. */
 static void
 tell(struct am_worker *w, const struct rpc_session *s, const char *what)
 {

@@ -4,10 +4,11 @@
 
 #include "lib/rpc/allow.h"
 
-/* The roles of those who connect. */
+/* The roles of peers. */
 enum {
-	WORKER_CLIENT = 1, /* public socket, has the token of the lease */
-	WORKER_SUPER = 2,  /* private socket */
+	WORKER_CLIENT =
+	    1, /* on the public socket, with the token of the lease */
+	WORKER_SUPER = 2, /* on the private socket */
 };
 
 extern const struct allow_list worker_allow;

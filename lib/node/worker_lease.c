@@ -1,5 +1,5 @@
-/* The lease of a worker: its record, its end, and what is enforced while no
- * supervisor does it (flow rules 14 to 21). */
+/* The lease of a worker: its record, its end, and the limits that it enforces
+ * while there is no supervisor (flow rules 14 to 21). */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "lib/node/worker_int.h"
 
 enum {
-	/* For acks after Max, where no supervisor says how long. */
+	/* To wait for acks after Max, if no supervisor says how long. */
 	MAX_WAIT_MS = 5000,
 };
 
@@ -96,8 +96,8 @@ leased_end(struct am_event *ev)
 
 /* ---- it ends ---- */
 
-/* The supervisor ends a lease that no client came for, and the client comes at
- * the same time: who has said hello keeps it. */
+/* The supervisor may end a lease for want of a client while the client says
+ * hello: then the client keeps it. */
 static bool
 is_for_want_of_a_client(const struct am_event *ev)
 {
@@ -133,7 +133,7 @@ lease_ending_state(struct am_event *ev)
 	if (l->end_reason[0] == '\0')
 		(void)snprintf(l->end_reason, sizeof(l->end_reason),
 		    "released");
-	/* A program that is at work must hear that nobody waits for it. */
+	/* A program that is working must be told that nobody waits for it. */
 	if (w->requests.n_open == 0)
 		(void)am_get_bool(ev->args, "keep", &l->keep);
 	(void)am_get_int(ev->args, "wait_ms", &wait_ms);
@@ -188,7 +188,7 @@ lease_finish(struct am_worker *w)
 	mutate_leased(w, AM_REMOVE);
 }
 
-/* ---- what nobody else looks after ---- */
+/* ---- limits, while there is no supervisor ---- */
 
 enum {
 	WATCH_SUPER = 1 << 0,
@@ -228,8 +228,8 @@ ms_until(int64_t ns)
 	return left > 0 ? left : 0;
 }
 
-/* When and why the lease is over; 0: not yet to be said. Max waits for what
- * runs, which its own deadline bounds. */
+/* When and why the lease ends; 0: not known yet. Max waits for running
+ * requests, which have deadlines of their own. */
 static int64_t
 lease_due(const struct worker_lease *l, unsigned f, const char **ret_reason)
 {
@@ -267,7 +267,7 @@ lease_watch(struct am_worker *w)
 		(void)am_timer_start(&w->lease_timer, ms_until(due));
 	else
 		am_timer_stop(&w->lease_timer);
-	/* A lease that ends needs its program's help: it may never come. */
+	/* The end of a lease needs the program, which may never answer. */
 	if ((f & WATCH_START) != 0 && (f & WATCH_SUPER) == 0 &&
 	    ((f & WATCH_LEASED) == 0 || (f & WATCH_ENDING) != 0) &&
 	    w->env.orphan_ttl_ms > 0)

@@ -16,7 +16,7 @@ enum {
 	WORKER_HARD_MS = 1000,
 };
 
-/* At least what amnoded's configuration allows. */
+/* At least what the configuration of amnoded allows. */
 static const long long duration_max_ms = 366LL * 24 * 3600 * 1000;
 
 void
@@ -35,7 +35,7 @@ worker_env_init(struct worker_env *e)
 	};
 }
 
-/* Leaves *ret as it is if the variable is not set. */
+/* Leaves *ret unchanged if the variable is not set. */
 static int
 env_number(const char *name, long long min, long long max, long long *ret,
     struct am_error *err)
@@ -107,7 +107,7 @@ env_tls(struct worker_env *e, struct am_error *err)
 	}
 	if (r == 0 && n > 0 && n < TLS_N_PARTS)
 		return node_error(err, -EINVAL,
-		    "%s, %s and %s: some are set and some are not",
+		    "%s, %s and %s: either all or none must be set",
 		    worker_env_tls[TLS_CERT], worker_env_tls[TLS_KEY],
 		    worker_env_tls[TLS_CA]);
 	return r;

@@ -1,12 +1,12 @@
-/* How payloads of the outbox reach the clients of the lease, and when they leave
- * it (flow rules 8 and 9). Each connection gets those that are for it in their
- * order: what waits for room holds up what comes after it. */
+/* Sends payloads from the outbox to the clients of the lease, and removes them
+ * (flow rules 8 and 9). Each connection gets its payloads in order: one that
+ * waits for room delays those after it. */
 #include <string.h>
 
 #include "lib/base/clock.h"
 #include "lib/node/worker_int.h"
 
-/* A client that was cut is expected back for so long if the lease has no ttl. */
+/* How long a disconnected client is expected back if the lease has no ttl. */
 enum { AWAY_MS = 60000 };
 
 static void on_client_room(struct rpc_session *s, void *arg);
@@ -17,7 +17,8 @@ bit_of(const struct lease_client *c)
 	return (uint16_t)(1U << (c - c->worker->client));
 }
 
-/* A result is for the client that asked, an event for all of the lease. */
+/* A result is for the client that asked, an event for all clients of the
+ * lease. */
 static bool
 is_for(const struct outbox_entry *e, const struct lease_client *c)
 {
@@ -36,7 +37,7 @@ push(struct lease_client *c)
 		if (is_for(e, c))
 			r = rpc_session_payload(c->session, e->seq, e->req,
 			    e->kind, e->name, e->data);
-		/* It stays in the outbox, so nothing is lost. */
+		/* Nothing is lost: it stays in the outbox. */
 		if (r == -EAGAIN)
 			rpc_session_on_room(c->session, on_client_room, c);
 		if (r < 0)
@@ -80,7 +81,7 @@ drop(struct am_worker *w, struct outbox_entry *e)
 	outbox_drop(&w->outbox, e);
 }
 
-/* Has each client that gets it acked this event? */
+/* Whether every client that gets this event has acked it. */
 static bool
 is_acked_by_all(const struct am_worker *w, const struct outbox_entry *e)
 {

@@ -1,4 +1,5 @@
-/* The supervisor's side of a worker: its connection, and what is told to it. */
+/* The private side of a worker: the connection to the supervisor, and what it
+ * is told. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,7 +8,8 @@
 #include "lib/node/worker_int.h"
 
 enum {
-	/* A new supervisor may come before the old one's end was seen. */
+	/* A new supervisor may connect before the end of the old one is
+	 * seen. */
 	PRIVATE_SESSIONS = 4,
 };
 
@@ -44,8 +46,8 @@ am_worker_stuck(struct am_worker *w, const char *code, const char *message)
 	return 0;
 }
 
-/* To a supervisor that comes while a lease runs: it may adopt it. The token
- * travels in the payload only, never in args. */
+/* For a supervisor that connects during a lease, so that it can adopt it. The
+ * token is in the payload only, never in args. */
 static void
 report_lease(struct am_worker *w)
 {

@@ -1,4 +1,4 @@
-/* The request table: what WorkRequested files, and the one place that ends it
+/* The request table: WorkRequested adds entries, and one function ends them
  * (flow rules 2 to 13). */
 #include <errno.h>
 #include <stdarg.h>
@@ -28,7 +28,7 @@ requests_done(struct requests *r)
 	r->window = 0;
 }
 
-/* A handle is a count above the slot's number, so none comes twice. */
+/* A handle is a count and the number of its slot, so none is used twice. */
 static struct worker_request *
 request_find(const struct requests *r, am_req handle)
 {
@@ -88,8 +88,8 @@ watch_deadline(struct am_worker *w, const struct worker_request *q)
 	(void)am_timer_start(t, left > 0 ? left : 0);
 }
 
-/* How long the request may take, in ms: as its client says, else the worker's
- * own bound. -1: as long as it likes, 0: its time is over. */
+/* How many ms the request may take: as its client says, else the worker's own
+ * limit. -1: no limit, 0: its time is over. */
 static int64_t
 deadline_of(const struct am_worker *w, const struct am_event *ev)
 {
@@ -105,7 +105,7 @@ deadline_of(const struct am_worker *w, const struct am_event *ev)
 struct final {
 	const char *name;
 	struct am_val data;
-	am_id error;  /* pulsed with Exception; 0: none */
+	am_id error;  /* to pulse with Exception; 0: none */
 	bool always;  /* even if the outbox is full */
 	bool runs_on; /* the program did not stop: Working stays */
 };
@@ -123,7 +123,7 @@ pulse_error(struct am_worker *w, am_id error, uint32_t id)
 	am_buf_done(&args);
 }
 
-/* The payload is on its way already, and may be acked before this is seen. */
+/* The payload has been sent already, and may be acked before this runs. */
 static void
 pulse_payload(struct am_worker *w, uint64_t seq, uint32_t id, const char *name,
     bool final)
@@ -317,7 +317,7 @@ requests_cancel_all(struct am_worker *w, const char *reason)
 
 /* ---- WorkRequested ---- */
 
-/* Refused for a limit, so that it is worth asking again later. */
+/* Refuses because of a limit: asking again later may succeed. */
 static bool AM_PRINTF(2, 3)
     refuse_busy(struct am_event *ev, const char *fmt, ...)
 {
@@ -351,7 +351,7 @@ work_requested_enter(struct am_event *ev)
 		return refuse_busy(ev,
 		    "outbox full: %zu payloads wait to be fetched and acked",
 		    w->outbox.len);
-	/* Numbers wrap at 16 bits; an answer must name one request only. */
+	/* Ids wrap at 16 bits; a result must name one request only. */
 	if (src != NULL && src->id != 0 &&
 	    request_of_client(&w->requests, rpc_session_client_id(src->session),
 		src->id) != NULL)
@@ -394,8 +394,8 @@ work_requested_state(struct am_event *ev)
 
 /* ---- CancelWork {req, reason} ---- */
 
-/* By the client: its own number. By the deadline: the handle, as two clients
- * may use the same number. */
+/* A client names its own number; a deadline names the handle, because two
+ * clients may use the same number. */
 static struct worker_request *
 request_of_cancel(const struct am_worker *w, const struct am_event *ev)
 {
@@ -452,7 +452,7 @@ am_worker_req_left_ms(const struct am_worker *w, am_req req)
 	return left > 0 ? left : 0;
 }
 
-/* Soft: the program is told. */
+/* The soft deadline: tells the program. */
 static void
 deadline_soft(struct am_worker *w, struct worker_request *q)
 {
@@ -468,7 +468,8 @@ deadline_soft(struct am_worker *w, struct worker_request *q)
 	am_buf_done(&args);
 }
 
-/* Hard: the client gets its answer, the program is still at it. */
+/* The hard deadline: the client gets a result, but the program is still
+ * working. */
 static void
 deadline_hard(struct am_worker *w, const struct worker_request *q)
 {
@@ -516,8 +517,8 @@ exception_state(struct am_event *ev)
 
 	if (!node_is_failure(ev, Wrk_ErrHandlerTimeout))
 		return;
-	/* The request that was being taken gets the blame as its answer; one
-	 * that had been answered before has nothing to lose. */
+	/* The request that was being taken fails. If it had been answered
+	 * already, nothing is lost. */
 	if (w->requests.taking != 0)
 		(void)request_end_error(w, w->requests.taking, failed,
 		    AM_CODE_HANDLER_FAILED, text);
