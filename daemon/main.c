@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,8 @@
 #include "daemon/config.h"
 #include "daemon/config_check.h"
 #include "daemon/events.h"
-#include "daemon/notify.h"
+#include "daemon/sys/log_out.h"
+#include "daemon/sys/notify.h"
 #include "daemon/sys/orphan.h"
 #include "daemon/sys/runtime.h"
 #include "daemon/net/security.h"
@@ -25,6 +27,7 @@ enum {
 	EXIT_CANNOT_START = 1,
 	EXIT_BAD_USAGE = 2,
 	SETS_MAX = 128,
+	LOG_FINISH_MS = 200,
 	FDS_BESIDE = 1100, /* clients, and what we need ourselves */
 };
 
@@ -229,7 +232,7 @@ static int
 serve(struct am_loop *loop, struct super *s, struct world *w,
     struct am_error *err)
 {
-	struct notify notify = { .super = NULL };
+	struct notify notify = NOTIFY_INIT;
 	struct signals signals = { .super = NULL };
 	int r = world_serve(w, s, err);
 
@@ -254,6 +257,7 @@ run(const struct options *o, const struct config *config,
 	struct super super = { .loop = NULL };
 	struct world world = { .listen_fd = -1 };
 	struct rlimit files = { 0, 0 };
+	struct log_out log_out = { .loop = NULL };
 	struct runtime rt;
 	struct am_loop *loop;
 	int r;
@@ -266,6 +270,8 @@ run(const struct options *o, const struct config *config,
 	raise_fd_limit(config, &files);
 	warn_of_risks(config, security);
 	loop = am_loop_new();
+	if (loop != NULL)
+		log_out_start(&log_out, loop);
 	r = loop == NULL ? -ENOMEM
 			 : world_init(&world, loop, config, security, &rt,
 			       o->instance, &err);
@@ -285,6 +291,7 @@ run(const struct options *o, const struct config *config,
 	world_done(&world);
 	if (super.loop != NULL)
 		super_done(&super);
+	log_out_done(&log_out);
 	(void)am_loop_free(loop);
 	/* Nothing of this instance may be left, whoever started it. */
 	if (r == 0 && rt.n_live > 0)
@@ -305,6 +312,7 @@ main(int argc, char **argv)
 	int r;
 
 	open_std_fds();
+	(void)signal(SIGPIPE, SIG_IGN);
 	r = parse_options(argc, argv, &options);
 	if (r >= 0)
 		return r;
@@ -319,5 +327,6 @@ main(int argc, char **argv)
 		r = run(&options, &config, &security);
 	security_close(&security);
 	config_done(&config);
+	log_finish(LOG_FINISH_MS);
 	return r;
 }

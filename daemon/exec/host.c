@@ -10,7 +10,6 @@
 #include "daemon/exec/states.h"
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
-#include "lib/base/log.h"
 
 enum {
 	HOST_START_MS = 30000,
@@ -21,18 +20,6 @@ enum {
 	HOST_KILLED_MS = 1000, /* SIGKILL to its exit */
 	HOST_QUOTE_MAX = 4 * LINE_SHOW_BYTES + 8,
 };
-
-void
-host_log(const char *fmt, ...)
-{
-	char text[2048];
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	(void)fprintf(stderr, "amnode-exec: %s\n", text);
-}
 
 /* A bound of our environment in ms; what is no number is as if it were not
  * there: amnoded has checked it. */

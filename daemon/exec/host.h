@@ -9,6 +9,7 @@
 
 #include "daemon/exec/prog.h"
 #include "lib/amnode.h"
+#include "lib/base/log.h"
 
 /* Of amnode-exec itself; else it exits as the program did. */
 enum {
@@ -90,7 +91,7 @@ void host_broken(struct host *h, const char *why, const char *line, size_t len);
 /* Asks the program to leave, then makes it. */
 void host_stop(struct host *h, const char *reason);
 /* One line on stderr, which is the worker's log. */
-void host_log(const char *fmt, ...) AM_PRINTF(1, 2);
+#define host_log(...) log_info("amnode-exec: " __VA_ARGS__)
 
 /* ---- answer.c ---- */
 

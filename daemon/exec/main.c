@@ -9,7 +9,10 @@
 #include "daemon/exec/reap.h"
 #include "daemon/exec/states.h"
 
-enum { REAP_MS = 2000 };
+enum {
+	REAP_MS = 2000,
+	LOG_FINISH_MS = 200,
+};
 
 static const char usage[] =
     "usage: amnode-exec [--schema FILE] -- CMD [ARG...]\n"
@@ -97,6 +100,8 @@ main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	(void)signal(SIGPIPE, SIG_IGN);
+	log_init(LOG_LEVEL_INFO, LOG_MODE_BARE);
 	if (getenv("AM_PRIVATE_FD") == NULL || getenv("AM_PUBLIC_FD") == NULL) {
 		host_log(
 		    "AM_PRIVATE_FD and AM_PUBLIC_FD are not set: this is "
@@ -110,7 +115,6 @@ main(int argc, char **argv)
 			return HOST_EXIT_SCHEMA;
 		}
 	}
-	(void)signal(SIGPIPE, SIG_IGN);
 	l = am_loop_new();
 	if (l == NULL || reap_init() < 0) {
 		host_log("cannot start: %s", strerror(errno));
@@ -118,5 +122,6 @@ main(int argc, char **argv)
 	}
 	status = run(l, schema, opt.cmd);
 	(void)am_loop_free(l);
+	log_finish(LOG_FINISH_MS);
 	return status;
 }

@@ -58,7 +58,6 @@ signals_start(struct signals *sig, struct super *s, struct notify *n)
 	};
 
 	*sig = (struct signals){ .super = s, .notify = n };
-	(void)signal(SIGPIPE, SIG_IGN);
 	for (size_t i = 0; i < SIGNALS_N; i++) {
 		sig->event[i] = evsignal_new(loop_base(s->loop),
 		    table[i].signum, table[i].fn, sig);

@@ -2,7 +2,7 @@
 #ifndef DAEMON_SYS_SIGNALS_H
 #define DAEMON_SYS_SIGNALS_H
 
-#include "daemon/notify.h"
+#include "daemon/sys/notify.h"
 
 struct event;
 
@@ -14,7 +14,7 @@ struct signals {
 	struct event *event[SIGNALS_N]; /* owned */
 };
 
-/* Ignores SIGPIPE, too. 0 or -errno. */
+/* 0 or -errno. */
 int signals_start(struct signals *sig, struct super *s, struct notify *n);
 void signals_done(struct signals *sig); /* idempotent */
 
