@@ -58,6 +58,10 @@ CONF(Health, ErrorKill, count, error_kill, 0, 15, NULL, "3",
 
 CONF(Log, Workers, choice, log_workers, 0, 0, "daemon", "daemon",
 	"where the standard output and error of workers go")
+CONF(Log, RateLimit, count, log_rate, 0, 1000000, NULL, "1000",
+	"lines a second of one worker that are logged; 0: all")
+CONF(Log, RateBurst, count, log_burst, 1, 1000000, NULL, "5000",
+	"lines of one worker that are logged at once, before the rate counts")
 
 CONF(Security, AllowUser, users, allow_user, 0, 0, NULL, "",
 	"users that may connect, by name or id; if AllowGroup is empty, too: whoever may open the socket")

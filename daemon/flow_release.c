@@ -264,6 +264,8 @@ lease_ended_state(struct am_event *ev)
 	if (l == NULL)
 		return;
 	(void)am_get_text(ev->args, "reason", reason, sizeof(reason));
+	/* What its program printed for this lease stands before its end. */
+	logs_flush(&l->worker->logs);
 	log_info("lease: ended lease=%s id=%s reason=%s after=%" PRId64 "ms",
 	    l->id, l->worker->id, reason,
 	    (clock_ns() - l->since_ns) / NS_PER_MS);

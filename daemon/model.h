@@ -14,7 +14,7 @@
 
 #include "daemon/starts.h"
 #include "daemon/index.h"
-#include "daemon/logs.h"
+#include "daemon/sys/logs.h"
 #include "daemon/sys/owner.h"
 #include "lib/amnode.h"
 #include "lib/tls/module.h"
@@ -70,8 +70,7 @@ struct worker {
 	pid_t pid;
 	int pidfd;
 	struct event *exit_event;
-	struct worker_log out;
-	struct worker_log err;
+	struct worker_logs logs;
 	char address[256];         /* public */
 	struct netmach *net;       /* owned */
 	struct am_machine *mirror; /* borrowed; NULL before the hello */

@@ -57,7 +57,6 @@ worker_new(struct super *s, struct model *m,
 	while (id_taken != NULL && id_taken(s, w->number));
 	(void)snprintf(w->id, sizeof(w->id), "w%" PRIu32, w->number);
 	w->pidfd = -1;
-	w->out.fd = w->err.fd = -1;
 	w->started_ns = clock_ns();
 	am_timer_init(&w->timer, m->loop, m->timers->worker, w);
 	am_timer_init(&w->health_timer, m->loop, m->timers->health, w);

@@ -125,14 +125,14 @@ static int
 open_logs(const struct world *world, struct worker *w, char *out, char *errp,
     size_t size, struct am_error *err)
 {
+	const struct config *c = world->config;
 	int r = file_path(world, w, "out", out, size);
 
 	if (r == 0)
-		r = logs_open(&w->out, world->loop, w->id, "stdout", out);
-	if (r == 0)
 		r = file_path(world, w, "err", errp, size);
 	if (r == 0)
-		r = logs_open(&w->err, world->loop, w->id, "stderr", errp);
+		r = logs_open(&w->logs, world->loop, w->id,
+		    (struct logs_rate){ c->log_rate, c->log_burst }, out, errp);
 	if (r < 0)
 		(void)snprintf(err->text, sizeof(err->text),
 		    "cannot make its FIFOs in %s: %s", world->runtime->dir,
@@ -317,8 +317,7 @@ process_forget(struct super *s, struct worker *w)
 	if (w->pidfd >= 0)
 		(void)close(w->pidfd);
 	w->pidfd = -1;
-	logs_done(&w->out);
-	logs_done(&w->err);
+	logs_done(&w->logs);
 	remove_file(world, w, "priv");
 	remove_file(world, w, "pub");
 }

@@ -7,14 +7,16 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/logs.h"
+#include "daemon/sys/logs.h"
 #include "daemon/sys/orphan.h"
 #include "daemon/sys/reap.h"
 #include "daemon/sys/runtime.h"
 #include "daemon/sys/spawn.h"
+#include "lib/base/log.h"
 #include "tests/unit/unit.h"
 
 struct run {
@@ -357,42 +359,209 @@ END_TEST
 
 /* ---- logs ---- */
 
-START_TEST(lines_are_logged_whole_and_split_when_too_long)
-{
-	char path[80], text[LOGS_LINE_MAX + 20], line[LOGS_LINE_MAX * 2];
-	struct worker_log log;
-	struct am_loop *l = am_loop_new();
-	struct run r;
-	FILE *err;
-	int fd, n = 0;
+struct printer {
+	struct run run;
+	struct am_loop *l;
+	struct worker_logs logs;
+	int out;
+	int err;
+	char out_path[80];
+	char err_path[80];
+	FILE *captured; /* our log */
+};
 
-	setup(&r);
-	(void)snprintf(path, sizeof(path), "%s/w1.out", r.dir);
-	ck_assert_int_eq(logs_open(&log, l, "w1", "stdout", path), 0);
-	memset(text, 'x', sizeof(text));
-	memcpy(text, "one\ntwo\r\n", 9);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	ck_assert_int_eq(write(fd, text, sizeof(text)), sizeof(text));
-	err = freopen("/dev/null", "w", stderr);
-	ck_assert_ptr_nonnull(err);
-	(void)snprintf(line, sizeof(line), "%s/log", r.dir);
-	ck_assert_ptr_nonnull(freopen(line, "w+", stderr));
-	ck_assert_int_eq(am_loop_step(l, 1000), 0);
-	logs_done(&log);
-	(void)fflush(stderr);
-	rewind(stderr);
-	while (fgets(line, sizeof(line), stderr) != NULL) {
-		n++;
-		if (n == 1)
-			ck_assert_ptr_nonnull(strstr(line, "id=w1 | one\n"));
-		if (n == 2)
-			ck_assert_ptr_nonnull(strstr(line, "id=w1 | two\n"));
+static void
+printer_open(struct printer *p, struct logs_rate rate)
+{
+	setup(&p->run);
+	(void)snprintf(p->out_path, sizeof(p->out_path), "%s/w1.out",
+	    p->run.dir);
+	(void)snprintf(p->err_path, sizeof(p->err_path), "%s/w1.err",
+	    p->run.dir);
+	p->l = am_loop_new();
+	ck_assert_ptr_nonnull(p->l);
+	ck_assert_int_eq(logs_open(&p->logs, p->l, "w1", rate, p->out_path,
+			     p->err_path),
+	    0);
+	p->out = open(p->out_path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	p->err = open(p->err_path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	p->captured = tmpfile();
+	ck_assert_ptr_nonnull(p->captured);
+	ck_assert_int_ge(dup2(fileno(p->captured), STDERR_FILENO), 0);
+	log_init(LOG_LEVEL_INFO, LOG_MODE_JOURNAL);
+}
+
+static void
+printer_close(struct printer *p)
+{
+	logs_done(&p->logs);
+	ck_assert_int_eq(access(p->out_path, F_OK), -1);
+	ck_assert_int_eq(access(p->err_path, F_OK), -1);
+	(void)close(p->out);
+	(void)close(p->err);
+	(void)fclose(p->captured);
+	(void)am_loop_free(p->l);
+	teardown(&p->run);
+}
+
+/* Turns of the loop until the FIFO is empty and nothing is due. */
+static void
+printer_turn(struct printer *p)
+{
+	int left = 1;
+
+	while (left > 0 || p->logs.out.rest.deadline_ns != 0) {
+		ck_assert_int_eq(am_loop_step(p->l, 1000), 0);
+		ck_assert_int_eq(ioctl(p->out, FIONREAD, &left), 0);
 	}
-	ck_assert_int_eq(n, 4);
-	ck_assert_int_eq(access(path, F_OK), -1);
-	(void)close(fd);
-	(void)am_loop_free(l);
-	teardown(&r);
+}
+
+/* All that was logged, in a static buffer. */
+static const char *
+printed(struct printer *p)
+{
+	static char text[1 << 20];
+	ssize_t n = pread(fileno(p->captured), text, sizeof(text) - 1, 0);
+
+	ck_assert_int_ge(n, 0);
+	text[n] = '\0';
+	return text;
+}
+
+static unsigned
+count(const char *text, const char *what)
+{
+	unsigned n = 0;
+
+	for (; (text = strstr(text, what)) != NULL; text++)
+		n++;
+	return n;
+}
+
+START_TEST(every_byte_of_a_long_line_is_logged_in_marked_pieces)
+{
+	char text[10000], all[sizeof(text)];
+	struct printer p;
+	size_t n = 0, at = 0;
+
+	printer_open(&p, (struct logs_rate){ 0, 1 });
+	/* Three bytes each, so that no cut is in the right place by itself. */
+	for (n = 0; n + 3 < sizeof(text) - 1; n += 3)
+		memcpy(text + n, "\xe2\x82\xac", 3);
+	memcpy(text + 5001, "abc", 3);
+	memcpy(text + n, "\r\n", 2);
+	ck_assert_int_eq(write(p.out, "one\ntwo\r\n\n", 10), 10);
+	ck_assert_int_eq(write(p.out, text, n + 2), (ssize_t)n + 2);
+	ck_assert_int_eq(write(p.out, "end\n", 4), 4);
+	printer_turn(&p);
+	ck_assert_int_eq(strncmp(printed(&p),
+			     "<6>worker: stdout id=w1 | one\n"
+			     "<6>worker: stdout id=w1 | two\n"
+			     "<6>worker: stdout id=w1 | \n"
+			     "<6>worker: stdout id=w1 | \xe2\x82\xac",
+			     94),
+	    0);
+	ck_assert_uint_eq(count(printed(&p), " +| "), 4);
+	ck_assert_uint_eq(count(printed(&p), "\\x"), 0);
+	ck_assert_ptr_nonnull(
+	    strstr(printed(&p), "\n<6>worker: stdout id=w1 | end\n"));
+	for (const char *s = printed(&p), *nl; (nl = strchr(s, '\n')) != NULL;
+	     s = nl + 1) {
+		const char *bar = strstr(s, "| ") + 2;
+
+		if (*bar == '\xe2' || strstr(s, "+|") == bar - 3) {
+			memcpy(all + at, bar, (size_t)(nl - bar));
+			at += (size_t)(nl - bar);
+		}
+		if (strncmp(nl + 1, "<6>worker: stdout id=w1 | end", 29) == 0)
+			break;
+	}
+	ck_assert_uint_eq(at, n);
+	ck_assert_int_eq(memcmp(all, text, n), 0);
+	printer_close(&p);
+}
+END_TEST
+
+START_TEST(what_is_no_text_is_shown)
+{
+	struct printer p;
+
+	printer_open(&p, (struct logs_rate){ 0, 1 });
+	ck_assert_int_eq(write(p.out, "a\0b\x1b[2J\xff\tc\n", 11), 11);
+	printer_turn(&p);
+	ck_assert_str_eq(printed(&p),
+	    "<6>worker: stdout id=w1 | a\\x00b\\x1b[2J\\xff\tc\n");
+	printer_close(&p);
+}
+END_TEST
+
+START_TEST(a_last_line_without_a_newline_comes_when_it_is_asked_for)
+{
+	struct printer p;
+
+	printer_open(&p, (struct logs_rate){ 0, 1 });
+	ck_assert_int_eq(write(p.out, "50%", 3), 3);
+	printer_turn(&p);
+	ck_assert_str_eq(printed(&p), "");
+	ck_assert_int_eq(write(p.err, "oops", 4), 4);
+	logs_flush(&p.logs);
+	ck_assert_str_eq(printed(&p),
+	    "<6>worker: stdout id=w1 | 50%\n"
+	    "<6>worker: stderr id=w1 | oops\n");
+	logs_flush(&p.logs);
+	ck_assert_int_eq(write(p.out, "left", 4), 4);
+	logs_done(&p.logs);
+	ck_assert_ptr_nonnull(
+	    strstr(printed(&p), "oops\n<6>worker: stdout id=w1 | left\n"));
+	printer_close(&p);
+}
+END_TEST
+
+START_TEST(a_flood_has_a_share_of_each_turn_only)
+{
+	struct printer p;
+	char text[60000];
+	unsigned n, before = 0;
+
+	printer_open(&p, (struct logs_rate){ 0, 1 });
+	memset(text, '\n', sizeof(text));
+	ck_assert_int_eq(write(p.out, text, sizeof(text)), sizeof(text));
+	for (int i = 0; i < 50; i++) {
+		ck_assert_int_eq(am_loop_step(p.l, 1000), 0);
+		n = count(printed(&p), "\n");
+		ck_assert_uint_le(n - before, LOGS_TURN_LINES);
+		before = n;
+	}
+	ck_assert_uint_gt(before, LOGS_TURN_LINES);
+	/* The dead have a bound as well, and it is told. */
+	logs_done(&p.logs);
+	n = count(printed(&p), "| \n");
+	ck_assert_uint_eq(n, before + LOGS_END_LINES);
+	ck_assert_uint_eq(count(printed(&p), "lines_left_out="), 1);
+	printer_close(&p);
+}
+END_TEST
+
+START_TEST(lines_over_the_rate_are_counted_and_told_of)
+{
+	enum { N = 3000, BURST = 100 };
+	unsigned left_out = 0, n;
+	struct printer p;
+	const char *at;
+
+	printer_open(&p, (struct logs_rate){ 1, BURST });
+	for (int i = 0; i < N; i++)
+		ck_assert_int_eq(write(p.out, "a line\n", 7), 7);
+	printer_turn(&p);
+	n = count(printed(&p), "| a line\n");
+	ck_assert_uint_ge(n, BURST);
+	ck_assert_uint_lt(n, BURST + 10);
+	logs_done(&p.logs);
+	at = strstr(printed(&p), "lines_left_out=");
+	ck_assert_ptr_nonnull(at);
+	ck_assert_int_eq(sscanf(at, "lines_left_out=%u", &left_out), 1);
+	ck_assert_uint_eq(n + left_out, N);
+	printer_close(&p);
 }
 END_TEST
 
@@ -405,4 +574,8 @@ UNIT_MAIN("daemon processes", an_error_of_exec_is_returned,
     files_that_are_no_sockets_are_never_removed,
     workers_of_a_dead_one_are_stopped_with_this_one,
     a_bad_directory_is_refused_with_a_reason,
-    lines_are_logged_whole_and_split_when_too_long)
+    every_byte_of_a_long_line_is_logged_in_marked_pieces,
+    what_is_no_text_is_shown,
+    a_last_line_without_a_newline_comes_when_it_is_asked_for,
+    a_flood_has_a_share_of_each_turn_only,
+    lines_over_the_rate_are_counted_and_told_of)
