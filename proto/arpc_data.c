@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/arpc.h"
+#include "proto/bits.h"
 #include "proto/mp.h"
 
 static int
@@ -44,7 +45,7 @@ static int
 states_get(struct mp *c, size_t n_known, struct arpc_mutation *ret,
     const char **ret_why)
 {
-	uint64_t seen[(ARPC_NAMES_MAX + 63) / 64] = { 0 };
+	uint64_t seen[BITS_WORDS(ARPC_NAMES_MAX)] = { 0 };
 	uint64_t id;
 	uint32_t n;
 
@@ -60,9 +61,9 @@ states_get(struct mp *c, size_t n_known, struct arpc_mutation *ret,
 			*ret_why = "no such state in the schema";
 			return -ERANGE;
 		}
-		if ((seen[id / 64] >> id % 64 & 1) != 0)
+		if (bits_test(seen, id))
 			continue;
-		seen[id / 64] |= UINT64_C(1) << id % 64;
+		bits_set(seen, id);
 		ret->states[ret->n_states++] = (am_id)id;
 	}
 	return 0;

@@ -94,7 +94,7 @@ find_keys(struct am_val line, struct found *f, struct am_error *err)
 
 /* A text of the program, cut to fit; fallback if there is none. */
 static void
-copy_text(struct am_val val, const char *fallback, char *buf, size_t size)
+take_text(struct am_val val, const char *fallback, char *buf, size_t size)
 {
 	struct mp c = mp_of(val);
 	const char *s = fallback;
@@ -121,8 +121,8 @@ read_error(struct am_val val, struct line_msg *m)
 		(void)am_get(val, "code", &code);
 		(void)am_get(val, "message", &text);
 	}
-	copy_text(code, "failed", m->code, sizeof(m->code));
-	copy_text(text, "the program gave no message", m->text,
+	take_text(code, "failed", m->code, sizeof(m->code));
+	take_text(text, "the program gave no message", m->text,
 	    sizeof(m->text));
 }
 
@@ -140,7 +140,7 @@ read_details(const struct found *f, struct line_msg *m, struct am_error *err)
 			m->kind = LINE_NOTHING;
 			return 0;
 		}
-		copy_text(f->reason, "the program gave no reason", m->text,
+		take_text(f->reason, "the program gave no reason", m->text,
 		    sizeof(m->text));
 		break;
 	case LINE_ERROR:

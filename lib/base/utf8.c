@@ -71,6 +71,7 @@ void
 utf8_copy(char *to, size_t size, const char *s, size_t len)
 {
 	len = utf8_cut(s, len, size - 1);
-	memcpy(to, s, len);
+	for (size_t i = 0; i < len; i++)
+		to[i] = s[i] != '\0' ? s[i] : '?';
 	to[len] = '\0';
 }

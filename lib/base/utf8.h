@@ -16,7 +16,8 @@ size_t utf8_put(char *to, uint32_t code);
 /* How many bytes of s to keep so that at most max are left and no sequence is
  * cut through. */
 size_t utf8_cut(const char *s, size_t len, size_t max);
-/* Copies so much of s as fits into size bytes with a NUL behind it. */
+/* Copies so much of s as fits into size bytes with a NUL behind it; a NUL in s
+ * becomes "?". */
 void utf8_copy(char *to, size_t size, const char *s, size_t len);
 
 #endif

@@ -3,7 +3,7 @@
 #define LIB_MACHINE_SCHEMA_H
 
 #include "lib/amnode.h"
-#include "lib/base/bits.h"
+#include "proto/bits.h"
 
 enum {
 	NO_RANK = UINT16_MAX,

@@ -115,15 +115,6 @@ node_wipe(void *p, size_t len)
 	explicit_bzero(p, len);
 }
 
-static void
-copy_text(const char *s, size_t len, char *buf, size_t size)
-{
-	len = utf8_cut(s, len, size - 1);
-	for (size_t i = 0; i < len; i++)
-		buf[i] = s[i] != '\0' ? s[i] : '?';
-	buf[len] = '\0';
-}
-
 void
 node_get_text(struct am_val map, const char *key, char *buf, size_t size)
 {
@@ -131,7 +122,7 @@ node_get_text(struct am_val map, const char *key, char *buf, size_t size)
 	size_t len = 0;
 
 	(void)am_get_str(map, key, &s, &len);
-	copy_text(s, len, buf, size);
+	utf8_copy(buf, size, s, len);
 }
 
 void
@@ -142,5 +133,5 @@ node_text(struct am_val v, char *buf, size_t size)
 	size_t len = 0;
 
 	(void)mp_get_str(&c, &s, &len);
-	copy_text(s, len, buf, size);
+	utf8_copy(buf, size, s, len);
 }

@@ -2,24 +2,6 @@
 
 #include "lib/base/buf.h"
 
-static const char *
-op_name(enum am_op op)
-{
-	switch (op) {
-	case AM_ADD:
-	case AM_CAN_ADD:
-		return "add";
-	case AM_REMOVE:
-	case AM_CAN_REMOVE:
-		return "remove";
-	case AM_SET:
-		return "set";
-	case AM_TOGGLE:
-		return "toggle";
-	}
-	return "";
-}
-
 static bool
 may_change(const struct allow_list *list, unsigned role, bool adds, am_id state)
 {
@@ -43,13 +25,13 @@ allow_check(const struct allow_list *list, unsigned role,
 		if (may_change(list, role, adds, states[i]))
 			continue;
 		(void)error_set(err, "%s of \"%s\" is not allowed here",
-		    op_name(op),
+		    am_op_name(op),
 		    am_schema_name(am_machine_schema(m), states[i]));
 		return false;
 	}
 	if (!adds && (list->own_roles & role) == 0) {
 		(void)error_set(err, "%s is not allowed here, only add",
-		    op_name(op));
+		    am_op_name(op));
 		return false;
 	}
 	return true;

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/bits.h"
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
 #include "lib/rpc/session.h"
+#include "proto/bits.h"
 #include "proto/mp.h"
 
 void
@@ -54,7 +54,7 @@ static int
 named_set(const struct am_schema *schema, struct am_val names, bool on,
     uint64_t **ret, struct am_error *err)
 {
-	size_t words = (am_schema_len(schema) + 63) / 64;
+	size_t words = BITS_WORDS(am_schema_len(schema));
 	am_cleanup(am_freep) uint64_t *set = calloc(words, sizeof(*set));
 	struct mp c = mp_of(names);
 	const char *name;
@@ -112,7 +112,7 @@ watch_set(struct watch *w, const struct am_schema *schema,
 static int
 grow_set(uint64_t **set, size_t n_old, size_t n, int fill)
 {
-	size_t words = (n + 63) / 64, old = (n_old + 63) / 64;
+	size_t words = BITS_WORDS(n), old = BITS_WORDS(n_old);
 	uint64_t *longer;
 
 	if (*set == NULL)

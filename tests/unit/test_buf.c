@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "lib/base/base64.h"
-#include "lib/base/bits.h"
+#include "proto/bits.h"
 #include "lib/base/buf.h"
 #include "lib/base/log.h"
 #include "tests/unit/unit.h"

@@ -1,6 +1,6 @@
 /* bits.h - bit sets as runs of words; the owner knows their number. */
-#ifndef LIB_BASE_BITS_H
-#define LIB_BASE_BITS_H
+#ifndef PROTO_BITS_H
+#define PROTO_BITS_H
 
 #include <stdbool.h>
 #include <stddef.h>
