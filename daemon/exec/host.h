@@ -54,6 +54,7 @@ struct work {
 	size_t n_running;
 	size_t concurrency;
 	uint64_t last_n;
+	struct am_buf args; /* as JSON, of the request that is being taken */
 	enum work_reset reset;
 	bool pinged; /* "pong" is awaited */
 };

@@ -4,13 +4,10 @@
 #include <stdlib.h>
 
 #include "lib/base/buf.h"
-#include "lib/base/cleanup.h"
+#include "lib/base/json.h"
 #include "proto/worker.h"
 
 enum {
-	/* A byte of MessagePack makes less than that of JSON, so smaller args
-	 * fit into a line for sure. */
-	WORK_ARGS_SURE = LINE_BYTES_MAX / 8,
 	WORK_ARGS_MAX = LINE_BYTES_MAX - LINE_REQUEST_FRAME,
 };
 
@@ -66,6 +63,7 @@ work_done(struct work *w)
 	forget_waiting(w);
 	while ((r = TAILQ_FIRST(&w->running)) != NULL)
 		forget(w, r);
+	am_buf_done(&w->args);
 }
 
 struct work_req *
@@ -232,23 +230,27 @@ work_idle(struct host *h)
 static bool
 work_requested_enter(struct am_event *ev)
 {
-	const struct host *h = ev->arg;
-	am_cleanup(buf_donep) struct am_buf json = AM_BUF_INIT;
+	struct host *h = ev->arg;
 	struct am_error err;
+	int r = 0;
 
 	if (h->phase != HOST_SERVING)
 		return am_refuse(ev,
 		    h->phase == HOST_BROKEN
 			? "the program broke the protocol, it is being replaced"
 			: "the program is being stopped");
-	if (ev->args.len <= WORK_ARGS_SURE)
-		return true;
-	if (am_json_encode(ev->args, &json, &err) < 0)
-		return am_refuse(ev, "bad_args: %s", err.text);
-	if (json.len > WORK_ARGS_MAX)
+	am_buf_reset(&h->work.args);
+	if (ev->args.len > 0)
+		r = json_encode_most(ev->args, 0, WORK_ARGS_MAX, &h->work.args,
+		    &err);
+	if (r == -E2BIG)
 		return am_refuse(ev,
-		    "too_big: the args are %zu bytes of JSON, the limit is %d",
-		    json.len, WORK_ARGS_MAX);
+		    "too_big: the args are more than %d bytes of JSON",
+		    WORK_ARGS_MAX);
+	if (r == -ENOMEM)
+		return am_refuse(ev, "no memory for the args");
+	if (r < 0)
+		return am_refuse(ev, "bad_args: %s", err.text);
 	return true;
 }
 
@@ -258,18 +260,14 @@ work_requested_state(struct am_event *ev)
 	struct host *h = ev->arg;
 	am_req req = am_worker_req(h->worker, ev);
 	struct work_req *r = calloc(1, sizeof(*r));
-	struct am_error err;
 
 	if (r == NULL) {
 		am_fail(ev, "no memory for a request");
 		return;
 	}
 	r->req = req;
-	if (ev->args.len > 0 && am_json_encode(ev->args, &r->args, &err) < 0) {
-		(void)free_req(r);
-		(void)am_worker_fail(h->worker, req, "bad_args", err.text);
-		return;
-	}
+	r->args = h->work.args;
+	h->work.args = AM_BUF_INIT;
 	TAILQ_INSERT_TAIL(&h->work.waiting, r, link);
 	h->work.n_waiting++;
 	work_pump(h);

@@ -22,6 +22,7 @@ struct encode {
 	struct json_keys *keys; /* borrowed */
 	unsigned depth;
 	unsigned depth_max;
+	size_t end; /* of what may be written to out */
 };
 
 static int encode_value(struct encode *e, struct mp *c);
@@ -206,6 +207,11 @@ encode_value(struct encode *e, struct mp *c)
 
 	if (mp_next(c, &it) < 0)
 		return error_set(e->err, "malformed value");
+	/* A text makes as many bytes of JSON at least. */
+	if (e->out->len > e->end ||
+	    ((it.type == MP_STR || it.type == MP_BIN) &&
+		it.bytes.len > e->end - e->out->len))
+		return -E2BIG;
 	switch (it.type) {
 	case MP_NIL:
 		buf_puts(e->out, "null");
@@ -242,12 +248,19 @@ encode(struct encode *e, struct am_val v)
 
 	if (r == 0 && !mp_at_end(&c))
 		r = error_set(e->err, "bytes behind the value");
-	return r;
+	return r == 0 && e->out->len > e->end ? -E2BIG : r;
 }
 
 int
 json_encode(struct am_val v, unsigned n_around, struct am_buf *out,
     struct am_error *err)
+{
+	return json_encode_most(v, n_around, SIZE_MAX - out->len, out, err);
+}
+
+int
+json_encode_most(struct am_val v, unsigned n_around, size_t max,
+    struct am_buf *out, struct am_error *err)
 {
 	struct json_keys keys;
 	struct encode e = {
@@ -256,12 +269,15 @@ json_encode(struct am_val v, unsigned n_around, struct am_buf *out,
 		.err = err,
 		.keys = &keys,
 		.depth_max = MP_VALUE_DEPTH_MAX + n_around,
+		.end = out->len + max,
 	};
 	size_t start = out->len;
 	int r = 0;
 
 	json_keys_init(&keys);
-	if (v.data == NULL)
+	if (am_val_is_failed(v))
+		r = -ENOMEM;
+	else if (v.len == 0)
 		buf_puts(out, "null");
 	else
 		r = encode(&e, v);

@@ -14,6 +14,10 @@ int json_decode(const char *json, size_t len, unsigned n_around,
 int json_encode(struct am_val v, unsigned n_around, struct am_buf *out,
     struct am_error *err);
 
+/* The same, but of max bytes at most: -E2BIG, before more than that are made. */
+int json_encode_most(struct am_val v, unsigned n_around, size_t max,
+    struct am_buf *out, struct am_error *err);
+
 enum {
 	JSON_E_LOSSY = 1, /* JSON, but a part of it cannot be carried */
 	JSON_E_CUT = 2,   /* JSON up to its end, which comes too early */

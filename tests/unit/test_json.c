@@ -7,6 +7,7 @@
 
 #include "lib/amnode.h"
 #include "lib/base/buf.h"
+#include "lib/base/json.h"
 #include "lib/base/utf8.h"
 #include "proto/mp.h"
 #include "tests/unit/unit.h"
@@ -397,9 +398,46 @@ START_TEST(integers_are_written_as_raw_digits)
 }
 END_TEST
 
-UNIT_MAIN("json", values_come_back_as_they_went,
-    other_spellings_come_back_in_ours, what_would_be_changed_is_refused,
-    what_is_no_json_is_refused, text_is_read_to_its_length_only,
+START_TEST(an_encoder_with_a_bound_writes_no_more)
+{
+	static const char zeros[1 << 20];
+	struct am_buf v = AM_BUF_INIT, out = AM_BUF_INIT;
+	struct am_error err;
+
+	buf_puts(&out, "x");
+	am_put_array(&v, 3);
+	for (int i = 0; i < 3; i++)
+		am_put_str(&v, "abc");
+	ck_assert_int_eq(json_encode_most(am_buf_val(&v), 0, 19, &out, &err),
+	    0);
+	ck_assert_str_eq(buf_text(&out), "x[\"abc\",\"abc\",\"abc\"]");
+	for (size_t max = 0; max < 19; max++) {
+		out.len = 1;
+		ck_assert_int_eq(json_encode_most(am_buf_val(&v), 0, max, &out,
+				     &err),
+		    -E2BIG);
+		ck_assert_uint_eq(out.len, 1);
+	}
+	/* Nor does it make room for more. */
+	am_buf_done(&out);
+	am_buf_reset(&v);
+	am_put_array(&v, 2);
+	am_put_array(&v, 100000);
+	for (int i = 0; i < 100000; i++)
+		am_put_uint(&v, 1);
+	am_put_bin(&v, zeros, sizeof(zeros));
+	ck_assert_int_eq(json_encode_most(am_buf_val(&v), 0, 1000, &out, &err),
+	    -E2BIG);
+	ck_assert_uint_le(out.cap, 2048);
+	am_buf_done(&out);
+	am_buf_done(&v);
+}
+END_TEST
+
+UNIT_MAIN("json", an_encoder_with_a_bound_writes_no_more,
+    values_come_back_as_they_went, other_spellings_come_back_in_ours,
+    what_would_be_changed_is_refused, what_is_no_json_is_refused,
+    text_is_read_to_its_length_only,
     thirty_two_levels_pass_and_one_more_does_not,
     what_json_cannot_carry_is_not_encoded, integers_are_written_as_raw_digits,
     a_bad_escape_is_named_with_its_place, every_escape_is_its_character,
