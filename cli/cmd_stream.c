@@ -214,13 +214,24 @@ sstream_end_all(struct stream *s)
 	}
 }
 
+/* It outlives a cut of the link; what comes of it is the line's own end. */
+static void
+on_cancel_reply(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
+    void *arg)
+{
+	(void)nm;
+	(void)id;
+	(void)r;
+	(void)arg;
+}
+
 static void
 cancel(struct stream *s, const struct slot *slot, const char *reason)
 {
 	static const am_id state = Wrk_CancelWork;
 	am_cleanup(buf_donep) struct am_buf b = AM_BUF_INIT;
 
-	if (!s->at.s.up)
+	if (s->at.s.down)
 		return;
 	am_put_map(&b, 2);
 	am_put_str(&b, "req");
@@ -228,7 +239,7 @@ cancel(struct stream *s, const struct slot *slot, const char *reason)
 	am_put_str(&b, "reason");
 	am_put_str(&b, reason);
 	(void)netmach_mutate(s->at.s.nm, AM_ADD, &state, 1, am_buf_val(&b), -1,
-	    NULL, NULL);
+	    on_cancel_reply, NULL);
 }
 
 /* Lines whose worker does not even answer to the deadline. */

@@ -52,9 +52,9 @@ set_level(struct super *s, am_id state, bool on)
 void
 emit_end_pulse(struct am_event *ev)
 {
-	struct super *s = ev->arg;
-
-	(void)due_remove1(&s->due, ev->state, AM_NONE);
+	/* In the place that the pulse had in the queue: there is room, and put
+	 * off it would outlive its drain. */
+	(void)am_remove1(ev->machine, ev->state, AM_NONE);
 }
 
 /* ---- start ---- */

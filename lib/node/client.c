@@ -36,29 +36,27 @@ static const struct am_handlers client_handlers = {
 	.len = Cli__COUNT,
 };
 
-#ifdef AM_CHECK
 static void
 on_drain_end(struct am_machine *m, void *arg)
 {
-	(void)arg;
+	struct am_client *c = arg;
+
+#ifdef AM_CHECK
 	assert(node_pulse_left(m) == NULL);
+#endif
+	(void)m;
+	due_run(&c->due);
 }
 
 static const struct am_tracer client_tracer = { .size = sizeof(client_tracer),
 	.drain_end = on_drain_end };
-#endif
 
 void
 client_put_change(struct am_client *c, enum am_op op, am_id a, am_id b)
 {
 	const am_id ids[] = { a, b };
-	const struct am_mutation mut = {
-		.op = op,
-		.states = ids,
-		.n_states = a == b ? 1 : 2,
-	};
 
-	(void)am_mutate(c->machine, &mut);
+	(void)due_mutate(&c->due, op, ids, a == b ? 1 : 2, AM_NONE);
 }
 
 /* ---- life ---- */
@@ -153,10 +151,9 @@ make_machine(struct am_client *c)
 	s = am_schema_unref(s);
 	if (c->machine == NULL)
 		return -ENOMEM;
-#ifdef AM_CHECK
+	due_init(&c->due, c->machine);
 	if (am_trace(c->machine, &client_tracer, c) < 0)
 		return -ENOMEM;
-#endif
 	return am_bind(c->machine, &client_handlers, c);
 }
 
@@ -214,7 +211,7 @@ am_client_new(struct am_loop *l, const struct am_client_conf *conf,
 		(void)node_error(err, -ENOMEM, "out of memory");
 		return NULL;
 	}
-	(void)am_add1(c->machine, Cli_Start, AM_NONE);
+	(void)due_add1(&c->due, Cli_Start, AM_NONE);
 	return am_steal(&c);
 }
 
@@ -249,11 +246,10 @@ am_client_free(struct am_client *c)
 		LIST_REMOVE(p, link);
 		free(p);
 	}
-#ifdef AM_CHECK
 	if (c->machine != NULL)
 		am_untrace(c->machine, &client_tracer, c);
-#endif
 	c->machine = am_machine_free(c->machine);
+	due_done(&c->due);
 	for (size_t i = 0; i < c->n_supervisors; i++)
 		free(c->supervisor[i].name);
 	am_buf_done(&c->worker_view.names);

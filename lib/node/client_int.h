@@ -7,6 +7,7 @@
 #include "lib/base/backoff.h"
 #include "lib/node/client.h"
 #include "lib/node/common.h"
+#include "lib/node/due.h"
 #include "lib/rpc/tls.h"
 #include "proto/client.h"
 
@@ -49,6 +50,7 @@ struct am_client {
 	char name[64];
 	uint64_t client_id;
 	struct am_machine *machine;
+	struct due due;  /* what its queue had no room for */
 	struct tls *tls; /* owned; NULL: plain */
 
 	struct view worker_view;

@@ -97,17 +97,21 @@ wish_refused(struct am_client *c, const char *code, const char *reason)
 void
 worker_wanted_state(struct am_event *ev)
 {
+	struct am_client *c = ev->arg;
+
 	if (am_is1(ev->machine, Cli_SuperReady))
-		(void)am_add1(ev->machine, Cli_WorkerRequested, AM_NONE);
+		(void)due_add1(&c->due, Cli_WorkerRequested, AM_NONE);
 }
 
 void
 super_ready_state(struct am_event *ev)
 {
+	struct am_client *c = ev->arg;
+
 	if (am_is1(ev->machine, Cli_WorkerWanted))
-		(void)am_add1(ev->machine, Cli_WorkerRequested, AM_NONE);
+		(void)due_add1(&c->due, Cli_WorkerRequested, AM_NONE);
 	if (am_is1(ev->machine, Cli_Releasing))
-		lease_release(ev->arg);
+		lease_release(c);
 }
 
 /* ---- the request ---- */
@@ -304,7 +308,7 @@ take_lease(struct am_client *c, struct am_val data)
 		backoff_reset(&c->super_backoff, BACKOFF_MIN_MS);
 		am_put_map(&args, 1);
 		node_put_str(&args, "lease", l.lease);
-		(void)am_add1(c->machine, Cli_Leased, am_buf_val(&args));
+		(void)due_add1(&c->due, Cli_Leased, am_buf_val(&args));
 		am_buf_done(&args);
 	}
 	node_wipe(&l, sizeof(l));
@@ -354,7 +358,7 @@ provide_worker(struct am_client *c, struct am_val data)
 	am_put_map(&args, 2);
 	node_put_str(&args, "name", "ProvideWorker");
 	node_put_str(&args, error.data != NULL ? "error" : "lease", id);
-	(void)am_add1(c->machine, Cli_ServerPayload, am_buf_val(&args));
+	(void)due_add1(&c->due, Cli_ServerPayload, am_buf_val(&args));
 	am_buf_done(&args);
 	c->provided = AM_NONE;
 	if (error.data != NULL) {
@@ -390,7 +394,7 @@ client_attach(struct am_client *c, const struct client_lease *l)
 		am_timer_stop(&c->super_timer);
 	am_put_map(&args, 1);
 	node_put_str(&args, "lease", l->lease);
-	(void)am_add1(c->machine, Cli_Leased, am_buf_val(&args));
+	(void)due_add1(&c->due, Cli_Leased, am_buf_val(&args));
 	am_buf_done(&args);
 	return am_timer_start(&c->worker_timer, 0);
 }
@@ -524,7 +528,7 @@ lease_over(struct am_client *c, const char *code, const char *reason)
 	worker_forget(c);
 	am_put_map(&args, 1);
 	node_put_str(&args, "reason", own_code);
-	(void)am_remove1(c->machine, Cli_Leased, am_buf_val(&args));
+	(void)due_remove1(&c->due, Cli_Leased, am_buf_val(&args));
 	am_buf_done(&args);
 	/* Still active if the worker was never reached. */
 	if (am_is1(c->machine, Cli_WorkerRequested))

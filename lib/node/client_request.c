@@ -348,7 +348,7 @@ pulse_payload(struct am_client *c, const struct arpc_payload *p,
 	node_put_str(&args, "name", name);
 	am_put_str(&args, "final");
 	am_put_bool(&args, p->kind == ARPC_P_RESULT);
-	(void)am_add1(c->machine, Cli_ServerPayload, am_buf_val(&args));
+	(void)due_add1(&c->due, Cli_ServerPayload, am_buf_val(&args));
 	am_buf_done(&args);
 }
 

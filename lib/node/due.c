@@ -29,6 +29,9 @@ due_done(struct due *d)
 {
 	struct due_item *it;
 
+	if (d->gone != NULL)
+		*d->gone = true;
+	d->gone = NULL;
 	while ((it = STAILQ_FIRST(&d->items)) != NULL) {
 		STAILQ_REMOVE_HEAD(&d->items, link);
 		free(it);
@@ -132,15 +135,26 @@ void
 due_run(struct due *d)
 {
 	struct due_item *it;
+	bool gone = false;
+	bool made = true;
 
 	/* Each of them is a drain of its own, at whose end this is called
 	 * again. */
 	if (d->running)
 		return;
 	d->running = true;
-	while ((it = STAILQ_FIRST(&d->items)) != NULL && make(d->machine, it)) {
+	d->gone = &gone;
+	while (made && (it = STAILQ_FIRST(&d->items)) != NULL) {
 		STAILQ_REMOVE_HEAD(&d->items, link);
-		free(it);
+		made = make(d->machine, it);
+		if (!made && !gone)
+			STAILQ_INSERT_HEAD(&d->items, it, link);
+		else
+			free(it);
+		/* A handler of the program may have freed the owner. */
+		if (gone)
+			return;
 	}
 	d->running = false;
+	d->gone = NULL;
 }

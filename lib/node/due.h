@@ -14,6 +14,7 @@ struct due {
 	struct am_machine *machine; /* borrowed */
 	STAILQ_HEAD(, due_item) items;
 	bool running;
+	bool *gone; /* borrowed; told by due_done() */
 };
 
 void due_init(struct due *d, struct am_machine *m);

@@ -421,9 +421,8 @@ cancel_work_enter(struct am_event *ev)
 void
 cancel_work_state(struct am_event *ev)
 {
-	struct am_worker *w = ev->arg;
-
-	(void)due_remove1(&w->due, Wrk_CancelWork, AM_NONE);
+	/* In the place that it had itself: there is room, and nothing is before. */
+	(void)am_remove1(ev->machine, Wrk_CancelWork, AM_NONE);
 }
 
 am_req

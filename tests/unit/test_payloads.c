@@ -282,6 +282,40 @@ START_TEST(a_full_queue_does_not_lose_errors_and_signs_of_life)
 }
 END_TEST
 
+static void
+fill_and_lease(struct am_event *ev)
+{
+	struct world *w = ev->arg;
+	const am_id state = Cli_Heartbeat;
+	struct am_buf b = AM_BUF_INIT;
+
+	(void)am_remove1(ev->machine, Cli_Healthcheck, AM_NONE);
+	for (int i = 0; am_pulse(ev->machine, &state, 1, number(&b, i)) == 0;
+	     i++)
+		ck_assert_int_lt(i, 1000);
+	ck_assert_int_eq(am_client_lease(w->c, 5000), 0);
+	am_buf_done(&b);
+}
+
+START_TEST(a_full_queue_does_not_lose_a_wish)
+{
+	static const struct am_handler of[Cli__COUNT] = {
+		[Cli_Healthcheck] = { .state = fill_and_lease },
+	};
+	static const struct am_handlers user = AM_HANDLERS("user", of);
+	struct world *w = world_new();
+
+	world_supervisor(w);
+	world_client(w);
+	w->clog.off = true;
+	world_until_state(w, w->cm, Cli_SuperReady, true);
+	ck_assert_int_eq(am_bind(w->cm, &user, w), 0);
+	(void)am_add1(w->cm, Cli_Healthcheck, AM_NONE);
+	world_until_true(w, w->n_asked == 1);
+	world_free(w);
+}
+END_TEST
+
 /* ---- events of a lease with several clients ---- */
 
 static struct world_peer *
@@ -570,9 +604,11 @@ do_work(struct world *w, am_req req, struct am_val args)
 static void
 count(struct world *w)
 {
-	const struct world_payload *p = &w->told[w->n_told - 1];
+	const struct world_payload *p = w->told;
 	size_t i = 0;
 
+	if (w->n_told == 0)
+		return; /* the link is there again */
 	w->n_told = 0;
 	if (p->req == 0)
 		return;
@@ -712,6 +748,7 @@ UNIT_MAIN("payloads", a_client_that_is_freed_does_not_hold_its_worker,
     a_thousand_open_requests_end_with_their_lease,
     a_full_queue_does_not_lose_that_a_worker_is_stuck,
     a_full_queue_does_not_lose_errors_and_signs_of_life,
+    a_full_queue_does_not_lose_a_wish,
     an_event_stays_until_each_client_has_acked_it,
     a_client_that_was_cut_gets_its_event,
     a_client_that_takes_leave_is_not_waited_for,
