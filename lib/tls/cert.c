@@ -27,7 +27,7 @@ tls_last_reason(void)
 	return text != NULL ? text : "no reason given";
 }
 
-/* An encrypted key: there is nobody to ask. */
+/* The key is encrypted, and there is nobody to ask for the password. */
 static int
 no_password(char *buf, int size, int rw, void *arg)
 {
@@ -41,11 +41,11 @@ no_password(char *buf, int size, int rw, void *arg)
 static BIO *
 pem_open(const struct tls_pem *pem)
 {
-	/* Bounded by whoever read it: it is no more than a megabyte. */
+	/* The reader limits it to a megabyte. */
 	return BIO_new_mem_buf(pem->data, (int)pem->len);
 }
 
-/* The end of the file, or something that is no certificate? */
+/* The end of the file, or something that is not a certificate. */
 static bool
 is_pem_end(void)
 {
@@ -58,7 +58,7 @@ is_pem_end(void)
 	return end;
 }
 
-/* The first is ours, those behind it lead to the CA. */
+/* The first certificate is ours; those after it lead to the CA. */
 bool
 cert_use(SSL_CTX *ssl, const struct tls_pem *pem, char err[TLS_TEXT_MAX])
 {
@@ -79,7 +79,7 @@ cert_use(SSL_CTX *ssl, const struct tls_pem *pem, char err[TLS_TEXT_MAX])
 	BIO_free(b);
 	if (ok && is_pem_end() && n > 0)
 		return true;
-	tls_set_text(err, "%s: holds no good PEM certificate: %s", pem->name,
+	tls_set_text(err, "%s: has no valid PEM certificate: %s", pem->name,
 	    n == 0 && ok ? "none is in it" : tls_last_reason());
 	ERR_clear_error();
 	return false;
@@ -97,11 +97,11 @@ cert_use_key(SSL_CTX *ssl, const struct tls_pem *pem, char err[TLS_TEXT_MAX])
 	BIO_free(b);
 	if (!ok)
 		tls_set_text(err,
-		    "%s: holds no PEM private key without a password: %s",
+		    "%s: has no PEM private key without a password: %s",
 		    pem->name, tls_last_reason());
 	else if (SSL_CTX_use_PrivateKey(ssl, key) != 1 ||
 	    SSL_CTX_check_private_key(ssl) != 1) {
-		tls_set_text(err, "%s: is not the key of the certificate: %s",
+		tls_set_text(err, "%s: does not match the certificate: %s",
 		    pem->name, tls_last_reason());
 		ok = false;
 	}
@@ -125,12 +125,12 @@ cert_use_ca(SSL_CTX *ssl, const struct tls_pem *pem, char err[TLS_TEXT_MAX])
 		n++;
 	}
 	BIO_free(b);
-	/* Nobody else's: the system's are never asked. */
+	/* Only these: the CAs of the system are never used. */
 	if (store != NULL)
 		SSL_CTX_set_cert_store(ssl, store);
 	if (ok && is_pem_end() && n > 0)
 		return true;
-	tls_set_text(err, "%s: holds no good PEM certificates of a CA: %s",
+	tls_set_text(err, "%s: has no valid PEM certificates of a CA: %s",
 	    pem->name, n == 0 && ok ? "none is in it" : tls_last_reason());
 	ERR_clear_error();
 	return false;
@@ -153,7 +153,7 @@ cert_subject(X509 *x, char *buf, size_t size)
 	BIO_free(b);
 }
 
-/* Of several none is the one that was meant. */
+/* With several names, none is the right one. */
 void
 cert_common_name(X509 *x, char *buf, size_t size)
 {
@@ -167,7 +167,7 @@ cert_common_name(X509 *x, char *buf, size_t size)
 		return;
 	len = ASN1_STRING_to_UTF8(&text,
 	    X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
-	/* One with a NUL in it is a trick. */
+	/* A name with a NUL in it is a trick. */
 	if (len > 0 && (size_t)len < size &&
 	    memchr(text, '\0', (size_t)len) == NULL)
 		(void)snprintf(buf, size, "%.*s", len, text);

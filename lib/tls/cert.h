@@ -1,5 +1,5 @@
-/* cert.h - certificates and keys: from PEM into a context of OpenSSL, and what is
- * said of one. Private to the module. */
+/* cert.h - loads certificates and keys from PEM into an OpenSSL context, and
+ * describes certificates. Private to the module. */
 #ifndef LIB_TLS_CERT_H
 #define LIB_TLS_CERT_H
 
@@ -9,7 +9,7 @@
 
 void tls_set_text(char buf[TLS_TEXT_MAX], const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-/* The last entry of OpenSSL's queue in words; empties it. */
+/* The text of the last entry in OpenSSL's error queue; empties the queue. */
 const char *tls_last_reason(void);
 
 /* false with a text in err, which names pem. */
@@ -19,9 +19,9 @@ bool cert_use_key(SSL_CTX *ssl, const struct tls_pem *pem,
 bool cert_use_ca(SSL_CTX *ssl, const struct tls_pem *pem,
     char err[TLS_TEXT_MAX]);
 
-/* "CN=alice,O=Example"; cut to size, and left alone without memory. */
+/* Writes "CN=alice,O=Example", truncated to size. Unchanged without memory. */
 void cert_subject(X509 *x, char *buf, size_t size);
-/* Left alone if it has none or several, or one that does not fit. */
+/* Unchanged if it has none or several, or one that does not fit. */
 void cert_common_name(X509 *x, char *buf, size_t size);
 
 #endif

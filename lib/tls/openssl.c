@@ -13,7 +13,7 @@
 #include "lib/tls/cert.h"
 
 enum {
-	SUBJECT_MAX = TLS_SUBJECT_MAX + 1, /* so that a cut one is seen */
+	SUBJECT_MAX = TLS_SUBJECT_MAX + 1, /* to notice a truncated one */
 	NAME_MAX_LEN = 128,
 	CHAIN_DEPTH_MAX = 8,
 };
@@ -30,9 +30,9 @@ struct tls_link {
 	int fd;
 	bool server;
 	bool up;          /* the handshake is done */
-	bool failed;      /* nothing may be said any more, no close_notify */
+	bool failed;      /* send nothing more, not even close_notify */
 	bool eof;         /* of the socket */
-	bool wants_write; /* of the last -EAGAIN */
+	bool wants_write; /* why the last call returned -EAGAIN */
 	int sock_error;   /* errno of the socket in this call; 0: none */
 	char subject[SUBJECT_MAX];
 	char name[NAME_MAX_LEN];
@@ -93,7 +93,7 @@ bio_ctrl(BIO *b, int cmd, long num, void *p)
 	return cmd == BIO_CTRL_EOF ? link->eof : 0;
 }
 
-/* The system's own would write() and so raise SIGPIPE. */
+/* OpenSSL's own BIO would use write(), which raises SIGPIPE. */
 static BIO_METHOD *
 method_new(void)
 {
@@ -113,7 +113,7 @@ method_new(void)
 
 /* ---- contexts ---- */
 
-/* Only notes whose certificate it is: the verdict stays. */
+/* Only records the certificate; does not change the verdict. */
 static int
 on_verify(int ok, X509_STORE_CTX *store)
 {
@@ -140,13 +140,13 @@ ctx_free(struct tls_ctx *ctx)
 static bool
 set_policy(SSL_CTX *ssl)
 {
-	/* Tokens pass through its buffers. */
+	/* Its buffers may contain tokens. */
 	(void)SSL_CTX_set_options(ssl,
 	    SSL_OP_NO_COMPRESSION | SSL_OP_CLEANSE_PLAINTEXT);
 	(void)SSL_CTX_set_mode(ssl,
 	    SSL_MODE_ENABLE_PARTIAL_WRITE |
 		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-	/* So that records without data cannot hold the loop. */
+	/* So that records without data cannot block the loop. */
 	(void)SSL_CTX_clear_mode(ssl, SSL_MODE_AUTO_RETRY);
 	(void)SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_verify(ssl,
@@ -192,14 +192,15 @@ link_free(struct tls_link *link)
 		return;
 	ERR_clear_error();
 	if (link->up && !link->failed)
-		(void)SSL_shutdown(link->ssl); /* one try: nobody waits */
+		(void)SSL_shutdown(
+		    link->ssl); /* one attempt, without waiting */
 	ERR_clear_error();
 	SSL_free(link->ssl);
 	ctx_free(link->ctx);
 	free(link);
 }
 
-/* Only names of the certificate's list count, not its subject. */
+/* Only subjectAltName counts, not the subject. */
 static bool
 expect_host(SSL *ssl, const char *host)
 {
@@ -211,7 +212,8 @@ expect_host(SSL *ssl, const char *host)
 	X509_VERIFY_PARAM_set_hostflags(param,
 	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
 		X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-	/* SSL_set_tlsext_host_name() as it ought to be: it only copies. */
+	/* SSL_set_tlsext_host_name() without its missing const: it only
+	 * copies. */
 	return *host != '\0' && SSL_set1_host(ssl, host) == 1 &&
 	    SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME,
 		TLSEXT_NAMETYPE_host_name, (void *)(uintptr_t)host) == 1;
@@ -256,7 +258,7 @@ link_new(struct tls_ctx *ctx, int fd, const char *host)
 	return NULL;
 }
 
-/* An alert about the certificate that we showed. */
+/* Whether the alert is about our certificate. */
 static bool
 is_refusal(int alert)
 {
@@ -275,7 +277,7 @@ is_refusal(int alert)
 	return false;
 }
 
-/* What is wrong in the words of who has to repair it. */
+/* Describes the error to the person who has to repair it. */
 static int
 explain(struct tls_link *link)
 {
@@ -297,7 +299,7 @@ explain(struct tls_link *link)
 		    peer, X509_verify_cert_error_string(verdict));
 	else if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
 		tls_set_text(link->error,
-		    "TLS: the %s has shown no certificate", peer);
+		    "TLS: the %s presented no certificate", peer);
 	else if (reason == SSL_R_WRONG_VERSION_NUMBER ||
 	    reason == SSL_R_HTTP_REQUEST ||
 	    reason == SSL_R_UNSUPPORTED_PROTOCOL ||
@@ -312,8 +314,8 @@ explain(struct tls_link *link)
 	return -EPROTO;
 }
 
-/* What an earlier call left behind says nothing of this one: after a failed write
- * the peer's last words can still be read. */
+/* Clears what earlier calls left: after a failed write the last frames of the
+ * peer can still be read. */
 static void
 begin(struct tls_link *link)
 {
@@ -321,7 +323,7 @@ begin(struct tls_link *link)
 	link->sock_error = 0;
 }
 
-/* r: what the call gave, <= 0. 0: the end. */
+/* r is what the call returned, <= 0. Returns 0 at the end. */
 static int
 failure(struct tls_link *link, int r)
 {
@@ -346,14 +348,14 @@ know_peer(struct tls_link *link)
 {
 	X509 *x = SSL_get0_peer_certificate(link->ssl);
 
-	/* It was asked for, so this is an error of ours; let nobody in. */
+	/* We asked for it, so this is our own error: refuse. */
 	if (x == NULL || SSL_get_verify_result(link->ssl) != X509_V_OK) {
 		tls_set_text(link->error, "TLS: no verified certificate");
 		return -EPROTO;
 	}
 	cert_subject(x, link->subject, sizeof(link->subject));
 	cert_common_name(x, link->name, sizeof(link->name));
-	/* A cut one could pass for another. */
+	/* A truncated one could be mistaken for another. */
 	if (strlen(link->subject) == sizeof(link->subject) - 1) {
 		tls_set_text(link->error,
 		    "TLS: the certificate's subject is longer than %d bytes",
@@ -395,14 +397,14 @@ link_send(struct tls_link *link, const void *p, size_t len)
 	size_t n = 0;
 	int r;
 
-	/* One record after the other, until the socket is full. */
+	/* Write one record after the other until the socket is full. */
 	while (done < len) {
 		begin(link);
 		r = SSL_write_ex(link->ssl, (const char *)p + done, len - done,
 		    &n);
 		if (r != 1) {
 			r = failure(link, r);
-			/* Of TLS 1.3 a write never waits for the peer. */
+			/* In TLS 1.3 a write never waits for the peer. */
 			if (r == -EAGAIN && !link->wants_write)
 				r = -EPROTO;
 			if (r == 0)

@@ -86,7 +86,7 @@ exits 6 "one of another CA" as stranger good amctl ping
 err "refused our certificate"
 one_line "who and why" 'refused .*peer=.*subject="CN=stranger" why=.*issuer'
 ok "no certificate" sh -c "timeout 10 openssl s_client -connect $at -CAfile $T_DIR/good.crt -quiet 2>&1 </dev/null | grep -q 'certificate required'"
-one_line "why" 'refused .*peer=127.0.0.1:[0-9]* .*subject="" why=.*shown no certificate'
+one_line "why" 'refused .*peer=127.0.0.1:[0-9]* .*subject="" why=.*presented no certificate'
 exits 69 "we do not know its CA" as alice other amctl ping
 err "the certificate of the server"
 one_line "the server is told" 'refused .*peer=127.0.0.1:[0-9]* .*refused our certificate'

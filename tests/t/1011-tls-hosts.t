@@ -40,7 +40,7 @@ chmod 0640 "$T_DIR/server.key"
 ok "its group may" check
 conf "TLSCert=$T_DIR/server.crt" "TLSKey=$T_DIR/alice.key" "TLSClientCA=$T_DIR/good.crt"
 exits 2 "the key of another certificate" check
-err "alice.key: is not the key of the certificate"
+err "alice.key: does not match the certificate"
 # shellcheck disable=SC2086
 conf $all 'TLSAdmin="alice'
 exits 2 "an open quote" check

@@ -405,14 +405,14 @@ START_TEST(an_error_names_the_file)
 	} cases[] = {
 		{ "server.crt", "server.key", "none.crt", "none.crt: No such" },
 		{ "server.crt", "alice.key", "ca.crt",
-		    "alice.key: is not the" },
+		    "alice.key: does not match" },
 		{ "server.crt", "server.crt", "ca.crt",
-		    "server.crt: holds no" },
-		{ "server.key", "server.key", "ca.crt", "no good PEM cert" },
+		    "server.crt: has no" },
+		{ "server.key", "server.key", "ca.crt", "no valid PEM cert" },
 		{ "server.crt", "secret.key", "ca.crt", "without a password" },
 		{ "server.crt", "server.key", "server.key", "of a CA" },
 		{ "server.crt", "server.key", ".", "not a regular file" },
-		{ "garbled.crt", "server.key", "ca.crt", "garbled.crt: holds" },
+		{ "garbled.crt", "server.key", "ca.crt", "garbled.crt: has" },
 	};
 	struct am_error err;
 	char path[3][64];
