@@ -192,6 +192,9 @@ tap-t: tests
 	$(run) $(wildcard tests/t/*.t)
 tap-slow: tests
 	$(run) -j 1 $(wildcard tests/t/slow/*.t)
+# Plans of transitions, and loggers, compared for longer than in each quick run.
+tap-same: $(BUILD)/tests/unit/test_machine_same
+	@SAME_STEPS=1000000 TALLY=$(tally) BUILD=$(BUILD) tests/run -j 1 $<
 tap-systemd: tests
 	$(run) -j 1 $(wildcard tests/systemd/*.t)
 tap-quick: tap-unit tap-conformance tap-t
@@ -207,7 +210,7 @@ check: deps
 	@mkdir -p $(BUILD)
 	@rm -f $(tally)
 	$(step) build $(inner) tests
-	-@$(inner) tap-quick tap-slow
+	-@$(inner) tap-quick tap-slow tap-same
 	$(step) build-sanitized $(inner) SANITIZE=address,undefined tests
 	-@$(inner) SANITIZE=address,undefined tap-quick tap-slow
 	$(step) build-clang $(inner) CC=clang tests
@@ -337,5 +340,5 @@ FORCE:
 .DEFAULT_GOAL := all
 .PHONY: all tests quick check lint format bench bench-gate coverage demo soak fuzz deps install \
 	uninstall dist clean FORCE tap-unit tap-conformance tap-t tap-slow \
-	tap-systemd tap-quick
+	tap-same tap-systemd tap-quick
 -include $(shell test -d $(obj) && find $(obj) -name '*.d')

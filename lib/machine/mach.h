@@ -122,6 +122,7 @@ struct am_machine {
 	bool draining : 1;
 	bool dying : 1; /* freed inside a callback */
 	bool mirror : 1;
+	bool asks : 1;         /* negotiation handlers are bound */
 	bool self_or_pair : 1; /* such handlers are bound */
 	bool any : 1;          /* any_enter or any_state is bound */
 	bool sub_always : 1;   /* a subscription looks at every transition */

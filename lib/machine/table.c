@@ -148,6 +148,14 @@ tables_move(struct am_machine *m, struct am_schema *to)
 	return -ENOMEM;
 }
 
+static bool
+negotiates(const struct handler_table *t, size_t nw)
+{
+	return t->n_pairs > 0 || bits_any(table_set(t, H_ENTER, nw), nw) ||
+	    bits_any(table_set(t, H_EXIT, nw), nw) ||
+	    bits_any(table_set(t, H_SELF, nw), nw);
+}
+
 int
 tables_add(struct am_machine *m, const struct am_handlers *h, void *arg)
 {
@@ -172,6 +180,8 @@ tables_add(struct am_machine *m, const struct am_handlers *h, void *arg)
 		m->self_or_pair = true;
 	if (h->any_enter != NULL || h->any_state != NULL)
 		m->any = true;
+	if (h->any_enter != NULL || negotiates(t, s->nw))
+		m->asks = true;
 	grown[m->n_bindings++] = (struct binding){ .table = t, .arg = arg };
 	join_sets(m, s->nw, room);
 	return 0;

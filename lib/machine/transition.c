@@ -385,7 +385,7 @@ steps(struct tx *tx)
 		return false;
 	if (m->n_tracers > 0 && !trace_start(tx))
 		return false;
-	if (m->n_bindings > 0 && (!negotiate(tx) || m->dying))
+	if ((m->asks || m->logger != NULL) && (!negotiate(tx) || m->dying))
 		return false;
 	if (tx->rq.check)
 		return true;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/amnode.h"
+#include "lib/machine/mach.h"
 #include "proto/supervisor.h"
 #include "proto/worker.h"
 #include "tests/bench/bench.h"
@@ -144,6 +145,33 @@ bench_four(void)
 	am_machine_free(s.m);
 }
 
+/* One mutation, which calls one final handler: with the simple plan, and with
+ * the one that resolve() makes. */
+static void
+bench_plans(void)
+{
+	static const struct am_handler of[] = {
+		[A] = { .state = on_state, .end = on_end },
+	};
+	static const struct am_handlers both = {
+		.name = "both",
+		.of = of,
+		.len = 1,
+	};
+	struct subject s = { .m = machine_of(&four_states), .id = A };
+
+	assert(am_bind(s.m, &both, &s) == 0);
+	report("m7", "a mutation with one handler, simple plan",
+	    bench_ns("m7", add_remove, &s) / 2, "ns", 45);
+	s.m = am_machine_free(s.m);
+	s.m = machine_of(&four_states);
+	s.m->general = true;
+	assert(am_bind(s.m, &both, &s) == 0);
+	report("m7g", "the same, general plan",
+	    bench_ns("m7g", add_remove, &s) / 2, "ns", 100);
+	am_machine_free(s.m);
+}
+
 static void
 bench_supervisor_handlers(struct subject *s)
 {
@@ -208,6 +236,7 @@ void
 bench_machine(void)
 {
 	bench_four();
+	bench_plans();
 	bench_supervisor();
 	bench_memory();
 }

@@ -408,27 +408,29 @@ compare(uint64_t seed, struct random_schema *rs, struct bindings *b)
 	unsigned n = 2 + draw(&r, draw(&r, 4) > 0 ? 8 : 60);
 	unsigned features = draw(&r, 1U << FEATURES);
 	struct am_schema *s = random_schema(&r, rs, n, draw(&r, 8), true);
+	/* What is logged takes most of the time. */
+	int n_worlds = seed % 4 == 0 ? WORLDS : SIMPLE_LOGGED;
 	struct world w[WORLDS];
 
 	ck_assert_ptr_nonnull(s);
 	make_bindings(&r, b, n, features);
-	for (int k = 0; k < WORLDS; k++) {
+	for (int k = 0; k < n_worlds; k++) {
 		w[k] = (struct world){ .n = n, .features = features, .r = r };
 		begin(&w[k], k, s, b);
 	}
 	for (int i = 0; i < STEPS_A_SEED; i++) {
-		for (int k = 0; k < WORLDS; k++) {
+		for (int k = 0; k < n_worlds; k++) {
 			step(&w[k], k);
 			ck_assert_msg(w[k].seen == w[0].seen,
 			    "seed %llu: machine %d differs at step %d",
 			    (unsigned long long)seed, k, i);
 		}
-		ck_assert_msg(w[SIMPLE_LOGGED].logged ==
-			w[GENERAL_LOGGED].logged,
+		ck_assert_msg(n_worlds < WORLDS ||
+			w[SIMPLE_LOGGED].logged == w[GENERAL_LOGGED].logged,
 		    "seed %llu: other lines at step %d",
 		    (unsigned long long)seed, i);
 	}
-	for (int k = 0; k < WORLDS; k++)
+	for (int k = 0; k < n_worlds; k++)
 		am_machine_free(w[k].m);
 	am_schema_unref(s);
 }
