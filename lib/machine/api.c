@@ -1,4 +1,4 @@
-/* The calls of amnode.h that are made of others. */
+/* Functions of amnode.h that are made of others. */
 #include "lib/machine/mlog.h"
 
 #include <assert.h>
@@ -88,7 +88,7 @@ add_err(struct am_machine *m, am_id state, const char *text)
 	am_put_map(&args, 1);
 	am_put_str(&args, "err");
 	am_put_str(&args, text);
-	/* The text may be the last error's own. */
+	/* The text may be that of the last error. */
 	if (!m->mirror)
 		mach_error(m, text);
 	r = am_add(m, called, 2, am_buf_val(&args));
@@ -123,7 +123,7 @@ check_handlers(const struct am_schema *s, const struct am_handlers *h)
 	for (size_t i = 0; i < h->n_pairs; i++) {
 		const struct am_pair_handler *p = &h->pair[i];
 
-		/* The pair of a state with itself is its self handler. */
+		/* A pair of a state with itself is its self handler. */
 		if (p->before >= s->len || p->after >= s->len ||
 		    p->before == p->after || p->fn == NULL)
 			return -EINVAL;
@@ -139,7 +139,7 @@ am_bind(struct am_machine *m, const struct am_handlers *h, void *arg)
 
 	if (r < 0)
 		return r;
-	/* A drain walks the bindings; a mirror calls none. */
+	/* A drain walks the bindings; a mirror calls no handlers. */
 	if (m->draining || m->mirror)
 		return -EBUSY;
 	if (m->n_bindings == UINT16_MAX)
@@ -150,7 +150,7 @@ am_bind(struct am_machine *m, const struct am_handlers *h, void *arg)
 	if (m->logger != NULL)
 		mlog_line(m, AM_LOG_OPS, "[handlers] bind %u:%s",
 		    m->n_bindings - 1U, h->name != NULL ? h->name : "handlers");
-	/* The table that handles errors has missed this one. */
+	/* The first table was not there yet to handle this error. */
 	if (m->n_bindings == 1 && am_is1(m, s->exception))
 		(void)am_add_err(m, s->exception, am_last_error(m));
 	return 0;

@@ -1,5 +1,5 @@
-/* Args that are waited for: the one rule of am_when_args(), and of when_args on
- * the wire, which is the former. */
+/* Compares args with those that subscriptions wait for: the rule of
+ * am_when_args(), which also serves when_args on the wire. */
 #include "lib/machine/args.h"
 
 #include <errno.h>
@@ -18,8 +18,8 @@ compare(const void *va, const void *vb)
 	return memcmp(a->text, b->text, a->len);
 }
 
-/* The keys of a map in order; SIZE_MAX: it is none, one of them is no string, or
- * there are more than max. */
+/* The sorted keys of a map; SIZE_MAX: it is not a map, a key is not a string,
+ * or there are more than max. */
 static size_t
 read_keys(struct am_val map, struct arg_key *key, size_t max)
 {

@@ -1,4 +1,4 @@
-/* When a subscription holds. */
+/* Whether the condition of a subscription holds. */
 #include "lib/machine/sub.h"
 
 int

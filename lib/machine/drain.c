@@ -38,7 +38,8 @@ follow_auto(struct am_machine *m, struct tx *tx)
 		    "times in a row");
 }
 
-/* A transition and, before anything that waits, the auto one it leads to. */
+/* Runs a transition and, before anything that waits, the automatic one that it
+ * leads to. */
 static inline __attribute__((always_inline)) am_result
 run(struct am_machine *m, struct tx *tx, bool first)
 {

@@ -1,4 +1,4 @@
-/* Why a mutation was canceled, and what failed. */
+/* The reasons of canceled mutations and failed handlers. */
 #include "lib/machine/mlog.h"
 
 #include <stdarg.h>
@@ -32,7 +32,7 @@ why_add(struct tx *tx, const char *fmt, ...)
 	put(tx, text);
 }
 
-/* Canceled transitions are common, so no printf here. */
+/* No printf here: canceled transitions are common. */
 static bool
 name_all(struct tx *tx, am_id id, const char *verb, const uint64_t *set)
 {
@@ -51,9 +51,9 @@ name_all(struct tx *tx, am_id id, const char *verb, const uint64_t *set)
 	return true;
 }
 
-/* The first of these that there is: a requirement neither active nor called;
- * an active state that removes it, best one that came out; a called one that
- * does; a requirement that did not come out. */
+/* Names the first of these: a requirement that is neither active nor called; an
+ * active state that removes it, preferably one that stays; a called state that
+ * removes it; a requirement that is not in the target. */
 static void
 why_missing(struct tx *tx, am_id id)
 {
@@ -85,7 +85,7 @@ why_relations(struct tx *tx)
 			why_missing(tx, tx->rq.called[i]);
 }
 
-/* ---- those of the machine ---- */
+/* ---- the reasons of the machine ---- */
 
 void
 mach_set_why(struct am_machine *m, const char *text)
@@ -105,9 +105,9 @@ mach_error(struct am_machine *m, const char *text)
 	m->last_error = copy;
 }
 
-/* ---- a handler that fails ---- */
+/* ---- failed handlers ---- */
 
-/* Without memory the failure is in am_last_error() only. */
+/* Without memory only am_last_error() has the failure. */
 static void
 prepend_exception(struct tx *tx, const char *handler, const char *text)
 {
@@ -133,7 +133,7 @@ prepend_exception(struct tx *tx, const char *handler, const char *text)
 	am_buf_done(&args);
 }
 
-/* No Exception for a transition that called Exception. */
+/* A transition that called Exception adds no other one. */
 void
 error_of_handler(struct tx *tx, const char *handler, bool is_final,
     const char *text, bool timeout)

@@ -7,13 +7,13 @@
 
 #include "lib/base/clock.h"
 
-/* One handler, as it is called in all bindings. */
+/* One handler, as it is called in every binding. */
 struct call {
 	enum handler_set kind;
 	bool any; /* AnyEnter or AnyState */
 	am_id state;
 	am_id other;
-	bool called; /* some binding has it, and it ran */
+	bool called; /* a binding has it, and it ran */
 };
 
 static const char *const suffix[H__COUNT] = {
@@ -35,7 +35,7 @@ call_name(const struct tx *tx, const struct call *c, char *buf, size_t size)
 	(void)snprintf(buf, size, "%s%s", first, second);
 }
 
-/* It is a step, once for all bindings. */
+/* Records it as one step for all bindings. */
 static void
 step_call(const struct tx *tx, const struct call *c)
 {
@@ -135,7 +135,7 @@ log_call(const struct tx *tx, const struct call *c, size_t binding, log_fn log)
 	log(tx, binding, name);
 }
 
-/* A name that the binding has no handler for. */
+/* Logs a name that has no handler in this binding. */
 static inline void
 log_unbound(const struct tx *tx, const struct call *c, size_t binding)
 {
@@ -158,7 +158,7 @@ fail_timeout(struct tx *tx, size_t binding, int64_t took_ms)
 	fail(tx, text, true);
 }
 
-/* False: the handler failed, or took too long, which is the same. */
+/* False: the handler failed, or took too long, which counts as a failure. */
 static inline __attribute__((always_inline)) bool
 call_end(struct tx *tx, size_t binding)
 {
@@ -186,7 +186,7 @@ ask(struct tx *tx, struct call *c, am_negotiation_fn fn, size_t binding)
 	char name[2 * 128 + 16];
 	bool ok;
 
-	/* Only a bound handler counts as false here (semantics.md 23). */
+	/* Only a bound handler can refuse here (semantics.md 23). */
 	if (!tx->accepted || tx->completed || tx->m->dying) {
 		if (tx->m->logger != NULL)
 			log_call(tx, c, binding, mlog_handler_invalid);
@@ -218,7 +218,7 @@ negotiation_of(const struct am_handler *h, enum handler_set kind)
 	return kind == H_EXIT ? h->exit : h->self;
 }
 
-/* All bindings in order, until one says no. */
+/* Asks all bindings in order, until one refuses. */
 static bool
 ask_state(struct tx *tx, enum handler_set kind, am_id id)
 {
@@ -312,7 +312,7 @@ ask_any(struct tx *tx)
 
 /* ---- negotiation (semantics.md 8.3, 9) ---- */
 
-/* Has some binding a handler of this kind for a state of the set? */
+/* Whether a binding has a handler of this kind for a state of the set. */
 static inline __attribute__((always_inline)) bool
 any_bound(const struct am_machine *m, enum handler_set kind,
     const uint64_t *set)
@@ -323,7 +323,7 @@ any_bound(const struct am_machine *m, enum handler_set kind,
 	    (bits_meet(m->bound + (size_t)kind * nw, set, nw) || mlog_all(m));
 }
 
-/* A refusal of an auto state in an auto transition leaves only that one out. */
+/* In an automatic transition, a refusal leaves out only that state. */
 static bool
 leave_out(struct tx *tx, am_id id)
 {
@@ -359,7 +359,7 @@ ask_enters(struct tx *tx)
 	return true;
 }
 
-/* The reference walks its list while it shortens it, so the state behind one
+/* The reference shortens its list while it walks it, so the state after one
  * that is left out is not asked; and the last answer decides (QUIRK 10). */
 static bool
 ask_selves(struct tx *tx)
@@ -483,7 +483,7 @@ run_finals(struct tx *tx, size_t *ret_failed)
 	    (m->want_args == NULL ||
 		!bits_meet(m->want_args, tx->enters.w, m->schema->nw)))
 		return true;
-	/* Also for who has subscribed in the handlers before. */
+	/* Also for subscriptions made by the handlers before. */
 	for (size_t i = 0; i < tx->n_enters; i++) {
 		am_id id = tx->enter_list[i];
 

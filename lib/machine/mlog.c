@@ -24,7 +24,7 @@ am_set_logger(struct am_machine *m, const struct am_logger *l)
 
 	if (l != NULL && sized_copy(&conf, sizeof(conf), l) < 0)
 		return -EINVAL;
-	/* A transition that runs keeps its steps there. */
+	/* The running transition keeps its steps there. */
 	if (m->draining)
 		return -EBUSY;
 	if (conf.level > AM_LOG_NOTHING && conf.line != NULL) {

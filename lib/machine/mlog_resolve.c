@@ -1,6 +1,6 @@
-/* A resolution told state by state: the lines and steps of semantics.md 16 and
- * 17. resolve() does the same by sets, and a simple plan without any list, so
- * that neither has to know of a logger. */
+/* Logs a resolution state by state: the lines and steps of semantics.md 16 and
+ * 17. resolve() does the same with sets, and a simple plan without any list, so
+ * neither needs to know about loggers. */
 #include <assert.h>
 
 #include "lib/base/buf.h"
@@ -22,7 +22,7 @@ append(struct list *l, am_id id)
 	l->id[l->n++] = id;
 }
 
-/* What the list's states add, but none of doomed. */
+/* What the states of the list add, except doomed. */
 static void
 expand(struct list *l, const uint64_t *doomed)
 {
@@ -48,7 +48,7 @@ expand(struct list *l, const uint64_t *doomed)
 	}
 }
 
-/* "A(-B -C)", of what A requires and set lacks. */
+/* "A(-B -C)", with the states that A requires and set lacks. */
 static void
 put_missing(const struct am_schema *s, struct am_buf *b, am_id id,
     const uint64_t *set)
@@ -66,7 +66,7 @@ put_missing(const struct am_schema *s, struct am_buf *b, am_id id,
 	buf_putc(b, ')');
 }
 
-/* Has it all that it requires? */
+/* Whether set has everything that it requires. */
 static bool
 is_satisfied(const struct list *l, am_id id, const uint64_t *set)
 {
@@ -85,7 +85,7 @@ is_satisfied(const struct list *l, am_id id, const uint64_t *set)
 	return satisfied;
 }
 
-/* Drops what misses a requirement, until nothing does. */
+/* Drops states that lack a requirement, until none does. */
 static void
 require(struct list *l)
 {
@@ -136,7 +136,8 @@ tell_blocked(const struct list *l, am_id id, const uint64_t *by)
 	mlog_end(m, level, &b);
 }
 
-/* Judges from the end of the list: a blocked state blocks no more. */
+/* Decides from the end of the list, so that a blocked state blocks no
+ * others. */
 static void
 block(struct list *l)
 {
@@ -164,7 +165,7 @@ block(struct list *l)
 	l->n = k;
 }
 
-/* The second level of Add, whose names come in front, reversed. */
+/* The second level of Add, whose states come first, reversed. */
 static void
 expand_again(struct list *l)
 {

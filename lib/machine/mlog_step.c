@@ -1,5 +1,5 @@
-/* Steps of a transition, contexts of states, breakpoints: what is only kept, or
- * looked for, while there is a logger. */
+/* Steps of a transition, contexts of states, breakpoints: what exists only
+ * while there is a logger. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -116,7 +116,7 @@ mlog_steps(const struct am_machine *m)
 	return buf_text(&m->logger->steps);
 }
 
-/* ---- contexts: values that nobody registers, so the first one is told ---- */
+/* ---- contexts: plain values, so only the first one is logged ---- */
 
 static void
 ctx_line(const struct am_machine *m, const char *what, am_id state)
@@ -181,7 +181,7 @@ am_breakpoint(struct am_machine *m, enum am_op op, const am_id *states,
 	return 0;
 }
 
-/* For debuggers to stop at: what it is called by is of interest. */
+/* For debuggers to stop at, to see the callers. */
 __attribute__((noinline)) void
 am_on_breakpoint(const struct am_machine *m)
 {

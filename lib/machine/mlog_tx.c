@@ -145,7 +145,7 @@ mlog_handler_end(const struct tx *tx, size_t binding, const char *name)
 	    binding_name(tx->m, binding));
 }
 
-/* The names of list without those of `not`. */
+/* The names of list, except those of `not`. */
 static void
 put_list(const struct am_machine *m, struct am_buf *b, const am_id *list,
     size_t n, const uint64_t * not )
@@ -160,7 +160,7 @@ put_list(const struct am_machine *m, struct am_buf *b, const am_id *list,
 	}
 }
 
-/* "[cancel] (A B) by NAME"; label: what stands in the brackets. */
+/* "[cancel] (A B) by NAME"; label is the word in the brackets. */
 static void
 mlog_cancel(const struct tx *tx, const char *label, const char *by)
 {
@@ -332,7 +332,7 @@ mlog_recovered(const struct tx *tx)
 
 /* ---- subscriptions ---- */
 
-/* "k,k2" of a map */
+/* The keys of a map: "k,k2". */
 static void
 put_keys(struct am_buf *b, const struct wanted *w)
 {

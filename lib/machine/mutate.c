@@ -1,4 +1,4 @@
-/* Mutations: what is refused, what waits, what runs at once. */
+/* Mutations: refuses, queues, or runs them. */
 #include "lib/machine/mlog.h"
 #include "lib/machine/plan.h"
 
@@ -15,7 +15,7 @@ mach_refuse(struct am_machine *m, const char *why)
 	return AM_CANCELED;
 }
 
-/* semantics.md 3.1: Exception may always come, and go. */
+/* semantics.md 3.1: Exception can always be added and removed. */
 static bool
 queue_full(const struct am_machine *m, const struct request *rq, size_t want)
 {
@@ -59,7 +59,7 @@ wait_in_queue(struct am_machine *m, const struct request *rq)
 	return mach_enqueue(m, rq, Q_APPENDED) < 0 ? AM_CANCELED : tick;
 }
 
-/* The called list without duplicates; buf is used if there are some. */
+/* The called list without duplicates; uses buf if there are some. */
 static void
 set_called(const struct am_machine *m, struct request *rq,
     const struct am_mutation *mut, am_id *buf)
@@ -112,7 +112,7 @@ const char *
 mach_not_mutable(const struct am_machine *m)
 {
 	if (m->mirror)
-		return "a mirror is not mutated here, but where its machine is";
+		return "a mirror can be mutated only through its connection";
 	return m->dying ? "the machine is being freed" : NULL;
 }
 
@@ -134,7 +134,7 @@ not_sent(int r)
 	}
 }
 
-/* Where the machine is, if there is a way to it. */
+/* Sends it to the machine, if there is a connection. */
 static am_result
 mutate_remote(struct am_machine *m, const struct am_mutation *mut)
 {
@@ -146,7 +146,7 @@ mutate_remote(struct am_machine *m, const struct am_mutation *mut)
 	return r < 0 ? mach_refuse(m, not_sent(r)) : AM_QUEUED + (am_result)r;
 }
 
-/* On a frame of its own: a transition is large. */
+/* A function of its own, because a transition needs a large stack frame. */
 static __attribute__((noinline)) am_result
 mutate(struct am_machine *m, const struct am_mutation *mut)
 {
@@ -177,7 +177,7 @@ mutate(struct am_machine *m, const struct am_mutation *mut)
 	return mach_run(m, &tx);
 }
 
-/* The same where nothing is in the way, and the plan is known. */
+/* The same when nothing else has to be checked, and the plan is known. */
 static __attribute__((noinline)) am_result
 mutate_planned(struct am_machine *m, const struct am_mutation *mut,
     enum plan plan)
@@ -204,7 +204,7 @@ mutate_planned(struct am_machine *m, const struct am_mutation *mut,
  * nothing is queued, and without an automatic state that could follow all that
  * is left is to count, plan and apply. The next functions prove just that. */
 
-/* No callback would learn of this transition by being told of all of them. */
+/* Whether no callback is called in every transition. */
 static inline bool
 is_unwatched(const struct am_machine *m)
 {
@@ -213,7 +213,7 @@ is_unwatched(const struct am_machine *m)
 	    m->queue.len == 0 && m->logger == NULL;
 }
 
-/* Neither a handler of the state nor a subscription to it. */
+/* Whether the state has neither a handler nor a subscription. */
 static inline bool
 is_unnoticed(const struct am_machine *m, enum plan plan, am_id id)
 {
@@ -232,7 +232,7 @@ is_unnoticed(const struct am_machine *m, enum plan plan, am_id id)
 	return (heard >> id % 64 & 1) == 0;
 }
 
-/* An automatic state is inactive, or will be. */
+/* Whether an automatic state is inactive, or will be. */
 static bool
 may_lead_to_auto(const struct am_machine *m, am_id id)
 {
@@ -313,7 +313,7 @@ mach_pulse(struct am_machine *m, const am_id *add, size_t n_add,
 		return -EBUSY;
 	if (!outside)
 		return enqueue_pulse(m, half, args);
-	/* What a tracer does when it hears of them comes after them. */
+	/* Mutations that a tracer makes when it is told come after these. */
 	mach_pin(m);
 	m->draining = true;
 	r = enqueue_pulse(m, half, args);

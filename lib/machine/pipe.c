@@ -16,9 +16,9 @@ struct am_pipe {
 	am_sub tick, from_gone, to_gone;
 };
 
-/* ---- what it does ---- */
+/* ---- its mutations ---- */
 
-/* Only those who watch want to know where it comes from. */
+/* The origin matters only to loggers and tracers. */
 static void
 mutate(const struct am_pipe *p, struct am_mutation *mut)
 {
@@ -31,7 +31,7 @@ mutate(const struct am_pipe *p, struct am_mutation *mut)
 	(void)am_mutate(p->to, mut);
 }
 
-/* The pipe may be freed by what this causes. */
+/* What this causes may free the pipe. */
 static void
 pass_error(const struct am_pipe *p)
 {
@@ -71,7 +71,7 @@ on_tick(struct am_machine *m, void *arg)
 {
 	struct am_pipe *p = arg;
 
-	/* The end of the machine: on_gone() comes. */
+	/* The machine is being freed: on_gone() follows. */
 	if (m->dying)
 		return;
 	p->tick = am_when_ticks(m, p->state, 1, on_tick, p);
@@ -135,7 +135,7 @@ pipe_begin(const struct am_pipe *conf)
 	struct am_pipe *p;
 
 	assert(conf->active < to->len && conf->inactive < to->len);
-	/* Their end would be told before the pipe stands. */
+	/* They would report their end before the pipe is set up. */
 	if (conf->from->dying || conf->to->dying)
 		return NULL;
 	p = malloc(sizeof(*p));
@@ -152,7 +152,8 @@ pipe_begin(const struct am_pipe *conf)
 	if (!p->is_err)
 		log_way(p, p->inactive == p->active ? "remove" : "add",
 		    p->inactive);
-	/* Outside of its drain nothing else keeps it, whose id is passed on. */
+	/* Outside a drain nothing else keeps the machine, whose id is passed
+	 * on. */
 	mach_pin(conf->from);
 	if (am_is1(p->from, p->state))
 		pass(p);

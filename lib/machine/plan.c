@@ -1,9 +1,9 @@
-/* What plan.h needs, and the plan carried out. */
+/* The functions behind plan.h, and the execution of a plan. */
 #include "lib/machine/mach.h"
 
-/* The list is in order of ranks then: each resolution sorts it, and only a
- * pair of After, which is excluded here, moves anything after that. What a
- * rollback leaves is not asked about: the pair may have gone. */
+/* The list is in order of ranks then: every resolution sorts it, and after that
+ * only a pair of After, which is excluded here, moves anything. The list that a
+ * rollback leaves is not considered, because the pair may have left it. */
 static bool
 is_steady(const struct am_machine *m)
 {
@@ -29,7 +29,7 @@ plan_find_steady(struct am_machine *m)
 	return m->steady == STEADY_YES;
 }
 
-/* Moves the entries before `at` one on and puts id in front. */
+/* Moves the entries before `at` by one and puts id first. */
 static void
 to_front(struct am_machine *m, size_t at, am_id id)
 {

@@ -6,7 +6,8 @@
 
 #include "lib/machine/mach.h"
 
-/* What it needs is active, and nothing active is in the way. */
+/* Whether everything that it needs is active, and nothing active prevents
+ * it. */
 static inline bool
 plan_fits(const struct am_machine *m, am_id id)
 {
@@ -20,7 +21,7 @@ plan_fits(const struct am_machine *m, am_id id)
 	return bad == 0;
 }
 
-/* Nothing active needs it or would add it again. */
+/* Whether nothing active needs it, or would add it again. */
 static inline bool
 plan_is_free(const struct am_machine *m, am_id id)
 {

@@ -201,7 +201,7 @@ queue_done(struct queue *q)
 	*q = (struct queue){ 0 };
 }
 
-/* ---- that of a machine ---- */
+/* ---- the queue of a machine ---- */
 
 int
 mach_enqueue(struct am_machine *m, const struct request *rq, unsigned flags)
@@ -220,7 +220,8 @@ mach_enqueue(struct am_machine *m, const struct request *rq, unsigned flags)
 	}
 	if (flags & Q_APPENDED)
 		m->pending++;
-	/* That of a failure is told when the failed handler has returned. */
+	/* The Exception of a failed handler is reported when that has
+	 * returned. */
 	if (m->logger != NULL &&
 	    !(m->tx != NULL && m->tx->failing &&
 		!(flags & (Q_APPENDED | Q_CHECK))))

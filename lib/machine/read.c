@@ -1,4 +1,4 @@
-/* What a machine tells: states, ticks, contexts, reasons. */
+/* Reads a machine: states, ticks, contexts, reasons. */
 #include "lib/machine/mlog.h"
 
 #include <assert.h>

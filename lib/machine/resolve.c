@@ -1,7 +1,7 @@
 /* The general plan: semantics.md 6. */
 #include "lib/machine/mach.h"
 
-/* The states of set whose Add counts and is not in it yet. */
+/* The states of set whose Add applies and is not in set yet. */
 static bool
 find_expanders(const struct tx *tx, const uint64_t *set, uint64_t *ret)
 {
@@ -21,8 +21,8 @@ find_expanders(const struct tx *tx, const uint64_t *set, uint64_t *ret)
 	return bits_any(ret, s->nw);
 }
 
-/* Appends the Add of those names of list, those which `set` has not yet and,
- * if survivors is given, none of them removes. Returns the length. */
+/* Appends what the states of list add, except states that are in `set` and, if
+ * survivors is given, states that a survivor removes. Returns the length. */
 static size_t
 expand_add(const struct tx *tx, const uint64_t *expanders, am_id *list,
     size_t n, uint64_t *set, const uint64_t *survivors)
@@ -54,7 +54,7 @@ expand_add(const struct tx *tx, const uint64_t *expanders, am_id *list,
 	return len;
 }
 
-/* Takes from set what misses a requirement, until nothing does. */
+/* Removes from set the states that lack a requirement, until none does. */
 static bool
 drop_unsatisfied(const struct tx *tx, uint64_t *set)
 {
@@ -87,8 +87,8 @@ keep_in(am_id *list, size_t n, const uint64_t *set)
 	return k;
 }
 
-/* Judges from the end of the list: a blocked state blocks no more. Survivors
- * stay in set. False: nothing was blocked. */
+/* Decides from the end of the list, so that a blocked state blocks no others.
+ * Survivors stay in set. False: nothing was blocked. */
 static bool
 block(const struct tx *tx, const am_id *list, size_t n, uint64_t *set)
 {
@@ -107,7 +107,7 @@ block(const struct tx *tx, const am_id *list, size_t n, uint64_t *set)
 	return blocked;
 }
 
-/* The second level of Add: those names come in front, reversed. */
+/* The second level of Add: its states come first, reversed. */
 static size_t
 expand_again(struct tx *tx, const uint64_t *expanders, size_t n)
 {

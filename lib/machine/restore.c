@@ -1,4 +1,4 @@
-/* A machine's clocks elsewhere and later, and a schema that grows. */
+/* Exports and imports the clocks of a machine, and extends its schema. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ is_longer(const struct am_schema *old, const struct am_schema *s)
 	return true;
 }
 
-/* -EINVAL: it is not longer. */
+/* -EINVAL: it is not an extension. */
 static int
 grow(struct am_machine *m, struct am_schema *s)
 {
@@ -49,7 +49,7 @@ grow(struct am_machine *m, struct am_schema *s)
 	m->clock = block;
 	m->active = block + s->len;
 	m->order = (am_id *)(m->active + s->nw);
-	/* The list is in the order of the old relations. */
+	/* The list is sorted by the old relations. */
 	m->steady = STEADY_NO;
 	am_schema_unref(m->schema);
 	m->schema = am_schema_ref(s);
@@ -110,7 +110,7 @@ struct import {
 	uint64_t machine_tick;
 	uint64_t queue_tick;
 	uint64_t clock[AM_STATES_MAX]; /* by our ids */
-	am_id order[AM_STATES_MAX];    /* our ids as they were exported */
+	am_id order[AM_STATES_MAX];    /* our ids in the order of the export */
 };
 
 static int
@@ -133,10 +133,12 @@ open_array(const struct am_machine *m, struct am_val v, const char *key,
 	uint32_t n;
 
 	if (am_get(v, key, &a) < 0)
-		return error_set(err, "is no export: \"%s\" is missing", key);
+		return error_set(err, "is not an export: \"%s\" is missing",
+		    key);
 	*ret = mp_of(a);
 	if (mp_get_array(ret, &n) < 0)
-		return error_set(err, "is no export: \"%s\" is no array", key);
+		return error_set(err,
+		    "is not an export: \"%s\" is not an array", key);
 	if (n != m->schema->len)
 		return error_set(err, "has %u %s: the machine has %u states", n,
 		    key, m->schema->len);
@@ -164,7 +166,8 @@ read_clocks(const struct am_machine *m, struct am_val v, struct import *im,
 		if (mp_get_str(&names, &name, &len) < 0 ||
 		    mp_get_uint(&time, UINT64_MAX, &tick) < 0)
 			return error_set(err,
-			    "is no export: state %zu has no name or no tick",
+			    "is not an export: state %zu has no name or no "
+			    "tick",
 			    i);
 		id = am_schema_id(s, name, len);
 		if (id < 0 || bits_test(seen.w, (size_t)id))
@@ -186,13 +189,13 @@ read_import(const struct am_machine *m, struct am_val v, struct import *im,
 	size_t len;
 
 	if (!mp_is_value(v) || am_get_str(v, "id", &id, &len) < 0)
-		return error_set(err, "is no export: \"id\" is missing");
+		return error_set(err, "is not an export: \"id\" is missing");
 	if (strlen(m->id) != len || memcmp(m->id, id, len) != 0)
 		return error_set(err, "is of machine \"%.*s\", not of \"%s\"",
 		    len < 128 ? (int)len : 128, id, m->id);
 	if (get_number(v, "machine_tick", &im->machine_tick) < 0 ||
 	    get_number(v, "queue_tick", &im->queue_tick) < 0)
-		return error_set(err, "is no export: a tick is missing");
+		return error_set(err, "is not an export: a tick is missing");
 	return read_clocks(m, v, im, err);
 }
 
@@ -227,7 +230,8 @@ am_import(struct am_machine *m, struct am_val exported, struct am_error *err)
 	struct import im;
 
 	if (m->draining || m->dying || m->mirror) {
-		(void)error_set(err, "not now: a drain runs, or a mirror");
+		(void)error_set(err,
+		    "not possible during a drain, or for a mirror");
 		return -EBUSY;
 	}
 	if (read_import(m, exported, &im, err) < 0)

@@ -68,7 +68,8 @@ copy_names(struct am_schema *s, const struct am_states *st,
 
 		if (name == NULL || !schema_name_ok(name)) {
 			return error_set(err,
-			    "state %zu: \"%.40s\" is no name: letters, digits "
+			    "state %zu: \"%.40s\" is not a name: letters, "
+			    "digits "
 			    "and _, a letter first, at most %d",
 			    i, name != NULL ? name : "", SCHEMA_NAME_MAX);
 		}
@@ -145,8 +146,8 @@ index_names(struct am_schema *s, struct am_error *err)
 		const char *name = s->row[s->by_name[i]].name;
 
 		if (strcmp(name, s->row[s->by_name[i - 1]].name) == 0) {
-			return error_set(err,
-			    "state \"%s\": there are two of it", name);
+			return error_set(err, "state \"%s\": defined twice",
+			    name);
 		}
 	}
 	return 0;
@@ -160,8 +161,8 @@ rel(struct am_schema *s, size_t id, enum schema_field f)
 	return s->rel + (id * F__COUNT + f) * s->nw;
 }
 
-/* semantics.md 2: the own name is dropped from remove and after, and what is
- * added too is not removed. */
+/* semantics.md 2: drops the state itself from remove and after, and added
+ * states from remove. */
 static int
 sanitise(struct am_schema *s, size_t id, bool strict, struct am_error *err)
 {
@@ -263,7 +264,8 @@ struct walk {
 	size_t n;
 };
 
-/* False: a cycle. As deep as the longest chain of Require, so bounded. */
+/* False: there is a cycle. The depth is limited by the longest chain of
+ * Require. */
 static bool
 walk_require(struct walk *w, am_id id)
 {
@@ -448,7 +450,7 @@ schema_compile(const struct am_states *st, bool strict, struct am_error *err)
 			has_exception = true;
 	len = st->len + !has_exception;
 	if (len > AM_STATES_MAX) {
-		(void)error_set(err, "%zu states: at most %d are possible", len,
+		(void)error_set(err, "%zu states: at most %d are allowed", len,
 		    AM_STATES_MAX);
 		return NULL;
 	}

@@ -1,4 +1,4 @@
-/* schema.h - the compiled schema, as the machine reads it. */
+/* schema.h - a compiled schema. */
 #ifndef LIB_MACHINE_SCHEMA_H
 #define LIB_MACHINE_SCHEMA_H
 
@@ -10,7 +10,7 @@ enum {
 	SET_WORDS_MAX = AM_STATES_MAX / 64,
 };
 
-/* A set of states on the stack; the first nw words of a schema are used. */
+/* A set of states on the stack; only the first nw words are used. */
 struct set {
 	uint64_t w[SET_WORDS_MAX];
 };
@@ -21,7 +21,7 @@ struct set {
 	id < (size_t)(nw)*64;                                                  \
 	id = bits_next(s, nw, id + 1)
 
-/* One row a state, nw words a field; plan.c reads the first ones. */
+/* One row per state, nw words per field; plan.c reads the first ones. */
 enum schema_field {
 	F_NEED,  /* requires or adds, apart from itself */
 	F_BAR,   /* removes or is removed by, or comes after, either way */
@@ -45,16 +45,16 @@ struct am_schema {
 	am_id exception;
 	bool exception_given; /* not appended here */
 	int handler_timeout;  /* id of ErrHandlerTimeout or -1 */
-	int cycle; /* a state that requires itself in the end, or -1 */
+	int cycle; /* a state that requires itself indirectly, or -1 */
 	uint64_t hash;
 	struct am_state *row; /* as given, with Exception */
 	char **name;         /* owned; row[].name and row[].doc point to them */
 	am_id *list;         /* owned; the relations of row[] point into it */
-	struct am_list *add; /* sanitised, in order */
+	struct am_list *add; /* cleaned, in order */
 	uint64_t *rel;       /* [len][F__COUNT][nw] */
 	uint16_t *rank;      /* position in the Require topology or NO_RANK */
 	am_id *byrank;       /* the other way */
-	uint64_t *sets;      /* owned; what follows points into it */
+	uint64_t *sets;      /* owned; the next members point into it */
 	uint64_t *multi;
 	uint64_t *automatic;
 	uint64_t *has_add;
@@ -75,16 +75,16 @@ schema_rel(const struct am_schema *s, size_t id, enum schema_field f)
 	return s->rel + (id * F__COUNT + f) * s->nw;
 }
 
-/* am_schema_new(), but without `strict` a state may require what it removes:
- * it can never be active, which some vectors contain. */
+/* am_schema_new(). Without `strict` a state may require what it removes, so
+ * that it can never be active, as in some recorded cases. */
 struct am_schema *schema_compile(const struct am_states *states, bool strict,
     struct am_error *err);
 
-/* schema_name.c: may a state, or a group, be called so? */
+/* schema_name.c: whether this is a valid name of a state or group. */
 bool schema_name_ok(const char *name);
 enum { SCHEMA_NAME_MAX = 128 };
 
-/* schema_group.c: checks and copies; frees, also what is half built. */
+/* schema_group.c: checks and copies groups; frees them, even half built. */
 int schema_copy_groups(struct am_schema *s, const struct am_states *st,
     struct am_error *err);
 void schema_free_groups(struct am_schema *s);

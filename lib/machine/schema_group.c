@@ -1,4 +1,4 @@
-/* Groups of a schema: names for lists of states, which no rule looks at. */
+/* Groups of a schema: named lists of states, which no rule uses. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,13 +14,13 @@ check_group(const struct am_schema *s, const struct am_group *g,
 
 	if (g->name == NULL || !schema_name_ok(g->name))
 		return error_set(err,
-		    "group %zu: \"%.40s\" is no name: letters, digits and _, a "
+		    "group %zu: \"%.40s\" is not a name: letters, digits and "
+		    "_, a "
 		    "letter first, at most %d",
 		    s->n_groups, g->name != NULL ? g->name : "",
 		    SCHEMA_NAME_MAX);
 	if (am_schema_group(s, g->name) != NULL)
-		return error_set(err, "group \"%s\": there are two of it",
-		    g->name);
+		return error_set(err, "group \"%s\": defined twice", g->name);
 	for (size_t i = 0; i < g->states.len; i++) {
 		am_id id = g->states.id[i];
 
@@ -60,7 +60,7 @@ schema_copy_groups(struct am_schema *s, const struct am_states *st,
 	if (st->n_groups == 0)
 		return 0;
 	if (st->n_groups > AM_STATES_MAX)
-		return error_set(err, "%zu groups: at most %d are possible",
+		return error_set(err, "%zu groups: at most %d are allowed",
 		    st->n_groups, AM_STATES_MAX);
 	s->group = calloc(st->n_groups, sizeof(*s->group));
 	if (s->group == NULL)

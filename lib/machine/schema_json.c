@@ -1,4 +1,4 @@
-/* A schema from JSON: user input, so every mistake is named. */
+/* A schema from JSON: it is user input, so every error is named. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 enum { JSON_MAX = 4 * 1024 * 1024 };
 
-/* The table that is being built; ids of base come first. */
+/* The table being built; the ids of base come first. */
 struct draft {
 	const struct am_states *base; /* may be NULL */
 	size_t n_base;
@@ -48,7 +48,7 @@ find(const struct draft *d, const char *name, size_t len)
 	return -ENOENT;
 }
 
-/* The string as a text of its own; NULL: it is no string. */
+/* The string as a terminated text; NULL: it is not a string. */
 static const char *
 text_of(struct draft *d, struct am_val val)
 {
@@ -65,7 +65,7 @@ text_of(struct draft *d, struct am_val val)
 	return to;
 }
 
-/* ---- names first, since relations may point forward ---- */
+/* ---- names first, since relations may refer to later states ---- */
 
 static int
 read_name(struct draft *d, size_t i, struct am_val row)
@@ -90,15 +90,14 @@ read_name(struct draft *d, size_t i, struct am_val row)
 		    "again",
 		    name);
 	if (there >= 0)
-		return error_set(d->err, "state \"%s\": there are two of it",
-		    name);
+		return error_set(d->err, "state \"%s\": defined twice", name);
 	d->row[d->len++].name = name;
 	return 0;
 }
 
 /* ---- then the rest of each row ---- */
 
-/* where: what the list belongs to, for messages */
+/* where: the owner of the list, for messages */
 static int
 read_names(struct draft *d, const char *where, struct am_val names,
     struct am_list *ret)
@@ -185,7 +184,7 @@ read_key(struct draft *d, struct am_state *row, const char *key,
 	    row->name, key);
 }
 
-/* The next pair of a map of the decoder's: its keys are strings. */
+/* The next pair of a map from the decoder, whose keys are strings. */
 static const char *
 next_pair(struct draft *d, struct mp *c, struct am_val *ret)
 {
@@ -245,7 +244,7 @@ read_groups(struct draft *d, struct am_val groups)
 	return 0;
 }
 
-/* Every machine has it, so relations may name it. */
+/* Every machine has Exception, so relations may name it. */
 static void
 add_exception(struct draft *d)
 {
@@ -264,7 +263,7 @@ read_states(struct draft *d, struct mp states, uint32_t n)
 	int r = 0;
 
 	if (d->n_base + n > AM_STATES_MAX)
-		return error_set(d->err, "%zu states: at most %d are possible",
+		return error_set(d->err, "%zu states: at most %d are allowed",
 		    d->n_base + n, AM_STATES_MAX);
 	d->row = calloc(d->n_base + n + 1, sizeof(*d->row));
 	if (d->row == NULL)
@@ -299,7 +298,7 @@ read_doc(struct draft *d, struct am_val doc)
 	if (mp_get_array(&c, &n) < 0)
 		return error_set(d->err,
 		    "must be an object with the array \"states\"");
-	/* Each string and each name of a list takes a byte more there. */
+	/* Each string and each name of a list needs one more byte there. */
 	d->text = malloc(doc.len);
 	d->list = calloc(doc.len, sizeof(*d->list));
 	if (d->text == NULL || d->list == NULL)

@@ -1,4 +1,4 @@
-/* Schemas made of schemas, compared with lists, written as JSON. */
+/* Merges schemas, compares them with lists, writes them as JSON. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,7 +115,8 @@ am_schema_merge(const struct am_schema *base, const struct am_schema *more,
 	for (size_t i = 0; i < more->len; i++) {
 		struct am_state *row = &m.row[m.place[i]];
 
-		/* One that nobody defined takes nothing from one that was. */
+		/* An Exception that was appended does not replace a defined
+		 * one. */
 		if (i == more->exception && !more->exception_given)
 			continue;
 		*row = more->row[i];
@@ -193,7 +194,7 @@ put_doc(struct am_buf *out, const char *doc)
 		return;
 	am_put_str(&text, doc);
 	buf_puts(out, ",\"doc\":");
-	/* A doc that is no UTF-8 is left out. */
+	/* A doc that is not UTF-8 is left out. */
 	if (am_json_encode(am_buf_val(&text), out, NULL) < 0)
 		out->len = before;
 }

@@ -1,4 +1,4 @@
-/* Names of states, and what is found by them. */
+/* Names of states and groups, and lookups by name. */
 #include <errno.h>
 #include <string.h>
 

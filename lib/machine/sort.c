@@ -1,13 +1,13 @@
 /* The order of states: semantics.md 7. */
 #include "lib/machine/mlog.h"
 
-/* ---- the After sort: Go's sort.SliceStable, step by step, since its result
- * for an order that is none must be the reference's ---- */
+/* ---- the After sort: Go's sort.SliceStable, step by step, since After is no order,
+ * and the result must be that of the reference ---- */
 
 struct sorter {
 	const struct am_schema *s;
 	am_id *e;
-	const struct tx *told; /* whose steps list each comparison, or NULL */
+	const struct tx *told; /* whose steps record the comparisons, or NULL */
 };
 
 static bool
@@ -152,7 +152,8 @@ has_after_pair(const struct am_schema *s, const uint64_t *set)
 	return false;
 }
 
-/* Unranked states first, as they stood, then the others by rank. */
+/* States without a rank first, in their present order, then the others by
+ * rank. */
 static void
 sort_topology(const struct am_schema *s, am_id *list, size_t n)
 {

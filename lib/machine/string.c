@@ -39,7 +39,7 @@ am_string_all(const struct am_machine *m, struct am_buf *out)
 	buf_putc(out, ']');
 }
 
-/* The names of l that `set` has; all of them if it is NULL. */
+/* The names of l that are in `set`; all of them if it is NULL. */
 static void
 put_list(const struct am_schema *s, struct am_buf *out, const char *label,
     const struct am_list *l, const uint64_t *set)
@@ -109,7 +109,7 @@ am_result_name(am_result r)
 	return r == AM_CANCELED ? "canceled" : "queued";
 }
 
-/* In order of ids, in whichever order they were called. */
+/* In order of ids, not in the order in which they were called. */
 static void
 put_called(const struct am_schema *s, struct am_buf *out, enum am_op op,
     const am_id *called, size_t n)

@@ -1,6 +1,6 @@
-/* Subscriptions. Each waits in one chain: that of a state which keeps it from
- * holding, or one of a few others; only when that state ticks is it looked at
- * again. semantics.md 14. */
+/* Subscriptions. Each waits in one chain: that of a state that keeps its
+ * condition from holding, or one of a few others. It is checked again only when
+ * that state ticks. semantics.md 14. */
 #include "lib/machine/args.h"
 #include "lib/machine/mlog.h"
 #include "lib/machine/sub.h"
@@ -20,8 +20,8 @@ struct subs {
 	uint32_t free; /* linked by next */
 	uint64_t seq;
 	uint64_t *watch; /* states with a chain */
-	uint64_t *args;  /* states with one for args, maybe */
-	uint64_t due;    /* no queue tick before this one is waited for */
+	uint64_t *args;  /* states that may have one for args */
+	uint64_t due;    /* the first queue tick that one waits for */
 	struct chain fire;
 	struct chain chain[]; /* by state, then by enum sub_chain */
 };
@@ -43,7 +43,7 @@ chain_remove(struct subs *s, struct chain *c, uint32_t i)
 		c->tail = b->prev;
 }
 
-/* In order of seq; new ones are the latest, so it starts at the end. */
+/* Inserts in order of seq, from the end, because new ones are the latest. */
 static inline __attribute__((always_inline)) void
 chain_insert(struct subs *s, struct chain *c, uint32_t i)
 {
@@ -70,7 +70,7 @@ is_empty(const struct am_machine *m, enum sub_chain chain)
 	return m->subs->chain[m->schema->len + chain].head == NONE;
 }
 
-/* Most mutations are not the one whose turn somebody waits for. */
+/* For most mutations no subscription waits. */
 static void
 find_due(struct am_machine *m)
 {
@@ -83,7 +83,7 @@ find_due(struct am_machine *m)
 			s->due = s->slot[i].tick1;
 }
 
-/* A mutation that changes no watched state passes them by; not these. */
+/* Mutations that change no watched state skip the others, but not these. */
 static __attribute__((noinline)) void
 find_always(struct am_machine *m)
 {
@@ -236,7 +236,7 @@ sub_new(struct am_machine *m, enum sub_kind kind, am_sub_fn fn, void *arg)
 	struct sub *b;
 	uint32_t i;
 
-	/* Nobody would call it any more. */
+	/* It would never be called. */
 	if (m->dying)
 		return NULL;
 	if (m->subs == NULL) {
@@ -302,7 +302,7 @@ am_sub_cancel(struct am_machine *m, am_sub sub)
 
 /* ---- firing ---- */
 
-/* After wait_end(): it is called in its turn. */
+/* After wait_end(): it will be called in its turn. */
 static inline __attribute__((always_inline)) void
 make_due(struct subs *s, uint32_t i)
 {
@@ -331,7 +331,7 @@ collect(struct am_machine *m, size_t chain)
 	}
 }
 
-/* Those of the states that changed: of either set. */
+/* Those of the states that changed, in either set. */
 static inline __attribute__((always_inline)) void
 collect_states(struct am_machine *m, const uint64_t *a, const uint64_t *b)
 {
@@ -360,7 +360,7 @@ fire_first(struct am_machine *m, struct chain *c)
 	am_sub_fn fn = s->slot[i].fn;
 	void *arg = s->slot[i].arg;
 
-	/* At the end nothing matches but what waited for that. */
+	/* At the end only those that waited for the end match. */
 	if (m->logger != NULL &&
 	    (!m->dying || s->slot[i].kind == WHEN_DISPOSED))
 		mlog_match(m, &s->slot[i]);
@@ -461,7 +461,7 @@ subs_fire(struct am_machine *m, am_sub sub)
 	fire_collected(m);
 }
 
-/* All that wait there now, and those that join meanwhile. */
+/* All that wait there, including those that join meanwhile. */
 static void
 fire_chain(struct am_machine *m, enum sub_chain chain)
 {
@@ -482,9 +482,8 @@ mach_sub_held(const struct am_machine *m)
 	return !m->dying || m->sub_held;
 }
 
-/* First those whose condition held when the machine was freed by another one
- * that was called before; then all that still wait, in order of subscription;
- * last those for the end. */
+/* First those whose condition held when a callback freed the machine; then all
+ * others that still wait, in order of subscription; last those for the end. */
 void
 subs_disposed(struct am_machine *m)
 {

@@ -1,4 +1,4 @@
-/* sub.h - subscriptions as sub.c keeps them and when.c makes them. */
+/* sub.h - subscriptions: kept by sub.c, made by when.c. */
 #ifndef LIB_MACHINE_SUB_H
 #define LIB_MACHINE_SUB_H
 
@@ -15,7 +15,7 @@ enum sub_kind {
 	WHEN_DISPOSED,
 };
 
-/* Chains beside those of states, behind them. */
+/* Chains besides those of states, which they follow. */
 enum sub_chain {
 	CHAIN_QUERY,
 	CHAIN_QUEUE,
@@ -30,7 +30,7 @@ struct sub {
 	uint64_t seq; /* fired in this order */
 	am_sub_fn fn;
 	void *arg;
-	uint32_t gen; /* in the handle, so that an old one finds nothing */
+	uint32_t gen; /* in the handle, so that old handles find nothing */
 	uint32_t next;
 	uint32_t prev;
 	uint16_t n;
@@ -47,13 +47,14 @@ struct sub {
 	void *many;
 };
 
-/* Where a new subscription of m goes, with seq, fn and arg filled in; NULL: no
- * memory. The caller sets what it waits for, then calls sub_wait(), which
- * gives its handle. Before that no other one may be made. */
+/* A new subscription of m, with seq, fn and arg filled in; NULL: no memory. The
+ * caller sets its condition and then calls sub_wait(), which returns the
+ * handle. Until then no other one may be made. */
 struct sub *sub_new(struct am_machine *m, enum sub_kind kind, am_sub_fn fn,
     void *arg);
 am_sub sub_wait(struct am_machine *m, struct sub *b, size_t chain);
-/* Before sub_wait() in the chain of this state, if it waits for args. */
+/* Before sub_wait(): puts it into the chain of this state, if it waits for
+ * args. */
 void sub_wants_args(struct am_machine *m, am_id state);
 /* Instead of sub_wait(). */
 void sub_drop(struct am_machine *m, struct sub *b);
@@ -65,13 +66,13 @@ static inline bool
 cond_waits(const struct am_machine *m, enum sub_kind kind, am_id id,
     uint64_t tick)
 {
-	/* The last tick is one that never comes, also for a hostile mirror. */
+	/* The last tick is never reached, not even by a hostile mirror. */
 	if (kind == WHEN_TIME)
 		return m->clock[id] < tick || tick == UINT64_MAX;
 	return bits_test(m->active, id) == (kind == WHEN_NOT);
 }
 
-/* A state for which it does not hold, or -1. */
+/* A state for which the condition does not hold, or -1. */
 static inline int
 cond_missing(const struct am_machine *m, enum sub_kind kind, const am_id *ids,
     const uint64_t *ticks, size_t n)
@@ -82,7 +83,7 @@ cond_missing(const struct am_machine *m, enum sub_kind kind, const am_id *ids,
 	return -1;
 }
 
-/* The chain in which it has to wait, or -1: it holds now. */
+/* The chain in which it must wait; -1: the condition holds now. */
 int sub_missing(const struct am_machine *m, const struct sub *b);
 
 #endif

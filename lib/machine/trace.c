@@ -1,5 +1,5 @@
-/* Tracers: who watches transitions. While they run a removed one only becomes a
- * hole; one that is added is told from the next event on. */
+/* Tracers. While they are being called, removing one leaves a hole; one that is
+ * added is called from the next event on. */
 #include "lib/machine/mlog.h"
 
 #include <errno.h>
@@ -138,7 +138,7 @@ trace_drain_end(struct am_machine *m)
 	}
 }
 
-/* ---- coming and going ---- */
+/* ---- adding and removing ---- */
 
 static bool
 has_tracer(const struct am_machine *m)
@@ -149,7 +149,7 @@ has_tracer(const struct am_machine *m)
 	return false;
 }
 
-/* A mirror asks its machine to tell what happens, while somebody listens. */
+/* A mirror with tracers asks its machine to report mutations. */
 static void
 ask_remote(struct am_machine *m, bool had)
 {
@@ -159,7 +159,7 @@ ask_remote(struct am_machine *m, bool had)
 		m->remote->trace(m, has, m->remote->arg);
 }
 
-/* While they run a removed one only becomes a hole. */
+/* While they are being called, removing one leaves a hole. */
 static void
 close_holes(struct am_machine *m)
 {

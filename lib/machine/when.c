@@ -1,4 +1,4 @@
-/* The calls that subscribe. */
+/* The functions that subscribe. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -6,7 +6,7 @@
 #include "lib/machine/mlog.h"
 #include "lib/machine/sub.h"
 
-/* The condition holds already. */
+/* The condition holds already: calls fn. */
 static am_sub
 fire_now(struct am_machine *m, am_sub_fn fn, void *arg)
 {
@@ -107,7 +107,7 @@ am_when_next_active(struct am_machine *m, am_id state, am_sub_fn fn, void *arg)
 	return am_when_ticks(m, state, am_is1(m, state) ? 2 : 1, fn, arg);
 }
 
-/* One that waits in a chain of its own kind, or fires now. */
+/* Puts it into the chain of its kind, or calls fn now. */
 static am_sub
 wait_apart(struct am_machine *m, struct sub *b, enum sub_chain chain)
 {

@@ -495,7 +495,7 @@ START_TEST(a_mirror_shows_what_it_is_told)
 	ck_assert(active[0] == A && active[1] == B && active[2] == 4);
 	ck_assert_uint_eq(am_add1(m, C, AM_NONE), AM_CANCELED);
 	ck_assert_str_eq(am_why(m),
-	    "a mirror is not mutated here, but where its machine is");
+	    "a mirror can be mutated only through its connection");
 	ck_assert_int_eq(am_pulse(m, RIG_LIST(C), AM_NONE), -EBUSY);
 	ck_assert_ptr_null(am_machine_free(m));
 	rig_free(r);

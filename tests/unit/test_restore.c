@@ -137,7 +137,7 @@ static const struct {
 	{ "{\"G\":[],\"G\":[]}",
 	    "key \"G\" at byte 42 is there twice: one would be lost" },
 	{ "{\"a b\":[]}",
-	    "group 0: \"a b\" is no name: letters, digits and _, a letter "
+	    "group 0: \"a b\" is not a name: letters, digits and _, a letter "
 	    "first, at most 128" },
 };
 
@@ -169,7 +169,7 @@ START_TEST(a_bad_group_is_refused_by_name)
 	t.group = many;
 	t.n_groups = AM_STATES_MAX + 1;
 	ck_assert_ptr_null(am_schema_new(&t, &err));
-	ck_assert_str_eq(err.text, "1025 groups: at most 1024 are possible");
+	ck_assert_str_eq(err.text, "1025 groups: at most 1024 are allowed");
 	free(many);
 }
 END_TEST
@@ -196,7 +196,7 @@ START_TEST(groups_of_a_base_come_first)
 	am_schema_unref(s);
 	ck_assert_ptr_null(
 	    am_schema_from_json(twice, strlen(twice), &base, &err));
-	ck_assert_str_eq(err.text, "group \"Base\": there are two of it");
+	ck_assert_str_eq(err.text, "group \"Base\": defined twice");
 }
 END_TEST
 
@@ -227,7 +227,7 @@ START_TEST(a_schema_of_1024_states_works)
 	b.len -= 2;
 	buf_puts(&b, ",{\"name\":\"X\"}]}");
 	ck_assert_ptr_null(am_schema_from_json(b.data, b.len, NULL, &err));
-	ck_assert_str_eq(err.text, "1025 states: at most 1024 are possible");
+	ck_assert_str_eq(err.text, "1025 states: at most 1024 are allowed");
 	am_buf_done(&b);
 	check_round_trip(s);
 }
@@ -333,7 +333,7 @@ START_TEST(a_merge_of_too_many_states_says_so)
 	struct am_error err = { "" };
 
 	ck_assert_ptr_null(am_schema_merge(base, more, &err));
-	ck_assert_str_eq(err.text, "1025 states: at most 1024 are possible");
+	ck_assert_str_eq(err.text, "1025 states: at most 1024 are allowed");
 	am_schema_unref(base);
 	am_schema_unref(more);
 }
@@ -402,7 +402,7 @@ import_in_handler(struct am_event *ev)
 	struct am_error err = { "" };
 
 	ck_assert_int_eq(am_import(ev->machine, AM_NONE, &err), -EBUSY);
-	ck_assert_str_eq(err.text, "not now: a drain runs, or a mirror");
+	ck_assert_str_eq(err.text, "not possible during a drain, or for a mirror");
 }
 
 START_TEST(no_clock_is_taken_over_in_a_drain)
@@ -438,17 +438,17 @@ START_TEST(what_is_no_export_is_refused)
 	struct am_error err;
 
 	ck_assert_int_eq(am_import(r->m, AM_NONE, &err), -EINVAL);
-	check_refused(r, "[1]", "is no export: \"id\" is missing");
+	check_refused(r, "[1]", "is not an export: \"id\" is missing");
 	check_refused(r, "{\"id\":\"x\"}",
 	    "is of machine \"x\", not of \"rig\"");
-	check_refused(r, "{\"id\":\"rig\"}", "is no export: a tick is missing");
+	check_refused(r, "{\"id\":\"rig\"}", "is not an export: a tick is missing");
 	check_refused(r, "{\"id\":\"rig\",\"machine_tick\":-1}",
-	    "is no export: a tick is missing");
+	    "is not an export: a tick is missing");
 	check_refused(r, "{\"id\":\"rig\",\"machine_tick\":1,\"queue_tick\":1}",
-	    "is no export: \"states\" is missing");
+	    "is not an export: \"states\" is missing");
 	check_refused(r,
 	    "{\"id\":\"rig\",\"machine_tick\":1,\"queue_tick\":1,\"states\":1}",
-	    "is no export: \"states\" is no array");
+	    "is not an export: \"states\" is not an array");
 	check_refused(r,
 	    "{\"id\":\"rig\",\"machine_tick\":1,\"queue_tick\":1,\"states\":["
 	    "\"A\"]}",
@@ -464,7 +464,7 @@ START_TEST(what_is_no_export_is_refused)
 	check_refused(r,
 	    "{\"id\":\"rig\",\"machine_tick\":1,\"queue_tick\":1,\"states\":["
 	    "\"A\",\"Exception\"],\"time\":[1,-1]}",
-	    "is no export: state 1 has no name or no tick");
+	    "is not an export: state 1 has no name or no tick");
 	ck_assert_str_eq(rig_active(r), "");
 	rig_free(r);
 }

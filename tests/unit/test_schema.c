@@ -344,13 +344,13 @@ static const struct {
 	{ "{\"states\":[{\"name\":7}]}",
 	    "states[0]: \"name\" must be a string that is not empty" },
 	{ "{\"states\":[{\"name\":\"A b\"}]}",
-	    "state 0: \"A b\" is no name: letters, digits and _, a letter "
+	    "state 0: \"A b\" is not a name: letters, digits and _, a letter "
 	    "first, at most 128" },
 	{ "{\"states\":[{\"name\":\"A\\u0000\"}]}",
 	    "string at byte 19 holds a NUL at byte 21: send it as "
 	    "{\"$bin\":\"base64\"}" },
 	{ "{\"states\":[{\"name\":\"A\"},{\"name\":\"A\"}]}",
-	    "state \"A\": there are two of it" },
+	    "state \"A\": defined twice" },
 	{ "{\"states\":[{\"name\":\"A\",\"require\":[\"B\"]}]}",
 	    "state \"A\": require: no such state: \"B\"" },
 	{ "{\"states\":[{\"name\":\"A\",\"remove\":[\"A\",\"A\"]}]}",
@@ -415,7 +415,7 @@ START_TEST(a_bad_table_is_refused_by_name)
 	static const char *const messages[] = {
 		"state \"A\": add: no such state: id 9",
 		"state \"A\": require: \"A\" twice",
-		"state 0: \"\" is no name",
+		"state 0: \"\" is not a name",
 	};
 	struct am_error err;
 
@@ -433,7 +433,7 @@ START_TEST(a_bad_table_is_refused_by_name)
 					     .row = two,
 					     .len = 2 },
 	    &err));
-	ck_assert_str_eq(err.text, "state \"A\": there are two of it");
+	ck_assert_str_eq(err.text, "state \"A\": defined twice");
 }
 END_TEST
 
@@ -477,7 +477,7 @@ START_TEST(there_are_at_most_1024_states)
 					     .row = rows,
 					     .len = 1024 },
 	    &err));
-	ck_assert_str_eq(err.text, "1025 states: at most 1024 are possible");
+	ck_assert_str_eq(err.text, "1025 states: at most 1024 are allowed");
 }
 END_TEST
 
