@@ -136,7 +136,7 @@ $(filter $(BUILD)/tests/unit/test_daemon_%,$(unit)): $(filter-out %/main.o,$(dae
 $(filter $(BUILD)/tests/unit/test_exec_%,$(unit)): $(filter-out %/main.o,$(exec_o))
 $(filter $(BUILD)/tests/unit/test_cli_%,$(unit)): $(filter-out %/main.o,$(cli_o))
 node_tests := $(filter %/test_worker %/test_worker_lease %/test_client %/test_payloads \
-	%/test_values %/test_cost %/test_view %/test_supervisors \
+	%/test_values %/test_cost %/test_view %/test_supervisors %/test_free \
 	%/test_flows_worker %/test_flows_client,$(unit))
 $(node_tests): $(obj)/tests/unit/flows.o $(obj)/tests/unit/world.o \
 	$(obj)/tests/unit/world_client.o

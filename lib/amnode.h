@@ -622,9 +622,14 @@ struct am_worker_conf {
  * AM_TLS_CERT_FD, AM_TLS_KEY_FD and AM_TLS_CA_FD. Without the former it
  * explains on stderr how to start it. */
 AM_API int am_worker_main(const struct am_worker_conf *conf);
-/* The same in parts, for a program that runs the loop itself. */
+/* The same in parts, for a program that runs the loop itself. Either takes from
+ * the process: SIGPIPE is ignored from now on; SIGTERM and SIGINT mean on_stop
+ * while the worker lives. AM_LOG and AM_LOG_ARGS (amnode_log.h) log its machine to
+ * stderr. */
 AM_API struct am_worker *am_worker_new(struct am_loop *l,
     const struct am_worker_conf *conf, struct am_error *err);
+/* From anywhere, its own callbacks and handlers included; none is called any
+ * more. The loop gives back the memory at the end of the turn. */
 AM_API struct am_worker *am_worker_free(struct am_worker *w);
 /* borrowed */
 AM_API struct am_machine *am_worker_machine(const struct am_worker *w);
@@ -765,8 +770,9 @@ struct am_client_conf {
 /* Returns new. Copies the strings of conf. Connects when the loop runs. */
 AM_API struct am_client *am_client_new(struct am_loop *l,
     const struct am_client_conf *conf, struct am_error *err);
-/* Releases what is held, as far as that works without waiting. Not from within
- * the client's own callbacks: stop the loop there. */
+/* Releases what is held, as far as that works without waiting. From anywhere, its
+ * own callbacks and handlers included; none is called any more, and its machine
+ * and mirrors are freed. The loop gives back the memory at the end of the turn. */
 AM_API struct am_client *am_client_free(struct am_client *c);
 /* borrowed */
 AM_API struct am_machine *am_client_machine(const struct am_client *c);

@@ -44,6 +44,19 @@ am_handler_timeout(struct am_machine *m, int64_t timeout_ms)
 }
 
 static void
+free_memory(struct am_machine *m)
+{
+	tables_unref(m);
+	am_schema_unref(m->schema);
+	free(m->block);
+	free(m->tracer);
+	mlog_free(m);
+	free(m->why);
+	free(m->last_error);
+	free(m);
+}
+
+static void
 destroy(struct am_machine *m)
 {
 	m->pins++;
@@ -55,14 +68,9 @@ destroy(struct am_machine *m)
 		mlog_line(m, AM_LOG_EVERYTHING, "[end] doDispose");
 	queue_done(&m->queue);
 	subs_free(m);
-	tables_unref(m);
-	am_schema_unref(m->schema);
-	free(m->block);
-	free(m->tracer);
-	mlog_free(m);
-	free(m->why);
-	free(m->last_error);
-	free(m);
+	m->ended = true;
+	if (!m->held)
+		free_memory(m);
 }
 
 void
@@ -70,6 +78,23 @@ mach_unpin(struct am_machine *m)
 {
 	if (--m->pins == 0 && m->dying)
 		destroy(m);
+}
+
+void
+mach_hold(struct am_machine *m)
+{
+	m->held = true;
+}
+
+struct am_machine *
+mach_release(struct am_machine *m)
+{
+	if (m != NULL) {
+		m->held = false;
+		if (m->ended)
+			free_memory(m);
+	}
+	return NULL;
 }
 
 struct am_machine *

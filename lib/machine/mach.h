@@ -121,6 +121,8 @@ struct am_machine {
 	/* bits, so that a mutation tests several at once */
 	bool draining : 1;
 	bool dying : 1; /* freed inside a callback */
+	bool held : 1;  /* its owner still needs the memory: mach_hold() */
+	bool ended : 1; /* and has nothing else any more */
 	bool mirror : 1;
 	bool asks : 1;         /* negotiation handlers are bound */
 	bool self_or_pair : 1; /* such handlers are bound */

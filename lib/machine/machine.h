@@ -49,6 +49,12 @@ bool mach_sub_held(const struct am_machine *m);
 /* am_set_schema() of a mirror: its clocks and subscriptions stay. */
 int mach_mirror_grow(struct am_machine *m, struct am_schema *s);
 
+/* Keeps the memory of a machine when it is freed, until mach_release(), for an
+ * owner whose functions are on the stack: it is one that is being freed. NULL is
+ * fine; returns NULL. */
+void mach_hold(struct am_machine *m);
+struct am_machine *mach_release(struct am_machine *m);
+
 /* A pointer that belongs to whoever made the machine; NULL at first. */
 void mach_set_owner(struct am_machine *m, void *owner);
 void *mach_owner(const struct am_machine *m);

@@ -9,6 +9,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/random.h"
+#include "lib/machine/machine.h"
 #include "lib/node/client_int.h"
 
 /* A handler of the user failed or was too slow (ours do not): the text stays in
@@ -157,6 +158,8 @@ make_machine(struct am_client *c)
 	return am_bind(c->machine, &client_handlers, c);
 }
 
+static void on_reap(void *arg);
+
 static void
 client_freep(struct am_client **c)
 {
@@ -187,6 +190,7 @@ am_client_new(struct am_loop *l, const struct am_client_conf *conf,
 	}
 	c->magic = CLIENT_MAGIC;
 	c->loop = l;
+	c->reap = (struct turn_item){ .fn = on_reap, .arg = c };
 	if (node_conf(&c->conf, sizeof(c->conf), conf, err) < 0)
 		return NULL;
 	conf = &c->conf;
@@ -215,27 +219,22 @@ am_client_new(struct am_loop *l, const struct am_client_conf *conf,
 	return am_steal(&c);
 }
 
-struct am_client *
-am_client_free(struct am_client *c)
+/* Of the timers nothing is left that a function on the stack has started since
+ * the client was freed. */
+static void
+stop(struct am_client *c)
 {
-	struct pending *p;
-
-	if (c == NULL)
-		return NULL;
-	assert(c->magic == CLIENT_MAGIC);
-	if (client_lease(c) != NULL && !c->attached && super_is_ready(c)) {
-		lease_release(c);
-		netmach_leave(c->super, "done");
-	}
 	am_timer_done(&c->super_timer);
 	am_timer_done(&c->wish_timer);
 	am_timer_done(&c->worker_timer);
 	am_timer_done(&c->guard_timer);
-	if (c->worker != NULL)
-		netmach_leave(c->worker, "done");
-	c->worker = netmach_free(c->worker);
-	c->super = netmach_free(c->super);
-	c->tls = tls_free(c->tls);
+}
+
+static void
+forget_requests(struct am_client *c)
+{
+	struct pending *p;
+
 	for (size_t i = 0; i < CLIENT_BUCKETS; i++) {
 		while ((p = LIST_FIRST(&c->pending[i])) != NULL) {
 			LIST_REMOVE(p, link);
@@ -246,17 +245,52 @@ am_client_free(struct am_client *c)
 		LIST_REMOVE(p, link);
 		free(p);
 	}
-	if (c->machine != NULL)
-		am_untrace(c->machine, &client_tracer, c);
-	c->machine = am_machine_free(c->machine);
+}
+
+static void
+on_reap(void *arg)
+{
+	struct am_client *c = arg;
+
+	stop(c);
+	c->machine = mach_release(c->machine);
+	c->tls = tls_free(c->tls);
 	due_done(&c->due);
 	for (size_t i = 0; i < c->n_supervisors; i++)
 		free(c->supervisor[i].name);
 	am_buf_done(&c->worker_view.names);
 	am_buf_done(&c->super_view.names);
-	node_wipe(&c->lease, sizeof(c->lease));
 	c->magic = 0;
 	free(c);
+}
+
+/* It may be one of its callbacks who calls: what is on the stack finds a client
+ * without connections, whose machine refuses everything. */
+struct am_client *
+am_client_free(struct am_client *c)
+{
+	if (c == NULL || c->freed)
+		return NULL;
+	assert(c->magic == CLIENT_MAGIC);
+	c->freed = true;
+	c->conf = (struct am_client_conf){ .size = sizeof(c->conf) };
+	if (client_lease(c) != NULL && !c->attached && super_is_ready(c)) {
+		lease_release(c);
+		netmach_leave(c->super, "done");
+	}
+	stop(c);
+	if (c->worker != NULL)
+		netmach_leave(c->worker, "done");
+	c->worker = netmach_free(c->worker);
+	c->super = netmach_free(c->super);
+	forget_requests(c);
+	if (c->machine != NULL) {
+		am_untrace(c->machine, &client_tracer, c);
+		mach_hold(c->machine);
+		(void)am_machine_free(c->machine);
+	}
+	node_wipe(&c->lease, sizeof(c->lease));
+	loop_at_reap(c->loop, &c->reap);
 	return NULL;
 }
 

@@ -8,6 +8,7 @@
 #include "lib/node/client.h"
 #include "lib/node/common.h"
 #include "lib/node/due.h"
+#include "lib/loop/loop.h"
 #include "lib/rpc/tls.h"
 #include "proto/client.h"
 
@@ -45,6 +46,8 @@ LIST_HEAD(pending_list, pending);
 
 struct am_client {
 	unsigned magic;
+	bool freed; /* by the user; the memory goes after the turn */
+	struct turn_item reap;
 	struct am_loop *loop;       /* borrowed */
 	struct am_client_conf conf; /* its strings are not valid: see below */
 	char name[64];

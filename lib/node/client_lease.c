@@ -193,6 +193,9 @@ worker_requested_state(struct am_event *ev)
 	bool bound = w->pid > 0 && netmach_is_local(c->super);
 	int id;
 
+	/* A handler of the user's has freed the client. */
+	if (c->super == NULL)
+		return;
 	c->request = ++c->last_request;
 	(void)snprintf(c->unwanted, sizeof(c->unwanted), "unwanted");
 	am_put_map(&args,

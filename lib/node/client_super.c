@@ -251,6 +251,8 @@ super_next(struct am_client *c)
 
 	am_timer_stop(&c->super_timer);
 	be_connecting(c);
+	if (c->freed)
+		return;
 	while ((i = round_next(c)) < c->n_supervisors) {
 		c->at = i;
 		r = connect_to(c, &c->supervisor[i]);
@@ -264,7 +266,8 @@ super_next(struct am_client *c)
 void
 super_connect(struct am_client *c)
 {
-	if (c->super != NULL && netmach_phase(c->super) != NETMACH_IDLE)
+	if (c->freed ||
+	    (c->super != NULL && netmach_phase(c->super) != NETMACH_IDLE))
 		return;
 	round_begin(c);
 	super_next(c);

@@ -170,6 +170,8 @@ worker_connect(struct am_client *c)
 		    Cli_WorkerDisconnected);
 	client_put_change(c, AM_ADD, Cli_WorkerConnecting,
 	    Cli_WorkerConnecting);
+	if (c->freed)
+		return;
 	r = netmach_connect(c->worker, &c->worker_addr);
 	if (r < 0)
 		on_close(c->worker, r, strerror(-r), c);

@@ -282,6 +282,8 @@ set_up(struct am_worker *w, struct am_error *err)
 	return am_timer_start(&w->start_timer, 0);
 }
 
+static void on_reap(void *arg);
+
 static void
 worker_freep(struct am_worker **w)
 {
@@ -302,6 +304,7 @@ worker_new(struct am_loop *l, const struct am_worker_conf *conf,
 	}
 	w->magic = WORKER_MAGIC;
 	w->loop = l;
+	w->reap = (struct turn_item){ .fn = on_reap, .arg = w };
 	w->env = *env;
 	w->env.private_fd = am_steal_fd(&private_fd);
 	w->env.public_fd = am_steal_fd(&public_fd);
@@ -319,26 +322,24 @@ worker_new(struct am_loop *l, const struct am_worker_conf *conf,
 	return am_steal(&w);
 }
 
-struct am_worker *
-am_worker_free(struct am_worker *w)
+static void
+stop(struct am_worker *w)
 {
-	if (w == NULL)
-		return NULL;
-	assert(w->magic == WORKER_MAGIC);
-	if (w->on_term != NULL)
-		event_free(w->on_term);
-	if (w->on_int != NULL)
-		event_free(w->on_int);
 	am_timer_done(&w->start_timer);
 	am_timer_done(&w->deadline_timer);
 	am_timer_done(&w->close_timer);
 	am_timer_done(&w->lease_timer);
 	am_timer_done(&w->orphan_timer);
-	w->server = rpc_server_free(w->server);
+}
+
+static void
+on_reap(void *arg)
+{
+	struct am_worker *w = arg;
+
+	stop(w); /* what functions on the stack have started since */
+	w->machine = mach_release(w->machine);
 	w->tls = tls_free(w->tls);
-	if (w->machine != NULL)
-		am_untrace(w->machine, &worker_tracer, w);
-	w->machine = am_machine_free(w->machine);
 	due_done(&w->due);
 	requests_done(&w->requests);
 	outbox_clear(&w->outbox);
@@ -349,6 +350,32 @@ am_worker_free(struct am_worker *w)
 	node_wipe(&w->lease, sizeof(w->lease));
 	w->magic = 0;
 	free(w);
+}
+
+/* It may be one of its callbacks who calls: what is on the stack finds a worker
+ * without connections, whose machine refuses everything. */
+struct am_worker *
+am_worker_free(struct am_worker *w)
+{
+	if (w == NULL || w->freed)
+		return NULL;
+	assert(w->magic == WORKER_MAGIC);
+	w->freed = true;
+	w->conf = (struct am_worker_conf){ .size = sizeof(w->conf) };
+	if (w->on_term != NULL)
+		event_free(w->on_term);
+	if (w->on_int != NULL)
+		event_free(w->on_int);
+	w->on_term = w->on_int = NULL;
+	stop(w);
+	/* Its memory goes with ours. */
+	(void)rpc_server_free(w->server);
+	if (w->machine != NULL) {
+		am_untrace(w->machine, &worker_tracer, w);
+		mach_hold(w->machine);
+		(void)am_machine_free(w->machine);
+	}
+	loop_at_reap(w->loop, &w->reap);
 	return NULL;
 }
 

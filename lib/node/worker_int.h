@@ -62,6 +62,8 @@ struct worker_lease {
 
 struct am_worker {
 	unsigned magic;
+	bool freed; /* by the user; the memory goes after the turn */
+	struct turn_item reap;
 	struct am_loop *loop; /* borrowed */
 	struct am_worker_conf conf;
 	struct worker_env env;
