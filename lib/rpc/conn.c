@@ -246,7 +246,7 @@ conn_write(struct conn *c)
 
 	/* Set before anything is written: the owner has seen this backlog, and
 	 * waits for on_room. */
-	if (conn_backlog(c) > CONN_OUT_SOFT)
+	if (conn_backlog(c) > c->soft)
 		c->over = true;
 	if (c->broken) {
 		out_reset(c);
@@ -287,7 +287,7 @@ check_backlog(struct conn *c)
 			conn_end(c, c->why == NULL ? "closed" : c->why);
 	} else if (backlog > CONN_OUT_HARD) {
 		conn_end(c, "reader too slow");
-	} else if (c->over && backlog <= CONN_OUT_SOFT) {
+	} else if (c->over && backlog <= c->soft) {
 		c->over = false;
 		if (c->ops->on_room != NULL)
 			c->ops->on_room(c, c->arg);
@@ -421,6 +421,7 @@ conn_new(struct am_loop *l, int fd, bool connecting, const struct conn_ops *ops,
 		.arg = arg,
 		.fd = fd,
 		.phase = CONN_CONNECTING,
+		.soft = CONN_OUT_SOFT,
 		.turn = { .fn = on_flush, .arg = c },
 		.next = { .fn = conn_on_next, .arg = c },
 		.out = AM_BUF_INIT,
@@ -446,6 +447,12 @@ conn_new(struct am_loop *l, int fd, bool connecting, const struct conn_ops *ops,
 	}
 	(void)am_steal_fd(&own_fd);
 	return c;
+}
+
+void
+conn_set_soft(struct conn *c, size_t bytes)
+{
+	c->soft = bytes;
 }
 
 enum conn_phase

@@ -25,7 +25,8 @@ struct conn {
 	bool dirty;    /* on_flush was asked for */
 	bool blocked;  /* the kernel's buffer is full, EV_WRITE is armed */
 	bool said_bye; /* the peer */
-	bool over;     /* the backlog was over CONN_OUT_SOFT */
+	bool over;     /* the backlog was over soft */
+	size_t soft;   /* at that on_room is called */
 	bool broken; /* the peer is gone: read its last frames, write nothing */
 	bool is_tcp;
 	bool shaking;         /* CONN_CONNECTING: in the TLS handshake */

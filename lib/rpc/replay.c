@@ -5,8 +5,10 @@
 #include <string.h>
 
 static void
-forget(struct replay_entry *r)
+forget(struct replay *m, struct replay_entry *r)
 {
+	if (r->why != NULL)
+		m->user->why_bytes -= strlen(r->why) + 1;
 	free(r->why);
 	*r = (struct replay_entry){ .number = 0 };
 }
@@ -18,16 +20,18 @@ replay_free(struct replay_list *l, struct replay *m)
 	TAILQ_REMOVE(l, m, link);
 	for (size_t i = 0; i < REPLAY_WINDOW / REPLAY_CHUNK; i++) {
 		for (size_t j = 0; m->chunk[i] != NULL && j < REPLAY_CHUNK; j++)
-			free(m->chunk[i][j].why);
+			forget(m, &m->chunk[i][j]);
 		free(m->chunk[i]);
 	}
-	free(m->subject);
+	m->user->n_replays--;
+	m->user = user_unref(m->user);
 	free(m);
 }
 
-/* false: all are in use. */
+/* Whose memory may go for one of this user: of him who has most. */
 static bool
-make_room(struct replay_list *l, int listener, size_t max)
+make_room(struct replay_list *l, int listener, size_t max,
+    const struct rpc_user *user)
 {
 	struct replay *unused = NULL;
 	struct replay *m;
@@ -37,12 +41,16 @@ make_room(struct replay_list *l, int listener, size_t max)
 		if (m->listener != listener)
 			continue;
 		n++;
-		if (unused == NULL && m->session == NULL)
+		if (m->session == NULL &&
+		    (unused == NULL ||
+			m->user->n_replays > unused->user->n_replays))
 			unused = m;
 	}
 	if (n < max)
 		return true;
-	if (unused == NULL)
+	if (unused == NULL ||
+	    (unused->user != user &&
+		unused->user->n_replays <= user->n_replays))
 		return false;
 	replay_free(l, unused);
 	return true;
@@ -50,48 +58,33 @@ make_room(struct replay_list *l, int listener, size_t max)
 
 struct replay *
 replay_new(struct replay_list *l, int listener, size_t max, uint64_t client_id,
-    const struct conn_peer *peer)
+    struct rpc_user *user)
 {
 	struct replay *m;
 
-	if (!make_room(l, listener, max))
+	if (!make_room(l, listener, max, user))
 		return NULL;
 	m = calloc(1, sizeof(*m));
 	if (m == NULL)
 		return NULL;
 	m->client_id = client_id;
-	m->uid = peer->uid;
-	if (peer->subject != NULL) {
-		m->subject = strdup(peer->subject);
-		if (m->subject == NULL) {
-			free(m);
-			return NULL;
-		}
-	}
+	m->user = user;
 	m->listener = listener;
+	user->n_refs++;
+	user->n_replays++;
 	TAILQ_INSERT_TAIL(l, m, link);
 	return m;
 }
 
-static bool
-is_of(const struct replay *m, const struct conn_peer *peer)
-{
-	if (m->uid != peer->uid)
-		return false;
-	if (m->subject == NULL || peer->subject == NULL)
-		return m->subject == peer->subject;
-	return strcmp(m->subject, peer->subject) == 0;
-}
-
 struct replay *
 replay_find(struct replay_list *l, int listener, uint64_t client_id,
-    const struct conn_peer *peer)
+    const struct rpc_user *user)
 {
 	struct replay *m;
 
 	TAILQ_FOREACH(m, l, link) {
 		if (m->listener != listener || m->client_id != client_id ||
-		    !is_of(m, peer))
+		    m->user != user)
 			continue;
 		TAILQ_REMOVE(l, m, link);
 		TAILQ_INSERT_TAIL(l, m, link);
@@ -100,7 +93,6 @@ replay_find(struct replay_list *l, int listener, uint64_t client_id,
 	return NULL;
 }
 
-/* The number of an id that is not after the newest. */
 static uint64_t
 number_of(const struct replay *m, uint32_t id)
 {
@@ -168,9 +160,11 @@ replay_put(struct replay *m, uint32_t id, am_result result, const char *why)
 	uint64_t number = number_of(m, id);
 	struct replay_entry *r = slot_of(m, number);
 
-	forget(r);
+	forget(m, r);
 	r->number = number;
 	r->result = result;
-	if (*why != '\0')
+	if (*why != '\0' && m->user->why_bytes < USER_WHY_BYTES)
 		r->why = strndup(why, REPLAY_WHY_MAX);
+	if (r->why != NULL)
+		m->user->why_bytes += strlen(r->why) + 1;
 }

@@ -10,7 +10,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
-#include "lib/rpc/conn.h"
+#include "lib/rpc/user.h"
 
 enum {
 	REPLAY_WINDOW = 1024, /* mutations per client */
@@ -30,9 +30,7 @@ struct replay_entry {
 struct replay {
 	TAILQ_ENTRY(replay) link; /* the most recently used is last */
 	uint64_t client_id;
-	/* Of the peer. Others are not answered. */
-	uid_t uid;
-	char *subject; /* owned; NULL: it has no certificate */
+	struct rpc_user *user; /* owned; nobody else is answered */
 	int listener;
 	struct rpc_session *session; /* borrowed; uses it now; may be NULL */
 	uint32_t newest;             /* 0: there was no mutation yet */
@@ -44,13 +42,14 @@ struct replay {
 };
 TAILQ_HEAD(replay_list, replay);
 
-/* Returns new, in the list. If the listener has max of them, the least recently
- * used is evicted. NULL: no memory, or all are in use. */
+/* Returns new, in the list. With max of that listener, the user who has most of
+ * them loses the one that was unused for longest, but nobody for a user who has
+ * more. NULL: no memory, or no room. */
 struct replay *replay_new(struct replay_list *l, int listener, size_t max,
-    uint64_t client_id, const struct conn_peer *peer);
+    uint64_t client_id, struct rpc_user *user);
 /* Finds it and moves it to the end of the list. NULL: there is none. */
 struct replay *replay_find(struct replay_list *l, int listener,
-    uint64_t client_id, const struct conn_peer *peer);
+    uint64_t client_id, const struct rpc_user *user);
 /* Removes it from the list and frees it. */
 void replay_free(struct replay_list *l, struct replay *m);
 

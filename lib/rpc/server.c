@@ -230,6 +230,7 @@ rpc_server_new(struct am_loop *l, struct am_machine *m)
 	srv->turn = (struct turn_item){ .fn = on_flush, .arg = srv };
 	TAILQ_INIT(&srv->sessions);
 	TAILQ_INIT(&srv->replays);
+	LIST_INIT(&srv->users);
 	if (am_trace(m, &tracer, srv) < 0) {
 		free(srv);
 		return NULL;

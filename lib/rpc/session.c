@@ -88,7 +88,7 @@ resume(struct rpc_session *s, const struct arpc_hello *h)
 	    ? s->li->policy->max_remembered
 	    : REPLAY_CLIENTS;
 	struct replay *m = replay_find(&srv->replays, s->li->number,
-	    s->client_id, &s->peer);
+	    s->client_id, s->user);
 
 	if (m != NULL) {
 		take_over(m);
@@ -101,7 +101,7 @@ resume(struct rpc_session *s, const struct arpc_hello *h)
 	}
 	if (m == NULL)
 		m = replay_new(&srv->replays, s->li->number, max, s->client_id,
-		    &s->peer);
+		    s->user);
 	if (m != NULL)
 		m->session = s;
 	s->replay = m;
@@ -166,6 +166,12 @@ let_in(struct rpc_session *s, const struct arpc_frame *f,
 	s->up = true;
 	s->li->n_waiting--;
 	s->li->n_up++;
+	s->user = user_ref(&s->srv->users, &s->peer);
+	if (s->user == NULL) {
+		refuse(s, f, ARPC_E_internal, "no memory");
+		return;
+	}
+	s->user->n_sessions++;
 	r = watch_set(&s->watch, am_machine_schema(s->srv->machine), &h->sync,
 	    &err);
 	if (r == 0 && session_watch(s) < 0) {
@@ -199,8 +205,13 @@ on_hello(struct rpc_session *s, const struct arpc_frame *f)
 static void
 throttle(struct rpc_session *s)
 {
-	if (s->conn == NULL || s->throttled ||
-	    conn_backlog(s->conn) <= CONN_OUT_SOFT)
+	size_t max;
+
+	if (s->conn == NULL || s->throttled || s->user == NULL)
+		return;
+	max = user_out_max(s->user);
+	conn_set_soft(s->conn, max);
+	if (conn_backlog(s->conn) <= max)
 		return;
 	s->throttled = true;
 	conn_pause(s->conn);
@@ -266,6 +277,9 @@ session_drop(struct rpc_session *s)
 	if (s->replay != NULL)
 		s->replay->session = NULL;
 	s->replay = NULL;
+	if (s->user != NULL)
+		s->user->n_sessions--;
+	s->user = user_unref(s->user);
 	loop_forget(s->srv->loop, &s->large.next);
 	am_timer_done(&s->late);
 	if (s->watching)

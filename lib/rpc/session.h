@@ -27,6 +27,7 @@ struct rpc_session {
 	struct rpc_server *srv; /* borrowed */
 	struct listener *li;    /* borrowed */
 	struct conn *conn;      /* NULL when it is over */
+	struct rpc_user *user;  /* owned; NULL before it was let in */
 	struct conn_peer peer;  /* outlives the connection */
 	uint64_t id;
 	uint64_t client_id;
@@ -68,6 +69,7 @@ struct rpc_server {
 	uint64_t version; /* counts drains */
 	struct session_list sessions;
 	struct replay_list replays;
+	struct rpc_user_list users;
 	struct listener **listener;
 	size_t n_listeners;
 	struct turn_item turn; /* pushes clocks; frees the memory in the end */

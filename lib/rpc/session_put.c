@@ -134,7 +134,8 @@ session_put_mutated(struct rpc_session *s, const struct am_transition *t)
 	struct am_buf *out;
 	size_t n_called = 0;
 
-	if (conn_backlog(s->conn) > MUTATED_BACKLOG)
+	if (conn_backlog(s->conn) > MUTATED_BACKLOG ||
+	    conn_backlog(s->conn) > user_out_max(s->user))
 		return;
 	out = conn_out(s->conn);
 	arpc_put_notification(out, ARPC_m);

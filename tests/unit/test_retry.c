@@ -99,13 +99,20 @@ END_TEST
 
 /* ---- what became of mutations ---- */
 
-static const struct conn_peer peer = { .uid = 1 };
+static struct rpc_user_list users = LIST_HEAD_INITIALIZER(users);
+
+static struct rpc_user *
+a_user(uid_t uid)
+{
+	return user_ref(&users, &(struct conn_peer){ .uid = uid });
+}
 
 START_TEST(each_of_the_last_1024_is_remembered_where_ids_wrap)
 {
 	enum { IDS = UINT16_MAX };
 	struct replay_list list = TAILQ_HEAD_INITIALIZER(list);
-	struct replay *r = replay_new(&list, 0, 10, 7, &peer);
+	struct rpc_user *user = a_user(1);
+	struct replay *r = replay_new(&list, 0, 10, 7, user);
 	const struct replay_entry *e = NULL;
 
 	for (uint32_t n = 0; n < 2 * IDS + 5000; n++) {
@@ -123,13 +130,15 @@ START_TEST(each_of_the_last_1024_is_remembered_where_ids_wrap)
 		ck_assert_int_eq(replay_see(r, id, &e), REPLAY_FORGOTTEN);
 	}
 	replay_free(&list, r);
+	user_unref(user);
 }
 END_TEST
 
 START_TEST(an_id_that_was_left_out_is_new_when_it_comes)
 {
 	struct replay_list list = TAILQ_HEAD_INITIALIZER(list);
-	struct replay *r = replay_new(&list, 0, 10, 7, &peer);
+	struct rpc_user *user = a_user(1);
+	struct replay *r = replay_new(&list, 0, 10, 7, user);
 	const struct replay_entry *e = NULL;
 
 	for (uint32_t id = 65000; id != 500; id = id % UINT16_MAX + 2) {
@@ -141,6 +150,76 @@ START_TEST(an_id_that_was_left_out_is_new_when_it_comes)
 	ck_assert_int_eq(replay_see(r, 65001, &e), REPLAY_NEW);
 	ck_assert_int_eq(replay_see(r, 65002, &e), REPLAY_KNOWN);
 	replay_free(&list, r);
+	user_unref(user);
+}
+END_TEST
+
+START_TEST(who_has_most_loses_first)
+{
+	enum { MAX = 8 };
+	struct replay_list list = TAILQ_HEAD_INITIALIZER(list);
+	struct rpc_user *one = a_user(1), *two = a_user(2), *three = a_user(3);
+
+	ck_assert_ptr_nonnull(replay_new(&list, 0, MAX, 100, one));
+	ck_assert_ptr_nonnull(replay_new(&list, 0, MAX, 101, one));
+	/* A flood costs nobody but its own user. */
+	for (uint64_t id = 0; id < 1000; id++)
+		ck_assert_ptr_nonnull(replay_new(&list, 0, MAX, id, two));
+	ck_assert_ptr_nonnull(replay_find(&list, 0, 100, one));
+	ck_assert_ptr_nonnull(replay_find(&list, 0, 101, one));
+	ck_assert_ptr_null(replay_find(&list, 0, 100, two));
+	ck_assert_uint_eq(two->n_replays, MAX - 2);
+	/* And the next one finds room. */
+	ck_assert_ptr_nonnull(replay_new(&list, 0, MAX, 5, three));
+	ck_assert_uint_eq(two->n_replays, MAX - 3);
+	ck_assert_uint_eq(one->n_replays, 2);
+	while (!TAILQ_EMPTY(&list))
+		replay_free(&list, TAILQ_FIRST(&list));
+	user_unref(one);
+	user_unref(two);
+	user_unref(three);
+	ck_assert(LIST_EMPTY(&users));
+}
+END_TEST
+
+START_TEST(texts_are_bounded_by_user)
+{
+	struct replay_list list = TAILQ_HEAD_INITIALIZER(list);
+	struct rpc_user *user = a_user(1);
+	const struct replay_entry *e;
+	char why[REPLAY_WHY_MAX + 1];
+
+	memset(why, 'y', sizeof(why) - 1);
+	why[sizeof(why) - 1] = '\0';
+	for (uint64_t client = 1; client <= 40; client++) {
+		struct replay *r = replay_new(&list, 0, 100, client, user);
+
+		for (uint32_t id = 1; id <= REPLAY_WINDOW; id++) {
+			ck_assert_int_eq(replay_see(r, id, &e), REPLAY_NEW);
+			replay_put(r, id, AM_CANCELED, why);
+		}
+	}
+	ck_assert_uint_le(user->why_bytes, USER_WHY_BYTES + sizeof(why));
+	while (!TAILQ_EMPTY(&list))
+		replay_free(&list, TAILQ_FIRST(&list));
+	ck_assert_uint_eq(user->why_bytes, 0);
+	user_unref(user);
+}
+END_TEST
+
+START_TEST(unread_output_is_shared_by_the_connections_of_a_user)
+{
+	struct rpc_user *user = a_user(1);
+
+	for (user->n_sessions = 1; user->n_sessions <= 1024;
+	     user->n_sessions++) {
+		size_t max = user_out_max(user);
+
+		ck_assert_uint_le(max, CONN_OUT_SOFT);
+		ck_assert_uint_ge(max, USER_OUT_LEAST);
+		ck_assert_uint_le(max * user->n_sessions, 2 * USER_OUT_BYTES);
+	}
+	user_unref(user);
 }
 END_TEST
 
@@ -148,4 +227,6 @@ UNIT_MAIN("retry", a_retry_in_the_callback_of_a_loss_is_made_once,
     a_retry_when_time_is_over_waits_for_its_own,
     a_retry_when_all_is_given_up_waits,
     each_of_the_last_1024_is_remembered_where_ids_wrap,
-    an_id_that_was_left_out_is_new_when_it_comes)
+    an_id_that_was_left_out_is_new_when_it_comes, who_has_most_loses_first,
+    texts_are_bounded_by_user,
+    unread_output_is_shared_by_the_connections_of_a_user)
