@@ -95,9 +95,9 @@ inc = -I. -Ilib -I$(BUILD)/include
 $(obj)/examples/%.o: inc = -Ilib -I$(BUILD)/include
 
 $(obj)/lib/rpc/tls.o: inc += -DAM_LIBDIR=\"$(libdir)\"
-$(obj)/daemon/config.o: inc += -DAM_LIBEXECDIR=\"$(libexecdir)\" \
+$(obj)/daemon/config_key.o: inc += -DAM_LIBEXECDIR=\"$(libexecdir)\" \
 	-DAM_WORKERDIR=\"$(workerdir)\"
-$(obj)/lib/rpc/tls.o $(obj)/daemon/config.o: $(BUILD)/dirs
+$(obj)/lib/rpc/tls.o $(obj)/daemon/config_key.o: $(BUILD)/dirs
 
 $(BUILD)/dirs: FORCE
 	@mkdir -p $(@D)
@@ -238,7 +238,7 @@ lint:
 	@# A debugger shows a struct by its name: no two of one name.
 	! grep -hoE '^struct [a-z_]+ \{' $(filter-out tests/%,$(sources)) | \
 		sort | uniq -d | grep .
-	@$(MAKE) --no-print-directory $(lib)
+	@$(MAKE) --no-print-directory $(lib) $(daemon_o)
 	tests/layers $(obj)
 format:
 	clang-format -i $(sources)

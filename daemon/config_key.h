@@ -16,5 +16,7 @@ int config_find(const char *section, const char *key, const char *origin,
 /* Takes a value if it is good: the field, its text and where it came from. */
 void config_take(struct config *c, size_t row, const char *text,
     const char *origin, struct config_errors *e);
+/* Each key's default. */
+void config_take_defaults(struct config *c, struct config_errors *e);
 
 #endif

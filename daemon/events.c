@@ -9,6 +9,7 @@
 #include "daemon/flow_health.h"
 #include "daemon/flow_release.h"
 #include "daemon/settle.h"
+#include "daemon/mirror.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "proto/worker.h"
@@ -224,12 +225,12 @@ look_at_lease(struct super *s, struct worker *w)
 	struct lease *l = w->lease;
 
 	if (l->state == LEASE_GRANTED &&
-	    worker_tick(w, Wrk_ClientConnected) > l->client_tick)
+	    mirror_tick(w, Wrk_ClientConnected) > l->client_tick)
 		emit_lease_confirmed(s, l);
 	if (w->lease != l)
 		return;
-	if (worker_tick(w, Wrk_Leased) >= l->leased_tick + 2 &&
-	    !worker_shows(w, Wrk_Leased))
+	if (mirror_tick(w, Wrk_Leased) >= l->leased_tick + 2 &&
+	    !mirror_is(w, Wrk_Leased))
 		emit_lease_ended(s, l,
 		    l->reason[0] != '\0' ? l->reason : "worker");
 	else
@@ -242,9 +243,8 @@ event_worker_push(struct worker *w)
 	struct super *s = w->super;
 
 	w->push_ns = clock_ns();
-	w->shows_free = worker_shows(w, Wrk_RpcReady) &&
-	    worker_shows(w, Wrk_Idle) && !worker_shows(w, Wrk_Leased);
-	if (w->state == WORKER_STARTING && worker_shows(w, Wrk_Ready))
+	w->shows_free = mirror_is_free(w);
+	if (w->state == WORKER_STARTING && mirror_is(w, Wrk_Ready))
 		emit_worker_ready(s, w);
 	worker_refit(&s->model, w, w->push_ns);
 	if (w->lease != NULL)
@@ -414,8 +414,7 @@ on_lease_max(void *arg)
 	struct lease *l = arg;
 	struct super *s = l->super;
 
-	if (l->state == LEASE_OVERDUE ||
-	    !worker_shows(l->worker, Wrk_Working)) {
+	if (l->state == LEASE_OVERDUE || !mirror_is(l->worker, Wrk_Working)) {
 		emit_release_lease(s, l, "max");
 		return;
 	}

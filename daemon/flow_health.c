@@ -6,6 +6,7 @@
 
 #include "daemon/emit.h"
 #include "daemon/flow.h"
+#include "daemon/mirror.h"
 #include "lib/base/clock.h"
 #include "proto/worker.h"
 
@@ -19,7 +20,7 @@ shall_ask(const struct super *s, const struct worker *w, int64_t now_ns)
 	if (!worker_is_ready(w) || w->tries > 0)
 		return false;
 	if (w->lease == NULL)
-		return worker_shows(w, Wrk_Idle);
+		return mirror_is(w, Wrk_Idle);
 	return now_ns - w->push_ns > silent_ms * NS_PER_MS;
 }
 
@@ -29,7 +30,7 @@ static bool
 is_lost(const struct worker *w)
 {
 	return w->state == WORKER_UNFIT &&
-	    (worker_shows(w, Wrk_Leased) || !worker_shows(w, Wrk_RpcReady));
+	    (mirror_is(w, Wrk_Leased) || !mirror_is(w, Wrk_RpcReady));
 }
 
 void
@@ -38,7 +39,7 @@ flow_health_later(struct super *s, struct worker *w)
 	/* The pause takes the place of the first. */
 	worker_set_tries(&s->model, w, 1);
 	w->asked_ns = clock_ns();
-	w->asked_tick = worker_tick(w, Wrk_Healthcheck);
+	w->asked_tick = mirror_tick(w, Wrk_Healthcheck);
 	(void)am_timer_start(&w->health_timer, HEALTH_PAUSE_MS);
 }
 
@@ -80,8 +81,8 @@ flow_health_look(struct super *s, struct worker *w)
 		return;
 	/* Inactive again: a risen tick alone is no answer (rule 29). While it
 	 * works its program may be too busy; then its loop is enough. */
-	answered = worker_tick(w, Wrk_Healthcheck) > w->asked_tick &&
-	    (w->lease != NULL || !worker_shows(w, Wrk_Healthcheck));
+	answered = mirror_tick(w, Wrk_Healthcheck) > w->asked_tick &&
+	    (w->lease != NULL || !mirror_is(w, Wrk_Healthcheck));
 	if (!answered)
 		return;
 	worker_set_tries(&s->model, w, 0);

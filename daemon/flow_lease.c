@@ -9,6 +9,7 @@
 #include "daemon/flow.h"
 #include "daemon/flow_release.h"
 #include "daemon/wish.h"
+#include "daemon/mirror.h"
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -176,8 +177,8 @@ lease_offered_state(struct am_event *ev)
 		flow_refuse(s, waiter, "no_worker", "no memory for a lease");
 		return;
 	}
-	l->client_tick = worker_tick(w, Wrk_ClientConnected);
-	l->leased_tick = worker_tick(w, Wrk_Leased);
+	l->client_tick = mirror_tick(w, Wrk_ClientConnected);
+	l->leased_tick = mirror_tick(w, Wrk_Leased);
 	(void)am_timer_start(&l->timer, LEASE_OFFER_MS);
 	begin.ttl_ms = waiter->ttl_ms;
 	begin.max_ms = waiter->max_ms;

@@ -68,7 +68,7 @@ static void
 free_worker(struct super *s, struct worker *w)
 {
 	s->io->forget(s, w);
-	worker_free(&s->model, w);
+	model_free_worker(&s->model, w);
 }
 
 /* ErrWorker of one that was never ready: its start failed. */

@@ -8,6 +8,7 @@
 #include "daemon/emit.h"
 #include "daemon/flow.h"
 #include "daemon/flow_health.h"
+#include "daemon/mirror.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "proto/worker.h"
@@ -207,7 +208,7 @@ flow_release_taken(struct lease *l)
 void
 flow_release_refused(struct lease *l)
 {
-	if (l->state != LEASE_ENDING || !worker_shows(l->worker, Wrk_Leased) ||
+	if (l->state != LEASE_ENDING || !mirror_is(l->worker, Wrk_Leased) ||
 	    (strcmp(l->reason, "client-gone") != 0 &&
 		strcmp(l->reason, "unconfirmed") != 0))
 		return;
@@ -222,14 +223,14 @@ void
 flow_release_look(struct super *s, struct lease *l)
 {
 	const struct worker *w = l->worker;
-	bool working = worker_shows_request(w);
+	bool working = mirror_has_request(w);
 
 	if (l->state == LEASE_OVERDUE && !working)
 		emit_release_lease(s, l, "max");
 	else if (!lease_is_confirmed(l))
 		return;
 	else if (working || l->waiter->owner.pid != 0 ||
-	    worker_shows(w, Wrk_ClientConnected))
+	    mirror_is(w, Wrk_ClientConnected))
 		am_timer_stop(&l->timer);
 	else if (l->timer.deadline_ns == 0)
 		(void)am_timer_start(&l->timer, l->waiter->ttl_ms);

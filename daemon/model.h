@@ -260,9 +260,9 @@ unsigned model_ready(const struct model *m);
 unsigned model_starting(const struct model *m);
 
 /* A row in state NEW; NULL: no memory. id_taken may be NULL. */
-struct worker *worker_new(struct super *s, struct model *m,
+struct worker *model_new_worker(struct super *s, struct model *m,
     bool (*id_taken)(struct super *s, uint32_t number));
-void worker_free(struct model *m, struct worker *w);
+void model_free_worker(struct model *m, struct worker *w);
 struct worker *worker_find(const struct model *m, const char *id);
 /* The one place that changes it. */
 void worker_set_state(struct model *m, struct worker *w, enum worker_state to);

@@ -44,7 +44,7 @@ model_longest_idle(const struct model *m)
 /* ---- rows ---- */
 
 struct worker *
-worker_new(struct super *s, struct model *m,
+model_new_worker(struct super *s, struct model *m,
     bool (*id_taken)(struct super *s, uint32_t number))
 {
 	struct worker *w = calloc(1, sizeof(*w));
@@ -69,7 +69,7 @@ worker_new(struct super *s, struct model *m,
 }
 
 void
-worker_free(struct model *m, struct worker *w)
+model_free_worker(struct model *m, struct worker *w)
 {
 	assert(w->lease == NULL);
 	worker_set_tries(m, w, 0);

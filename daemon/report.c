@@ -3,35 +3,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/mirror.h"
 #include "daemon/settle.h"
 #include "daemon/super.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "proto/worker.h"
 
-bool
-worker_shows(const struct worker *w, am_id state)
-{
-	return w->mirror != NULL && am_is1(w->mirror, state);
-}
-
-uint64_t
-worker_tick(const struct worker *w, am_id state)
-{
-	return w->mirror != NULL ? am_tick(w->mirror, state) : 0;
-}
-
-bool
-worker_shows_request(const struct worker *w)
-{
-	return worker_shows(w, Wrk_Working) ||
-	    worker_shows(w, Wrk_WorkRequested);
-}
-
 const char *
 super_worker_state(const struct worker *w)
 {
-	return w->state == WORKER_LEASED && worker_shows(w, Wrk_Working)
+	return w->state == WORKER_LEASED && mirror_is(w, Wrk_Working)
 	    ? "working"
 	    : worker_state_name(w->state);
 }

@@ -1,6 +1,7 @@
 #include "daemon/settle.h"
 
 #include "daemon/emit.h"
+#include "daemon/mirror.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
@@ -83,7 +84,7 @@ start_workers(struct super *s)
 		return;
 	while ((n = missing(s)) > 0 && model_starting(m) < parallel(s) &&
 	    starts_take(&m->starts, n, now_ns, &deaths)) {
-		w = worker_new(s, m, s->io->id_taken);
+		w = model_new_worker(s, m, s->io->id_taken);
 		if (w == NULL) {
 			log_error("pool: no memory for a worker");
 			return;
@@ -92,7 +93,7 @@ start_workers(struct super *s)
 		w->round = m->starts.round;
 		emit_fork_worker(s, w);
 		if (w->state == WORKER_NEW) {
-			worker_free(m, w); /* it was canceled */
+			model_free_worker(m, w); /* it was canceled */
 			return;
 		}
 	}
@@ -189,7 +190,7 @@ stop_leases(struct super *s)
 
 	for (l = TAILQ_FIRST(&s->model.leases); l != NULL; l = next) {
 		next = TAILQ_NEXT(l, link);
-		if (s->stop >= STOP_LEASES || !worker_shows_request(l->worker))
+		if (s->stop >= STOP_LEASES || !mirror_has_request(l->worker))
 			emit_release_lease(s, l, "drain");
 	}
 }

@@ -112,7 +112,7 @@ super_done(struct super *s)
 		free_waiter(s, w);
 	while ((wk = TAILQ_FIRST(&m->workers)) != NULL) {
 		s->io->forget(s, wk);
-		worker_free(m, wk);
+		model_free_worker(m, wk);
 	}
 	model_done(m);
 	events_done(s);

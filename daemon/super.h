@@ -119,9 +119,4 @@ void super_dump(const struct super *s);
 /* "idle", "working", ... */
 const char *super_worker_state(const struct worker *w);
 
-/* On a worker's mirror. */
-bool worker_shows(const struct worker *w, am_id state);
-uint64_t worker_tick(const struct worker *w, am_id state);
-bool worker_shows_request(const struct worker *w);
-
 #endif

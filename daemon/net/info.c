@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/mirror.h"
 #include "daemon/world.h"
 #include "lib/base/clock.h"
 #include "proto/mp.h"
@@ -72,7 +73,7 @@ put_workers(const struct super *s, struct am_buf *b)
 		put_text(b, "lease", w->lease != NULL ? w->lease->id : NULL);
 		/* It ticks twice a request (flows.md rule 4). */
 		am_put_str(b, "requests");
-		am_put_uint(b, worker_tick(w, Wrk_WorkRequested) / 2);
+		am_put_uint(b, mirror_tick(w, Wrk_WorkRequested) / 2);
 		put_int(b, "errors", w->total_errors);
 		put_seconds(b, "uptime_s", now_ns - w->started_ns);
 	}
