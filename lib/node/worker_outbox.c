@@ -94,8 +94,11 @@ outbox_put(struct outbox *o, uint64_t client_id, uint32_t req,
 struct outbox_entry *
 outbox_find(const struct outbox *o, uint64_t seq)
 {
-	struct outbox_entry *e;
+	struct outbox_entry *e = TAILQ_FIRST(&o->entries);
 
+	/* Mostly it is the oldest one that is acked. */
+	if (e != NULL && e->seq == seq)
+		return e;
 	LIST_FOREACH(e, &o->bucket[seq % OUTBOX_BUCKETS], hash) {
 		if (e->seq == seq)
 			return e;

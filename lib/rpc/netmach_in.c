@@ -434,7 +434,7 @@ copy_val(uint8_t *buf, size_t size, struct am_val *v)
 static void
 on_large(struct netmach *nm, const struct arpc_payload *p)
 {
-	struct parts *t = &nm->parts;
+	struct payload_parts *t = &nm->parts;
 
 	t->payload = *p;
 	if (t->data != NULL ||
@@ -466,7 +466,7 @@ end_parts(struct netmach *nm)
 static void
 on_part(struct netmach *nm, struct am_val params)
 {
-	struct parts *t = &nm->parts;
+	struct payload_parts *t = &nm->parts;
 	const char *why = "";
 	enum mp_scan_result r;
 	const void *bytes;

@@ -22,7 +22,7 @@ enum {
 };
 
 /* A payload whose data arrives in parts. */
-struct parts {
+struct payload_parts {
 	uint8_t *data; /* NULL: none is arriving */
 	size_t len;
 	struct arpc_payload payload;
@@ -83,7 +83,7 @@ struct netmach {
 	struct resend *unsent;   /* borrowed; the first not sent yet */
 	size_t resend_bytes;
 	struct am_timer keep_timer;
-	struct parts parts;
+	struct payload_parts parts;
 	/* Seqs of payloads in this epoch. */
 	struct seqs told;
 	struct seqs unacked; /* of these */

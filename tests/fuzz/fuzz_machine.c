@@ -325,7 +325,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		run(&w, s);
 	}
 	am_schema_unref(s);
-	s = am_schema_from_json((const char *)data, len, &am_worker_states, NULL);
+	s = am_schema_from_json((const char *)data, len, &am_worker_states,
+	    NULL);
 	am_schema_unref(s);
 	return 0;
 }

@@ -528,8 +528,7 @@ cut_at_random(uint32_t seed)
 	uint64_t req[CUT_REQS];
 	size_t n = 0, n_answered = 0;
 
-	for (int round = 0; round < 4000 && w->n_reqs < CUT_REQS - 2;
-	     round++) {
+	for (int round = 0; round < 4000 && w->n_reqs < CUT_REQS - 2; round++) {
 		switch (next_random(&seed) % 4) {
 		case 0:
 			if (am_is1(w->cm, Cli_Ready) && n < CUT_REQS)

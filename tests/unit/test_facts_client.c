@@ -85,7 +85,8 @@ END_TEST
 static const struct {
 	const struct am_states *states;
 	size_t n_reference;
-} kinds[] = { { &am_supervisor_states, 36 }, { &am_worker_states, 24 }, { &am_client_states, 21 } };
+} kinds[] = { { &am_supervisor_states, 36 }, { &am_worker_states, 24 },
+	{ &am_client_states, 21 } };
 
 static am_result
 random_step(struct am_machine *m, uint64_t rnd, size_t len)

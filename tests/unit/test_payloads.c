@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
@@ -557,6 +558,65 @@ START_TEST(a_client_that_is_freed_does_not_hold_its_worker)
 }
 END_TEST
 
+/* ---- what a payload costs ---- */
+
+static int n_chunks;
+static int64_t chunk_ns; /* at work, each */
+
+static int64_t
+cpu_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
+static void
+count_cost(struct world *w, am_req req, struct am_val args)
+{
+	struct am_buf b = AM_BUF_INIT;
+	int64_t start_ns = cpu_ns();
+
+	(void)args;
+	for (int i = 0; i < n_chunks; i++)
+		ck_assert_int_eq(am_worker_chunk(w->worker, req, number(&b, i)),
+		    0);
+	chunk_ns = (cpu_ns() - start_ns) / n_chunks;
+	am_buf_done(&b);
+}
+
+static int64_t
+cost_of(int n)
+{
+	struct world *w = leased();
+	int64_t start_ns;
+
+	w->wlog.off = true;
+	w->work = count_cost;
+	n_chunks = n;
+	world_disconnect(w, &w->client); /* nothing is acked */
+	world_until_state(w, w->w, Wrk_ClientConnected, false);
+	(void)am_add1(w->w, Wrk_WorkRequested, AM_NONE);
+	ck_assert_uint_eq(world_outbox_len(w), (size_t)n);
+	/* And out again, in any order: here the newest first. */
+	start_ns = cpu_ns();
+	for (uint64_t seq = w->worker->outbox.last_seq; n > 0; n--, seq--)
+		payload_acked(w->worker, &w->worker->client[0], seq);
+	chunk_ns += (cpu_ns() - start_ns) / n_chunks;
+	world_free(w);
+	return chunk_ns;
+}
+
+START_TEST(a_payload_costs_the_same_however_many_wait)
+{
+	int64_t few = cost_of(5000), many = cost_of(60000);
+
+	(void)printf("# %lld and %lld ns\n", (long long)few, (long long)many);
+	ck_assert_int_lt(many, 5 * few + 500);
+}
+END_TEST
+
 /* ---- the account ---- */
 
 enum { ASKED_MAX = 1200 };
@@ -742,7 +802,8 @@ START_TEST(each_request_is_done_once_at_most_and_ends_once)
 }
 END_TEST
 
-UNIT_MAIN("payloads", a_client_that_is_freed_does_not_hold_its_worker,
+UNIT_MAIN("payloads", a_payload_costs_the_same_however_many_wait,
+    a_client_that_is_freed_does_not_hold_its_worker,
     each_request_is_done_once_at_most_and_ends_once,
     chunks_of_one_handler_all_come_in_order,
     a_thousand_open_requests_end_with_their_lease,

@@ -74,10 +74,10 @@ static const struct {
 } tables[] = {
 	{ "tests/data/schemas/node-supervisor.json", &am_supervisor_states, 36,
 	    own_supervisor, 10 },
-	{ "tests/data/schemas/node-worker.json", &am_worker_states, 24, own_worker,
-	    3 },
-	{ "tests/data/schemas/node-client.json", &am_client_states, 21, own_client,
-	    3 },
+	{ "tests/data/schemas/node-worker.json", &am_worker_states, 24,
+	    own_worker, 3 },
+	{ "tests/data/schemas/node-client.json", &am_client_states, 21,
+	    own_client, 3 },
 };
 enum { N_TABLES = sizeof(tables) / sizeof(tables[0]) };
 
@@ -395,8 +395,8 @@ START_TEST(a_base_state_is_not_defined_again)
 {
 	struct am_error err;
 
-	ck_assert_ptr_null(
-	    from_json("{\"states\":[{\"name\":\"Idle\"}]}", &am_worker_states, &err));
+	ck_assert_ptr_null(from_json("{\"states\":[{\"name\":\"Idle\"}]}",
+	    &am_worker_states, &err));
 	ck_assert_str_eq(err.text,
 	    "state \"Idle\": is a base state, which cannot be defined again");
 }

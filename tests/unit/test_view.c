@@ -121,7 +121,8 @@ START_TEST(a_view_does_not_name_and_skip)
 	struct am_error err;
 
 	ck_assert_ptr_null(am_client_new(l, &conf, &err));
-	ck_assert_str_eq(err.text, "a view can have `only` or `skip`, but not both");
+	ck_assert_str_eq(err.text,
+	    "a view can have `only` or `skip`, but not both");
 	am_loop_free(l);
 }
 END_TEST
