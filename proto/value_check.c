@@ -1,5 +1,5 @@
-/* value_check.c - whether a value may be sent, and whether a map may be
- * args. */
+/* value_check.c - checks values before they are sent, and maps before they
+ * become args. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -14,13 +14,13 @@ struct backoff {
 	int64_t next_ms;
 };
 
-/* The wait before the next attempt: as backoff_reset() says, or 0, the first
- * time, then BACKOFF_MIN_MS doubled up to BACKOFF_MAX_MS, each shortened by up
- * to half at random, so that not all who wait for the same come at once. */
+/* The wait before the next attempt: first as backoff_reset() said, or 0, then
+ * BACKOFF_MIN_MS doubled up to BACKOFF_MAX_MS, each reduced by up to half at
+ * random, so that clients of one server do not all come at once. */
 int64_t backoff_next(struct backoff *b);
-/* The attempt was worth it: the waits begin anew. Of a connection: when it has
- * carried an answer. That the hello succeeded says nothing; what closes right
- * after it would do so again. */
+/* An attempt was successful: the waits start over. A connection is successful
+ * when it has carried an answer, not when the hello was accepted: one that
+ * closes right after that would do so again. */
 void backoff_reset(struct backoff *b, int64_t first_ms);
 
 #endif

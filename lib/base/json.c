@@ -1,4 +1,4 @@
-/* JSON out: text is written as the value is read. */
+/* JSON output: writes the text while it reads the value. */
 #include <errno.h>
 #include <math.h>
 #include <stdbool.h>
@@ -22,7 +22,7 @@ struct encode {
 	struct json_keys *keys; /* borrowed */
 	unsigned depth;
 	unsigned depth_max;
-	size_t end; /* of what may be written to out */
+	size_t end; /* the most that may be in out */
 };
 
 static int encode_value(struct encode *e, struct mp *c);
@@ -145,7 +145,7 @@ encode_pair(struct encode *e, struct mp *c)
 	return encode_value(e, c);
 }
 
-/* A map of one pair: would it be read back as binary? */
+/* Whether a map of one pair would be read back as binary. */
 static bool
 is_like_bin(struct mp c)
 {
@@ -207,7 +207,7 @@ encode_value(struct encode *e, struct mp *c)
 
 	if (mp_next(c, &it) < 0)
 		return error_set(e->err, "malformed value");
-	/* A text makes as many bytes of JSON at least. */
+	/* A string becomes at least as many bytes of JSON. */
 	if (e->out->len > e->end ||
 	    ((it.type == MP_STR || it.type == MP_BIN) &&
 		it.bytes.len > e->end - e->out->len))

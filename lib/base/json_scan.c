@@ -1,4 +1,4 @@
-/* JSON in: MessagePack is written as the text is read. */
+/* JSON input: writes MessagePack while it reads the text. */
 #include "lib/base/json_scan.h"
 
 #include <errno.h>
@@ -44,7 +44,7 @@ put_number(struct am_buf *out, const struct number *n)
 		am_put_nil(out);
 }
 
-/* Does the text end in a number, to which more might have belonged? */
+/* Whether the text ends in a number, which may have been cut off. */
 static bool
 ends_in_number(const struct scan *s)
 {
@@ -86,7 +86,7 @@ scan_number(struct scan *s)
 
 enum word { WORD_NULL, WORD_TRUE, WORD_FALSE, WORD_NOT_A_NUMBER };
 
-/* The last three are what others write who have no JSON for it. */
+/* The last three are written by other programs, for values that JSON lacks. */
 static const struct {
 	const char *text;
 	enum word word;
@@ -195,7 +195,7 @@ scan_member(struct scan *s, char close, size_t *n)
 	return scan_value(s);
 }
 
-/* From behind the opening bracket to behind the closing one. */
+/* Scans from after the opening bracket to after the closing one. */
 static int
 scan_members(struct scan *s, char close, size_t *n)
 {
@@ -244,7 +244,8 @@ put_head(struct am_buf *out, size_t start, bool is_map, size_t n)
 	return 0;
 }
 
-/* If the map at start is {"$bin":"..."} it becomes binary, else 1. */
+/* Turns the map at start into binary if it is {"$bin":"..."}; else returns
+ * 1. */
 static int
 put_bin(struct scan *s, size_t start, size_t at)
 {
@@ -271,7 +272,7 @@ put_bin(struct scan *s, size_t start, size_t at)
 	return 0;
 }
 
-/* The object that ends here, all of which is written behind start. */
+/* Ends an object, which is written completely after start. */
 static int
 close_object(struct scan *s, size_t start, size_t first_key, size_t n,
     size_t at)
@@ -292,8 +293,7 @@ close_object(struct scan *s, size_t start, size_t first_key, size_t n,
 	return r <= 0 ? r : put_head(s->out, start, true, n);
 }
 
-/* Over a container that is too deep: strings are looked at, brackets
- * counted. */
+/* Skips a container that is too deep: checks strings and counts brackets. */
 static int
 skip_container(struct scan *s)
 {
@@ -344,7 +344,7 @@ scan_container(struct scan *s)
 	return r < 0 ? r : ended;
 }
 
-/* It begins like a number. */
+/* Whether it begins like a number. */
 static bool
 is_infinity(const struct scan *s)
 {
@@ -374,7 +374,7 @@ scan_value(struct scan *s)
 
 /* ---- whole texts ---- */
 
-/* What some editors and shells put in front of a text. */
+/* Some editors and shells put these before a text. */
 static const char *
 byte_order_mark(const char *json, size_t len)
 {

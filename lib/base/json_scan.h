@@ -1,5 +1,5 @@
-/* json_scan.h - where the reading of a JSON text stands; private to json_scan.c
- * and json_string.c. */
+/* json_scan.h - the state of a JSON scanner; private to json_scan.c and
+ * json_string.c. */
 #ifndef LIB_BASE_JSON_SCAN_H
 #define LIB_BASE_JSON_SCAN_H
 
@@ -19,37 +19,37 @@ struct scan {
 	unsigned depth;
 	unsigned depth_max;
 	bool is_salvage;
-	bool is_lossy;          /* of a salvage: err has the reason */
+	bool is_lossy;          /* salvage only: err has the reason */
 	struct am_buf *out;     /* borrowed */
 	struct am_error *err;   /* borrowed; may be NULL */
 	struct json_keys *keys; /* borrowed */
 };
 
-/* ---- what is wrong ---- */
+/* ---- errors ---- */
 
 /* The text is not JSON. */
 int scan_not_json(const struct scan *s, size_t at, const char *what);
 /* The text ends within a value. */
 int scan_cut(struct scan *s);
-/* What is there cannot be carried: an error, or the first loss of a salvage,
- * which returns 0. */
+/* A value cannot be carried: an error, or the first loss of a salvage, which
+ * returns 0. */
 int scan_lose(struct scan *s, const char *fmt, ...) AM_PRINTF(2, 3);
-/* How many of len bytes at p a message shows, and "..." if not all. */
+/* How many of len bytes at p a message shows; and "..." if not all of them. */
 int scan_shown(const char *p, size_t len);
 const char *scan_more(size_t len);
 
 /* ---- strings ---- */
 
 struct scan_string {
-	size_t start; /* behind the quote */
-	size_t end;   /* the quote */
+	size_t start; /* after the opening quote */
+	size_t end;   /* the closing quote */
 	size_t len;   /* decoded; less than end - start if there are escapes */
 	bool is_lost;
 };
 
-/* Finds the end of the string at s->at, and goes behind it. */
+/* Finds the end of the string at s->at, and moves past it. */
 int scan_string_measure(struct scan *s, struct scan_string *ret);
-/* Appends it; one that is not lost. */
+/* Appends a string that is not lost. */
 void scan_string_put(const struct scan *s, const struct scan_string *str);
 
 #endif

@@ -1,4 +1,4 @@
-/* Strings of JSON in, and what is said about a text that is refused. */
+/* JSON input: strings, and messages about refused texts. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 enum { SHOWN_MAX = 64 }; /* bytes of the text in a message */
 
-/* ---- what is wrong ---- */
+/* ---- errors ---- */
 
 int
 scan_not_json(const struct scan *s, size_t at, const char *what)
@@ -108,7 +108,7 @@ escape_unicode(const char *p, size_t avail, size_t *ret_n, uint32_t *ret)
 	return ESCAPE_OK;
 }
 
-/* The escape at p: its length there and the character that it means. */
+/* Decodes the escape at p: its length, and its character. */
 static enum escape_fault
 escape_read(const char *p, size_t avail, size_t *ret_n, uint32_t *ret)
 {
@@ -129,7 +129,7 @@ escape_read(const char *p, size_t avail, size_t *ret_n, uint32_t *ret)
 	return ESCAPE_OK;
 }
 
-/* Looks at the escape at *i and goes behind it; it makes str shorter. */
+/* Checks the escape at *i and moves past it; it makes str shorter. */
 static int
 measure_escape(struct scan *s, struct scan_string *str, size_t *i)
 {

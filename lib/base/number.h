@@ -1,4 +1,4 @@
-/* number.h - the numbers of JSON to binary and back, whatever the locale. */
+/* number.h - converts numbers of JSON to binary and back, in every locale. */
 #ifndef LIB_BASE_NUMBER_H
 #define LIB_BASE_NUMBER_H
 
@@ -9,7 +9,7 @@ enum number_kind {
 	NUMBER_UINT,
 	NUMBER_INT, /* negative */
 	NUMBER_DOUBLE,
-	/* What would be changed: */
+	/* These would be changed: */
 	NUMBER_BEYOND_64_BITS, /* an integer */
 	NUMBER_OUT_OF_RANGE,   /* a decimal that would be infinity, or zero */
 	NUMBER_INEXACT,        /* a decimal with digits that would be lost */

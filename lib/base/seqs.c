@@ -19,13 +19,13 @@ seqs_n_ranges(const struct seqs *s)
 	return s->end - s->head;
 }
 
-/* The first range that ends at seq or after it; s->end: none does. */
+/* The first range that ends at or after seq; s->end if there is none. */
 static size_t
 find(const struct seqs *s, uint64_t seq)
 {
 	size_t low = s->head, high = s->end;
 
-	/* Mostly it is the newest one. */
+	/* Usually it is the newest one. */
 	if (low < high && s->range[high - 1].last < seq)
 		return high;
 	while (low < high) {
@@ -71,7 +71,8 @@ reserve(struct seqs *s)
 	return 0;
 }
 
-/* Makes room for one more at i, which may move: where it is. -ENOMEM. */
+/* Makes room for a range at i. Returns its position, which may differ;
+ * -ENOMEM. */
 static int
 insert(struct seqs *s, size_t i, struct seq_range r)
 {

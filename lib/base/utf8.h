@@ -13,11 +13,10 @@ size_t utf8_check(const char *s, size_t len);
 /* Writes a code point other than a surrogate, up to U+10FFFF, and returns its
  * length, 1 to 4. */
 size_t utf8_put(char *to, uint32_t code);
-/* How many bytes of s to keep so that at most max are left and no sequence is
- * cut through. */
+/* How many bytes of s to keep, at most max, so that no sequence is cut. */
 size_t utf8_cut(const char *s, size_t len, size_t max);
-/* Copies so much of s as fits into size bytes with a NUL behind it; a NUL in s
- * becomes "?". */
+/* Copies as much of s as fits into size bytes with a NUL; a NUL in s becomes
+ * "?". */
 void utf8_copy(char *to, size_t size, const char *s, size_t len);
 
 #endif

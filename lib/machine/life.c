@@ -1,4 +1,4 @@
-/* How a machine begins and ends. */
+/* Creates and frees machines. */
 #include "lib/machine/mlog.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* Handler tables are compiled once for a schema and shared by the machines
- * which bind them: one set a kind tells the transition what it need not call. */
+/* Handler tables are compiled once for a schema and shared by the machines that
+ * bind them: one set per kind tells a transition which handlers there are. */
 #include "lib/machine/mach.h"
 
 #include <errno.h>
@@ -87,8 +87,8 @@ tables_unref(struct am_machine *m)
 	m->n_bindings = 0;
 }
 
-/* Several tables have their sets joined in room for nw words a kind, which is
- * taken; one table needs none. */
+/* Joins the sets of several tables in room for nw words per kind, which it
+ * takes. A single table needs no room. */
 static void
 join_sets(struct am_machine *m, size_t nw, uint64_t *room)
 {

@@ -51,7 +51,7 @@ relations_accept(const struct tx *tx)
 	    (tx->rq.check && bits_meet(tx->called.w, tx->m->schema->multi, nw));
 }
 
-/* The states of list that the set has. */
+/* The states of list that are in the set. */
 static size_t
 list_of(am_id *to, const uint64_t *set, const am_id *list, size_t n)
 {
@@ -90,7 +90,7 @@ exits_and_enters(struct tx *tx)
 	    m->logger != NULL ? tx : NULL);
 }
 
-/* Those called ones that are left, then the active ones. */
+/* The remaining called states, then the active ones. */
 static size_t
 auto_states_to_set(struct tx *tx, const uint64_t *left)
 {
@@ -158,7 +158,7 @@ plan_general(struct tx *tx)
 
 /* ---- either plan ---- */
 
-/* A simple plan lists no target, which only these handlers are asked about. */
+/* A simple plan has no target list, which only these handlers need. */
 static void
 find_plan(struct tx *tx)
 {
@@ -227,7 +227,7 @@ apply(struct tx *tx)
 
 /* ---- rollback (semantics.md 11) ---- */
 
-/* TimeAfter stays what it was before (QUIRK 5); only tracers see it. */
+/* TimeAfter keeps its value (QUIRK 5); only tracers see it. */
 static void
 keep_time(struct tx *tx)
 {
@@ -241,8 +241,8 @@ keep_time(struct tx *tx)
 		memcpy(tx->time_after, m->clock, size);
 }
 
-/* from: the position in enter_list from which on entered states leave; again:
- * the second time. */
+/* from: the position in enter_list from which on entered states leave. again:
+ * this is the second time. */
 static void
 rollback(struct tx *tx, size_t from, bool again)
 {
@@ -251,7 +251,7 @@ rollback(struct tx *tx, size_t from, bool again)
 	struct set left, reentered;
 	size_t n = 0;
 
-	/* The list that is left may be in no order of its own. */
+	/* The remaining list may be unsorted. */
 	m->steady = STEADY_NO;
 	keep_time(tx);
 	bits_zero(left.w, s->nw);
@@ -283,7 +283,7 @@ rollback(struct tx *tx, size_t from, bool again)
 	m->n_active = (uint16_t)n;
 }
 
-/* For the failure; from: as above. */
+/* Rolls back for a failure; from: as above. */
 static void
 recover(struct tx *tx, size_t from)
 {
@@ -296,7 +296,7 @@ recover(struct tx *tx, size_t from)
 		mlog_recovered(tx);
 }
 
-/* Once more for the phase (QUIRK 13, BUG 2). */
+/* Rolls back once more for the phase (QUIRK 13, BUG 2). */
 static __attribute__((noinline)) void
 rollback_final(struct tx *tx, size_t failed)
 {
@@ -350,7 +350,7 @@ auto_states(const struct am_machine *m, am_id *to)
 	return n;
 }
 
-/* Step 11: may an auto transition follow? */
+/* Step 11: whether an automatic transition may follow. */
 static bool
 may_auto(const struct tx *tx)
 {
@@ -392,8 +392,8 @@ steps(struct tx *tx)
 	if (tx->rq.automatic)
 		resolve_auto_again(tx);
 	apply(tx);
-	/* The rest of an automatic transition whose auto state failed: it is
-	 * carried out, but calls nobody and is not accepted. */
+	/* The rest of an automatic transition in which a state failed: it is
+	 * executed, but calls no handlers and is not accepted. */
 	if (tx->completed)
 		return false;
 	return finals(tx);

@@ -1,5 +1,5 @@
-/* The client's side of a worker: who comes in, what it may do, how payloads
- * reach it (flow rules 9, 20, 22). */
+/* The public side of a worker: which clients may connect, and what they may do
+ * (flow rules 9, 20, 22). */
 #include <errno.h>
 #include <string.h>
 
@@ -52,9 +52,10 @@ outbox_has_shrunk(struct am_worker *w)
 		w->conf.on_room(w, w->conf.arg);
 }
 
-/* ---- who comes in ---- */
+/* ---- connections ---- */
 
-/* May it in while the lease ends? Only to fetch what it has asked for. */
+/* Whether it may connect while the lease ends: only to fetch what it asked
+ * for. */
 static bool
 is_awaited(const struct am_worker *w, uint64_t client_id)
 {
@@ -75,7 +76,7 @@ on_hello(struct rpc_session *s, const struct arpc_hello *h,
 	    h->has_token &&
 	    secret_equal(h->token, w->lease.token, sizeof(h->token)))
 		return 0;
-	/* The same answer to all: it says nothing about the lease there is. */
+	/* The same answer to all, which reveals nothing about the lease. */
 	return node_error(err, ARPC_E_bad_token,
 	    "not the token of a lease of this worker: it is over, or was never "
 	    "granted");
@@ -88,7 +89,7 @@ on_up(struct rpc_session *s, void *arg)
 	struct lease_client *c;
 	struct am_buf args = AM_BUF_INIT;
 
-	/* Both can be so only if something changed while hello was answered. */
+	/* This happens only if something changed while hello was answered. */
 	c = w->lease.closing ? NULL : lease_client_up(w, s);
 	if (c == NULL) {
 		rpc_session_close(s,
@@ -120,7 +121,7 @@ on_closed(struct rpc_session *s, const char *why, void *arg)
 	if (c == NULL || c->session != s)
 		return;
 	lease_client_down(c);
-	/* Who takes leave does not come back. */
+	/* A client that says bye does not come back. */
 	if (rpc_session_said_bye(s) || w->lease.closing)
 		lease_client_forget(c);
 	if (w->n_sessions == 0)
@@ -129,7 +130,7 @@ on_closed(struct rpc_session *s, const char *why, void *arg)
 	lease_finish(w);
 }
 
-/* ---- its policy ---- */
+/* ---- the policy ---- */
 
 static void
 on_ack(struct rpc_session *s, const uint64_t *seqs, size_t n, void *arg)
@@ -217,14 +218,14 @@ info_payload(const struct am_worker *w, const struct outbox_entry *e,
 	am_put_val(out, e->data);
 }
 
-/* A larger one comes in parts only. */
+/* Larger payloads are sent in parts only. */
 static bool
 fits_frame(const struct outbox_entry *e)
 {
 	return e->data.len <= ARPC_FRAME_MAX - OUTBOX_FRAME;
 }
 
-/* As many as fit, oldest first; at least one. */
+/* As many as fit, the oldest first, but at least one. */
 static int
 info_payloads(const struct am_worker *w, struct am_val params,
     struct am_buf *out, struct am_error *err)
@@ -260,8 +261,8 @@ info_payloads(const struct am_worker *w, struct am_val params,
 	return 0;
 }
 
-/* Which of this client's requests are known here: open, or answered and not
- * acked. After a lost connection the others never arrived. */
+/* The requests of this client that are known here: open, or answered and not
+ * acked. After a lost connection, others never arrived. */
 static void
 info_open(const struct am_worker *w, uint64_t client_id, struct am_buf *out)
 {

@@ -26,9 +26,9 @@ bool allow_check(const struct allow_list *list, unsigned role,
     const struct am_machine *m, enum am_op op, const am_id *states, size_t n,
     struct am_error *err);
 
-/* Of a set that allow_check() has let through: appends the active states that
- * are not the program's own, which stay as they are. states has room for all of
- * the schema; returns how many there are. */
+/* For a set that allow_check() permits: appends the active states that are not
+ * the program's own, which stay as they are. states has room for the whole
+ * schema. Returns the number of states. */
 size_t allow_keep(const struct allow_list *list, const struct am_machine *m,
     am_id *states, size_t n);
 

@@ -1,4 +1,4 @@
-/* session_call.c - what a client whose hello was let in asks for. */
+/* session_call.c - handles requests and notifications after hello. */
 #include "lib/rpc/session.h"
 
 #include <errno.h>
@@ -10,8 +10,8 @@
 
 enum { ACKS_MAX = 1024 };
 
-/* Was it made before, on a connection that was lost? Then it is answered from
- * memory. */
+/* Whether it was executed before, on a connection that was lost. Then it is
+ * answered from memory. */
 static bool
 is_repeated(struct rpc_session *s, const struct arpc_frame *f)
 {
@@ -39,7 +39,7 @@ is_repeated(struct rpc_session *s, const struct arpc_frame *f)
 	return false;
 }
 
-/* Nobody may know the result if it was not for a request. */
+/* A notification gets no answer. */
 static void
 answer_mutation(struct rpc_session *s, const struct arpc_frame *f,
     am_result result, bool is_check)
@@ -52,7 +52,7 @@ answer_mutation(struct rpc_session *s, const struct arpc_frame *f,
 		return;
 	if (result == AM_CANCELED)
 		why = am_why(s->srv->machine);
-	/* Nothing was made: sent again, it is tried again. */
+	/* Nothing was executed: if it is sent again it is tried again. */
 	if (is_busy) {
 		session_answer_error(s, f, ARPC_E_busy, "%s", why);
 		return;
