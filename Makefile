@@ -149,6 +149,8 @@ $(fuzz): $(obj)/tests/fuzz/replay.o
 # What a target tests beyond the library.
 fuzz_objs_config = $(wildcard daemon/config*.c) daemon/words.c daemon/ids.c \
 	daemon/sys/runtime.c
+fuzz_objs_lines = daemon/exec/lines.c daemon/exec/line_in.c
+fuzz_objs_leasefile = cli/leasefile.c
 $(foreach t,$(patsubst $(BUILD)/tests/fuzz/fuzz_%,%,$(fuzz)),$(eval \
 	$(BUILD)/tests/fuzz/fuzz_$t: $(fuzz_objs_$t:%.c=$(obj)/%.o)))
 $(unit) $(helper) $(fuzz): $(BUILD)/%: $(obj)/%.o $(lib)

@@ -135,36 +135,41 @@ token_get(const char *hex, uint8_t *token)
 	return hex[2 * ARPC_TOKEN_LEN] == '\0' ? 0 : -EBADMSG;
 }
 
-/* The fields of the file's map. */
 static int
-parse(struct leasefile *f, const char *text, size_t len)
+get_fields(struct leasefile *f, struct am_val map)
 {
-	am_cleanup(buf_donep) struct am_buf b = AM_BUF_INIT;
 	struct client_lease *l = &f->lease;
-	char hex[2 * ARPC_TOKEN_LEN + 1];
-	struct am_val map;
+	char hex[2 * ARPC_TOKEN_LEN + 1] = "";
 	int64_t pid = 0;
+	int r = -EBADMSG;
 
-	if (am_json_decode(text, len, &b, NULL) < 0)
-		return -EBADMSG;
-	map = am_buf_val(&b);
-	if (am_get_text(map, "lease", l->lease, sizeof(l->lease)) < 0 ||
-	    am_get_text(map, "worker", l->worker, sizeof(l->worker)) < 0 ||
-	    am_get_text(map, "address", l->address, sizeof(l->address)) < 0 ||
+	if (am_get_text(map, "lease", l->lease, sizeof(l->lease)) == 0 &&
+	    am_get_text(map, "worker", l->worker, sizeof(l->worker)) == 0 &&
+	    am_get_text(map, "address", l->address, sizeof(l->address)) == 0 &&
 	    am_get_text(map, "supervisor", f->supervisor,
-		sizeof(f->supervisor)) < 0 ||
-	    am_get_text(map, "ended", f->ended, sizeof(f->ended)) < 0 ||
-	    am_get_int(map, "ttl_ms", &l->ttl_ms) < 0 ||
-	    am_get_int(map, "max_ms", &l->max_ms) < 0 ||
-	    am_get_int(map, "pid", &pid) < 0 ||
-	    am_get_text(map, "token", hex, sizeof(hex)) < 0 ||
-	    token_get(hex, l->token) < 0)
-		return -EBADMSG;
+		sizeof(f->supervisor)) == 0 &&
+	    am_get_text(map, "ended", f->ended, sizeof(f->ended)) == 0 &&
+	    am_get_int(map, "ttl_ms", &l->ttl_ms) == 0 &&
+	    am_get_int(map, "max_ms", &l->max_ms) == 0 &&
+	    am_get_int(map, "pid", &pid) == 0 && pid >= 0 && pid <= INT32_MAX &&
+	    am_get_text(map, "token", hex, sizeof(hex)) == 0)
+		r = token_get(hex, l->token);
 	l->pid = (pid_t)pid;
 	explicit_bzero(hex, sizeof(hex));
+	return r;
+}
+
+int
+leasefile_parse(struct leasefile *f, const char *text, size_t len)
+{
+	am_cleanup(buf_donep) struct am_buf b = AM_BUF_INIT;
+	int r = -EBADMSG;
+
+	if (am_json_decode(text, len, &b, NULL) == 0)
+		r = get_fields(f, am_buf_val(&b));
 	if (b.data != NULL)
 		explicit_bzero(b.data, b.cap);
-	return 0;
+	return r;
 }
 
 /* A FIFO would have to wait for its other end, a link may lead anywhere. */
@@ -200,7 +205,7 @@ read_fd(struct leasefile *f, int fd, struct am_error *err)
 		return fail(err, errno, f->path);
 	if (n == 0)
 		return LEASEFILE_NONE;
-	rc = parse(f, text, (size_t)n);
+	rc = leasefile_parse(f, text, (size_t)n);
 	explicit_bzero(text, sizeof(text));
 	if (rc < 0)
 		return damaged(f, err);

@@ -38,6 +38,8 @@ void leasefile_fresh_name(char *buf, size_t size);
 /* Each: -errno with a message in err. The directory is made where it is missing
  * and refused where it is not ours alone. */
 
+/* The fields of a file's text; -EBADMSG. */
+int leasefile_parse(struct leasefile *f, const char *text, size_t len);
 /* Reads it. Returns an enum leasefile_state. */
 int leasefile_load(struct leasefile *f, const char *name, struct am_error *err);
 /* Makes or opens it, takes the lock, reads it: enum leasefile_state. -EBUSY:

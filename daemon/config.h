@@ -47,6 +47,7 @@ struct config_value {
 
 #define CONFIG_C_text char *
 #define CONFIG_C_count int64_t
+#define CONFIG_C_size int64_t     /* bytes */
 #define CONFIG_C_duration int64_t /* ms */
 #define CONFIG_C_choice int64_t   /* position in the choices */
 #define CONFIG_C_words struct config_words

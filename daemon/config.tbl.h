@@ -33,6 +33,8 @@ CONF(Worker, RequestTimeout, duration, request_timeout_ms, 1, 2678400000, NULL, 
 	"for requests without a deadline of their own")
 CONF(Worker, Window, count, window, 1, 1024, NULL, "64",
 	"requests that may be open on a worker")
+CONF(Worker, LineMax, size, line_max, 65536, 16777216, NULL, "16M",
+	"the longest line to and from a program that amnode-exec hosts, in bytes")
 CONF(Worker, StopGrace, duration, stop_grace_ms, 0, 3600000, NULL, "5s",
 	"between the request to stop and SIGTERM, and between SIGTERM and SIGKILL")
 CONF(Worker, OrphanTTL, duration, orphan_ttl_ms, 100, 2678400000, NULL, "60s",

@@ -14,6 +14,7 @@
 enum config_type {
 	CONFIG_T_text,
 	CONFIG_T_count,
+	CONFIG_T_size,
 	CONFIG_T_duration,
 	CONFIG_T_choice,
 	CONFIG_T_words,
@@ -69,9 +70,9 @@ static int
 bounds(const struct config_row *r, const char *origin, int64_t v,
     struct config_errors *e)
 {
-	const char *unit = r->type == CONFIG_T_duration             ? "ms"
-	    : r->type == CONFIG_T_text || r->type == CONFIG_T_words ? " bytes"
-								    : "";
+	const char *unit = r->type == CONFIG_T_duration ? "ms"
+	    : r->type == CONFIG_T_count                 ? ""
+							: " bytes";
 
 	if (v >= r->lo && v <= r->hi)
 		return 0;
@@ -156,6 +157,10 @@ field_set(struct config *c, const struct config_row *r, const char *text,
 	case CONFIG_T_count:
 		n = words_count(text, &num);
 		why = "a whole number";
+		break;
+	case CONFIG_T_size:
+		n = words_size(text, &num);
+		why = "a number of bytes, such as 65536, 64K or 16M";
 		break;
 	case CONFIG_T_duration:
 		n = dur_parse(text, &num);

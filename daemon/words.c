@@ -96,8 +96,9 @@ words_split(const char *text, struct config_words *ret, const char **ret_why)
 	return r;
 }
 
-int
-words_count(const char *text, int64_t *ret)
+/* Decimal digits; *ret_end is what follows them. */
+static int
+digits(const char *text, int64_t *ret, const char **ret_end)
 {
 	char *end;
 	long long v;
@@ -106,12 +107,46 @@ words_count(const char *text, int64_t *ret)
 		return -EINVAL;
 	errno = 0;
 	v = strtoll(text, &end, 10);
-	if (*end != '\0')
-		return -EINVAL;
+	*ret_end = end;
 	if (errno != 0)
 		return -ERANGE;
 	*ret = v;
 	return 0;
+}
+
+int
+words_count(const char *text, int64_t *ret)
+{
+	const char *end = "";
+	int64_t v;
+	int r = digits(text, &v, &end);
+
+	if (*end != '\0')
+		return -EINVAL;
+	if (r == 0)
+		*ret = v;
+	return r;
+}
+
+int
+words_size(const char *text, int64_t *ret)
+{
+	static const char units[] = "KMG";
+	const char *end = "", *unit;
+	int64_t v, factor = 1;
+	int r = digits(text, &v, &end);
+
+	if (r == 0 && *end != '\0') {
+		unit = strchr(units, *end);
+		if (unit == NULL || end[1] != '\0')
+			return -EINVAL;
+		factor <<= 10 * (unit - units + 1);
+	}
+	if (r == 0 && v > INT64_MAX / factor)
+		return -ERANGE;
+	if (r == 0)
+		*ret = v * factor;
+	return r;
 }
 
 int

@@ -15,6 +15,8 @@ void words_done(struct config_words *w);
 
 /* Decimal digits only; -EINVAL, -ERANGE. */
 int words_count(const char *text, int64_t *ret);
+/* Bytes: digits, and K, M or G for powers of 1024; -EINVAL, -ERANGE. */
+int words_size(const char *text, int64_t *ret);
 /* Position of text in "a|b|c"; -EINVAL. */
 int words_choice(const char *text, const char *choices, int64_t *ret);
 

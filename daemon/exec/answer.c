@@ -68,6 +68,12 @@ take_answer(struct host *h, const struct line_msg *m, struct am_error *err)
 	sent = r->is_spoiled ? 0 : send_final(h, r, m);
 	if (sent == -EAGAIN)
 		return sent;
+	/* No answer of the program's: the client must get one, though. */
+	if (sent < 0 && sent != -ENOENT)
+		sent = am_worker_fail(h->worker, r->req, "bad_payload",
+		    strerror(-sent));
+	if (sent == -EAGAIN)
+		return sent;
 	if (sent < 0 && sent != -ENOENT)
 		host_log("the answer to request %ju is lost: %s",
 		    (uintmax_t)m->req, strerror(-sent));
@@ -173,7 +179,10 @@ answer_line(struct host *h, const char *line, size_t len, struct am_error *err)
 	struct line_msg m;
 	int r = line_parse(line, len, &h->values, &m, err);
 
-	return r < 0 ? r : take_line(h, &m, err);
+	if (r == 0)
+		r = take_line(h, &m, err);
+	line_buf_reset(&h->values);
+	return r;
 }
 
 int
@@ -181,7 +190,10 @@ answer_long_line(struct host *h, const char *line, size_t len,
     struct am_error *err)
 {
 	struct line_msg m;
-	int r = line_parse_long(line, len, &h->values, &m, err);
+	int r = line_parse_long(line, len, h->line_max, &h->values, &m, err);
 
-	return r < 0 ? r : take_line(h, &m, err);
+	if (r == 0)
+		r = take_line(h, &m, err);
+	line_buf_reset(&h->values);
+	return r;
 }

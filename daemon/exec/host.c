@@ -21,20 +21,20 @@ enum {
 	HOST_QUOTE_MAX = 4 * LINE_SHOW_BYTES + 8,
 };
 
-/* A bound of our environment in ms; what is no number is as if it were not
- * there: amnoded has checked it. */
+/* A bound of our environment; what is no number is as if it were not there:
+ * amnoded has checked it. */
 static int64_t
-env_ms(const char *name, int64_t fallback_ms)
+env_number(const char *name, int64_t fallback)
 {
 	const char *s = getenv(name);
 	char *end;
 	long long v;
 
 	if (s == NULL || *s == '\0')
-		return fallback_ms;
+		return fallback;
 	errno = 0;
 	v = strtoll(s, &end, 10);
-	return errno != 0 || *end != '\0' || v < 0 ? fallback_ms : v;
+	return errno != 0 || *end != '\0' || v < 0 ? fallback : v;
 }
 
 /* ---- the end ---- */
@@ -331,7 +331,7 @@ static int
 on_long_line(const char *line, size_t len, void *arg)
 {
 	struct host *h = arg;
-	struct am_error err = { "the first line is longer than 1 MiB" };
+	struct am_error err = { "the first line is too long" };
 	int r = -EBADMSG;
 
 	if (h->phase == HOST_BROKEN || h->phase == HOST_GONE)
@@ -391,8 +391,11 @@ host_start(struct host *h, struct am_loop *l, struct am_schema *schema,
 	int r;
 
 	*h = (struct host){ .loop = l, .schema = schema };
-	h->start_timeout_ms = env_ms("AM_START_TIMEOUT_MS", HOST_START_MS);
-	h->stop_grace_ms = env_ms("AM_STOP_GRACE_MS", HOST_GRACE_MS);
+	h->start_timeout_ms = env_number("AM_START_TIMEOUT_MS", HOST_START_MS);
+	h->stop_grace_ms = env_number("AM_STOP_GRACE_MS", HOST_GRACE_MS);
+	h->line_max = (size_t)env_number("AM_LINE_MAX", LINE_MAX_DEFAULT);
+	if (h->line_max < LINE_MAX_LOWEST)
+		h->line_max = LINE_MAX_LOWEST;
 	work_init(&h->work);
 	am_timer_init(&h->timer, l, on_timer, h);
 	if (watch_signals(h) < 0 ||
@@ -400,7 +403,7 @@ host_start(struct host *h, struct am_loop *l, struct am_schema *schema,
 		host_log("no memory");
 		return HOST_EXIT_FAILED;
 	}
-	r = prog_start(&h->prog, l, argv, &prog_ops, h, &err);
+	r = prog_start(&h->prog, l, argv, h->line_max, &prog_ops, h, &err);
 	if (r == 0)
 		return 0;
 	host_log("%s", err.text);

@@ -71,6 +71,7 @@ struct host {
 	int status; /* exit status, when HOST_GONE */
 	int64_t start_timeout_ms;
 	int64_t stop_grace_ms;
+	size_t line_max;
 	struct work work;
 	struct am_buf values;  /* of the line at hand */
 	struct am_timer timer; /* of the phase */

@@ -8,7 +8,16 @@ void
 line_in_done(struct line_in *in)
 {
 	free(in->data);
-	*in = (struct line_in){ 0 };
+	*in = (struct line_in){ .max = in->max };
+}
+
+void
+line_buf_reset(struct am_buf *b)
+{
+	if (b->cap > LINE_KEEP)
+		am_buf_done(b);
+	else
+		am_buf_reset(b);
 }
 
 int
@@ -71,11 +80,11 @@ line_in_next(struct line_in *in, const char **ret_line, size_t *ret_len)
 	len = end != NULL ? (size_t)(end - line) : in->len - in->start;
 	/* The newline stays unscanned until the line is dropped. */
 	in->scanned = in->start + len;
-	if (end == NULL && len <= LINE_BYTES_MAX)
+	if (end == NULL && len <= in->max)
 		return 0;
 	*ret_line = line;
 	*ret_len = len;
-	return len > LINE_BYTES_MAX ? -EMSGSIZE : 1;
+	return len > in->max ? -EMSGSIZE : 1;
 }
 
 void
@@ -85,9 +94,14 @@ line_in_drop(struct line_in *in)
 	in->is_skipping = in->scanned == in->len;
 	in->start = in->scanned + 1;
 	in->scanned = in->start;
-	if (in->start >= in->len) {
-		in->start = 0;
-		in->scanned = 0;
-		in->len = 0;
-	}
+	if (in->start < in->len)
+		return;
+	in->start = 0;
+	in->scanned = 0;
+	in->len = 0;
+	if (in->cap <= LINE_KEEP)
+		return;
+	free(in->data);
+	in->data = NULL;
+	in->cap = 0;
 }

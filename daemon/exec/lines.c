@@ -36,6 +36,10 @@ struct found {
 	struct am_val reason;
 };
 
+static const char no_key[] =
+    "the line has \"req\", but none of \"payload\", \"error\", \"accept\", "
+    "\"progress\" and \"chunk\"";
+
 #define bad(...) (error_set(__VA_ARGS__), -EBADMSG)
 
 static bool
@@ -157,16 +161,23 @@ read_details(const struct found *f, struct line_msg *m, struct am_error *err)
 		m->data = f->args;
 		return 0;
 	case LINE_NOTHING:
+		if (f->req.data == NULL)
+			return 0;
+		m->kind = LINE_ERROR;
+		take_text(AM_NONE, "bad_answer", m->code, sizeof(m->code));
+		take_text(AM_NONE, no_key, m->text, sizeof(m->text));
+		break;
 	case LINE_READY:
 	case LINE_BAD_PART:
 	case LINE_PONG:
 	case LINE_IDLE:
 		return 0;
 	}
-	if (mp_get_uint(&req, UINT64_MAX, &m->req) < 0)
-		return bad(err, "\"%s\" without the \"req\" that it is for",
-		    f->key);
-	return 0;
+	if (mp_get_uint(&req, UINT64_MAX, &m->req) == 0)
+		return 0;
+	if (f->key == NULL)
+		return bad(err, "\"req\" is not a number");
+	return bad(err, "\"%s\" without the \"req\" that it is for", f->key);
 }
 
 /* The line is for a request, which it spoils: text says why. */
@@ -234,15 +245,17 @@ line_parse(const char *line, size_t len, struct am_buf *buf,
 }
 
 int
-line_parse_long(const char *line, size_t len, struct am_buf *buf,
+line_parse_long(const char *line, size_t len, size_t max, struct am_buf *buf,
     struct line_msg *ret, struct am_error *err)
 {
 	struct am_error why;
 	int r = parse(line, len, buf, ret, &why, err);
 
-	return r < 0
-	    ? r
-	    : spoil(ret, "too_big", "a line is longer than 1 MiB", err);
+	if (r < 0)
+		return r;
+	(void)error_set(&why,
+	    "a line is longer than %zu bytes (Worker.LineMax)", max);
+	return spoil(ret, "too_big", why.text, err);
 }
 
 /* ---- ready ---- */

@@ -6,8 +6,11 @@
 #include "lib/amnode.h"
 
 enum {
-	LINE_BYTES_MAX = 1024 * 1024, /* without the newline */
-	LINE_READ = 64 * 1024,        /* bytes asked of one read() */
+	/* Worker.LineMax=, bytes without the newline. */
+	LINE_MAX_LOWEST = 64 * 1024,
+	LINE_MAX_DEFAULT = 16 * 1024 * 1024,
+	LINE_READ = 64 * 1024,  /* bytes asked of one read() */
+	LINE_KEEP = 256 * 1024, /* of a buffer, when a line is done with */
 	LINE_CODE_MAX = 64,
 	LINE_TEXT_MAX = 1024,
 	LINE_SHOW_BYTES = 200, /* of a bad line, in the log */
@@ -53,13 +56,15 @@ struct line_ready {
 /* Parses one line; buf is emptied and holds the values afterwards. -EBADMSG
  * with the reason in err: a protocol error. -ENOMEM. JSON that cannot be carried
  * spoils the request that it is for, not the program: it becomes a LINE_ERROR or
- * LINE_BAD_PART with the code "bad_payload". */
+ * LINE_BAD_PART with the code "bad_payload". So does "req" without a key that we
+ * know, with the code "bad_answer". */
 int line_parse(const char *line, size_t len, struct am_buf *buf,
     struct line_msg *ret, struct am_error *err);
-/* The same of a line that is too long, by its beginning, with the code
- * "too_big": "req" and the key that says what it is must be there. */
-int line_parse_long(const char *line, size_t len, struct am_buf *buf,
-    struct line_msg *ret, struct am_error *err);
+/* The same of a line that is longer than max, by its beginning, with the code
+ * "too_big": "req" must be there, and the key of progress or a chunk: otherwise it
+ * is taken for the answer. */
+int line_parse_long(const char *line, size_t len, size_t max,
+    struct am_buf *buf, struct line_msg *ret, struct am_error *err);
 /* The details of a LINE_READY, from its buf. -EBADMSG with a message. */
 int line_parse_ready(struct am_val whole, struct line_ready *ret,
     struct am_error *err);
@@ -82,8 +87,12 @@ void line_put_stop(struct am_buf *b, const char *reason);
 /* Bytes that line_put_request() adds to the args at most. */
 enum { LINE_REQUEST_FRAME = 128 };
 
-/* Bytes to lines. Starts as { 0 }. */
+/* Empties a buffer that held one, and gives back what a long one took. */
+void line_buf_reset(struct am_buf *b);
+
+/* Bytes to lines. Starts with max alone. */
 struct line_in {
+	size_t max; /* bytes of a line */
 	char *data;
 	size_t len; /* bytes that are there */
 	size_t cap;
@@ -97,8 +106,7 @@ void line_in_done(struct line_in *in);
 int line_in_room(struct line_in *in, char **ret_p, size_t *ret_len);
 void line_in_put(struct line_in *in, size_t n); /* n bytes were read */
 /* 1: a line, borrowed, the same again until line_in_drop(). 0: none yet.
- * -EMSGSIZE: longer than LINE_BYTES_MAX, of which *ret_line is the beginning;
- * the same. */
+ * -EMSGSIZE: longer than max, of which *ret_line is the beginning; the same. */
 int line_in_next(struct line_in *in, const char **ret_line, size_t *ret_len);
 void line_in_drop(struct line_in *in);
 

@@ -169,7 +169,7 @@ write_some(struct prog *p)
 		p->sent += (size_t)n;
 	}
 	if (p->sent == p->queue.len) {
-		am_buf_reset(&p->queue);
+		line_buf_reset(&p->queue);
 		p->sent = 0;
 		if (p->close_in)
 			close_pipe(&p->in, &p->ev_in);
@@ -263,7 +263,8 @@ prog_kill(const struct prog *p, int sig)
 
 int
 prog_start(struct prog *p, struct am_loop *l, char *const *argv,
-    const struct prog_ops *ops, void *arg, struct am_error *err)
+    size_t line_max, const struct prog_ops *ops, void *arg,
+    struct am_error *err)
 {
 	struct event_base *base = loop_base(l);
 	int r;
@@ -273,7 +274,8 @@ prog_start(struct prog *p, struct am_loop *l, char *const *argv,
 		.arg = arg,
 		.in = -1,
 		.out = -1,
-		.queue = AM_BUF_INIT };
+		.queue = AM_BUF_INIT,
+		.lines = { .max = line_max } };
 	p->flush = (struct turn_item){ .fn = on_flush, .arg = p };
 	am_timer_init(&p->closed, l, on_closed_timer, p);
 	/* Before there is a child whose end could be missed. */

@@ -12,7 +12,7 @@ enum {
 	PROG_FD_IN = 3,  /* the program reads from it */
 	PROG_FD_OUT = 4, /* and writes to it */
 	/* More than this waiting for the program: it gets no new request. */
-	PROG_OUT_SOFT = LINE_BYTES_MAX,
+	PROG_OUT_SOFT = 1024 * 1024,
 };
 
 /* None is called from within a function of this header, but for the first two
@@ -53,11 +53,12 @@ struct prog {
 	struct line_in lines;
 };
 
-/* Starts argv[0] (searched in PATH) with the environment of am-worker/1, and
+/* Starts argv[0] (searched in PATH), whose lines have line_max bytes at most, with the environment of am-worker/1, and
  * reads its lines when the loop runs. -errno of exec, with a message in err.
  * To be ended by prog_done(), also after a failure. */
 int prog_start(struct prog *p, struct am_loop *l, char *const *argv,
-    const struct prog_ops *ops, void *arg, struct am_error *err);
+    size_t line_max, const struct prog_ops *ops, void *arg,
+    struct am_error *err);
 /* Closes the pipes; kills nothing. */
 void prog_done(struct prog *p);
 

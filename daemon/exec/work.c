@@ -7,10 +7,6 @@
 #include "lib/base/json.h"
 #include "proto/worker.h"
 
-enum {
-	WORK_ARGS_MAX = LINE_BYTES_MAX - LINE_REQUEST_FRAME,
-};
-
 void
 work_init(struct work *w)
 {
@@ -231,6 +227,7 @@ static bool
 work_requested_enter(struct am_event *ev)
 {
 	struct host *h = ev->arg;
+	size_t max = h->line_max - LINE_REQUEST_FRAME;
 	struct am_error err;
 	int r = 0;
 
@@ -239,14 +236,14 @@ work_requested_enter(struct am_event *ev)
 		    h->phase == HOST_BROKEN
 			? "the program broke the protocol, it is being replaced"
 			: "the program is being stopped");
-	am_buf_reset(&h->work.args);
+	line_buf_reset(&h->work.args);
 	if (ev->args.len > 0)
-		r = json_encode_most(ev->args, 0, WORK_ARGS_MAX, &h->work.args,
-		    &err);
+		r = json_encode_most(ev->args, 0, max, &h->work.args, &err);
 	if (r == -E2BIG)
 		return am_refuse(ev,
-		    "too_big: the args are more than %d bytes of JSON",
-		    WORK_ARGS_MAX);
+		    "too_big: the args are more than %zu bytes of JSON "
+		    "(Worker.LineMax)",
+		    max);
 	if (r == -ENOMEM)
 		return am_refuse(ev, "no memory for the args");
 	if (r < 0)

@@ -19,7 +19,7 @@
 #include "lib/loop/loop.h"
 #include "lib/rpc/netmach.h"
 
-enum { ENV_N = 15, ENV_LEN = 400 };
+enum { ENV_N = 16, ENV_LEN = 400 };
 
 static bool
 is_worker(pid_t pid, void *arg)
@@ -180,6 +180,7 @@ make_env(const struct world *world, const struct worker *w)
 	env_add(&e, "AM_PUBLIC_ADDR=%s", w->address);
 	env_add(&e, "AM_WINDOW=%" PRId64, c->window);
 	env_add(&e, "AM_REQUEST_TIMEOUT_MS=%" PRId64, c->request_timeout_ms);
+	env_add(&e, "AM_LINE_MAX=%" PRId64, c->line_max);
 	env_add(&e, "AM_ORPHAN_TTL_MS=%" PRId64, c->orphan_ttl_ms);
 	env_add(&e, "AM_STOP_GRACE_MS=%" PRId64, c->stop_grace_ms);
 	env_add(&e, "AM_START_TIMEOUT_MS=%" PRId64, c->start_timeout_ms);

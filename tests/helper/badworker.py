@@ -25,6 +25,7 @@ MODES = {
     "second-answer",     # answers twice
     "unknown-req",       # answers what was not asked, instead of the answer
     "huge-line",         # a line of 2 MiB instead of the answer
+    "no-key",            # an answer without a key that its host knows
     "fork-and-die",      # leaves a child in a session of its own, then dies
     "fd-leak",           # opens a file per request
     "close-out",         # closes fd 4 instead of answering, and lives on
@@ -153,6 +154,8 @@ class Worker:
             self.say(req=req + 1000, payload={})
         elif "huge-line" in m:
             self.say(req=req, payload="x" * (2 * 1024 * 1024))
+        elif "no-key" in m:
+            self.say(req=req, result=1)
         elif "error" in m:
             self.say(req=req, error={"code": "bad_luck", "message": "it did not work out"})
         elif "long-error" in m:

@@ -102,9 +102,14 @@ def what_it_gets():
         got = r.lease("L2").work({})[1]
         is_("ping, end and begin", [list(m)[0] + str(list(m.values())[0]) for m in got["heard"]],
             ["leasebegin", "ping1", "leaseend", "leasebegin"])
-        is_("args over 1 MiB are refused", "too_big" in str(
+        is_("args of nearly 16 MiB are taken", r.conns[-1].work({"input": "x" * 16700000})[0], "result")
+    with bad("report", env={"AM_LINE_MAX": str(1 << 20)}) as r:
+        r.supervise()
+        r.lease()
+        is_("args over Worker.LineMax are refused", "too_big" in str(
             c2_add(r, {"input": "x" * (1 << 20)})), True)
-        is_("args of nearly 1 MiB are not", r.conns[-1].work({"input": "x" * 1048000})[0], "result")
+        is_("those of nearly as much are not", r.conns[-1].work({"input": "x" * 1048000})[0], "result")
+        is_("the program knows it", r.conns[-1].work({})[1]["env"]["AM_LINE_MAX"], str(1 << 20))
 
 
 def c2_add(r, args):
@@ -148,10 +153,11 @@ def spoiled():
         (("half-pair",), "bad_payload", "\\udce9 at byte 26 is half of a surrogate pair"),
         (("deep", "33"), "bad_payload", "nested deeper than 32 levels at byte 51"),
         (("deep", "5000"), "bad_payload", "nested deeper than 32 levels"),
-        (("huge-line",), "too_big", "a line is longer than 1 MiB"),
+        (("huge-line",), "too_big", "a line is longer than 1048576 bytes (Worker.LineMax)"),
+        (("no-key",), "bad_answer", 'none of "payload", "error", "accept", "progress" and "chunk"'),
         (("nan-chunk",), "bad_payload", "Infinity at byte 20: JSON has no number for it"),
     ):
-        with bad(*mode) as r:
+        with bad(*mode, env={"AM_LINE_MAX": str(1 << 20)}) as r:
             s = r.supervise()
             c = r.lease()
             what = " ".join(mode)

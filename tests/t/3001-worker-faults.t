@@ -3,7 +3,7 @@
 . "${0%/*}/lib.sh"
 
 with() { # with MODE...: a fresh amnoded with one such worker
-	start Pool.Min=1 Pool.Warm=0 Pool.Max=2 Worker.StopGrace=1s "Worker.Exec=$(bad "$@")"
+	start Pool.Min=1 Pool.Warm=0 Pool.Max=2 Worker.StopGrace=1s Worker.LineMax=1M "Worker.Exec=$(bad "$@")"
 	pool_ready
 }
 next() {
@@ -58,7 +58,7 @@ is "  it is in the log" $? 0
 next
 
 # What cannot be carried fails its request; the worker serves on.
-for mode in huge-line:too_big nan:bad_payload half-pair:bad_payload nan-chunk:bad_payload; do
+for mode in huge-line:too_big no-key:bad_answer nan:bad_payload half-pair:bad_payload nan-chunk:bad_payload; do
 	with "${mode%:*}"
 	pid=$(amctl workers --field pid)
 	exits 1 "${mode%:*} fails the request" amctl request a=1
@@ -67,6 +67,12 @@ for mode in huge-line:too_big nan:bad_payload half-pair:bad_payload nan-chunk:ba
 	is "  the worker is kept" "$(amctl workers --field pid)" "$pid"
 	next
 done
+
+start Pool.Min=1 Pool.Max=2 "Worker.Exec=$(bad big 16700000)"
+big_answer() { [ "$(amctl request a=1 | wc -c)" -ge 16700002 ]; }
+ok "an answer of nearly 16 MiB" big_answer
+ok "  and again" big_answer
+next
 
 for mode in garbage-fd4 second-answer unknown-req backslash; do
 	with $mode

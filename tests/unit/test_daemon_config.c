@@ -514,6 +514,39 @@ START_TEST(words_are_split_as_by_a_shell)
 }
 END_TEST
 
+START_TEST(sizes_have_units)
+{
+	static const struct {
+		const char *text;
+		int r;
+		int64_t size;
+	} table[] = {
+		{ "0", 0, 0 },
+		{ "65536", 0, 65536 },
+		{ "64K", 0, 65536 },
+		{ "16M", 0, 16777216 },
+		{ "2G", 0, INT64_C(2147483648) },
+		{ "8589934591G", 0, INT64_MAX - (1 << 30) + 1 },
+		{ "8589934592G", -ERANGE, 0 },
+		{ "99999999999999999999", -ERANGE, 0 },
+		{ "", -EINVAL, 0 },
+		{ "K", -EINVAL, 0 },
+		{ "1k", -EINVAL, 0 },
+		{ "1KB", -EINVAL, 0 },
+		{ "-1", -EINVAL, 0 },
+		{ "1.5M", -EINVAL, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		int64_t size = 0;
+
+		ck_assert_msg(words_size(table[i].text, &size) == table[i].r,
+		    "%s", table[i].text);
+		ck_assert_int_eq(size, table[i].size);
+	}
+}
+END_TEST
+
 START_TEST(names_of_instances_are_checked)
 {
 	ck_assert(config_instance_ok("default"));
@@ -543,4 +576,4 @@ UNIT_MAIN("daemon config", defaults_are_those_of_the_design,
     an_address_that_nobody_could_use_is_refused_with_its_line,
     what_no_worker_takes_is_refused, min_over_max_is_refused,
     what_is_printed_can_be_read_again, words_are_split_as_by_a_shell,
-    names_of_instances_are_checked)
+    sizes_have_units, names_of_instances_are_checked)

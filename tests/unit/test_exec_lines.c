@@ -47,7 +47,8 @@ START_TEST(each_kind_of_line_is_told_from_the_others)
 		{ "{\"pong\":1}", LINE_PONG, 0 },
 		{ "{\"idle\":1}\r", LINE_IDLE, 0 },
 		{ "{}", LINE_NOTHING, 0 },
-		{ "{\"req\":17,\"result\":1}", LINE_NOTHING, 0 },
+		{ "{\"req\":17,\"result\":1}", LINE_ERROR, 17 },
+		{ "{\"req\":17}", LINE_ERROR, 17 },
 		{ "{\"pong\":1,\"more\":{\"payload\":1}}", LINE_PONG, 0 },
 	};
 	struct am_buf buf = AM_BUF_INIT;
@@ -80,6 +81,11 @@ START_TEST(what_an_answer_holds_is_passed_on)
 	m = parsed(&buf, "{\"req\":1,\"error\":{\"code\":7}}");
 	ck_assert_str_eq(m.code, "failed");
 	ck_assert_str_eq(m.text, "the program gave no message");
+	m = parsed(&buf, "{\"req\":1,\"result\":7}");
+	ck_assert_str_eq(m.code, "bad_answer");
+	ck_assert_str_eq(m.text,
+	    "the line has \"req\", but none of \"payload\", \"error\", "
+	    "\"accept\", \"progress\" and \"chunk\"");
 	m = parsed(&buf, "{\"req\":1,\"accept\":false,\"reason\":\"busy\"}");
 	ck_assert_str_eq(m.text, "busy");
 	m = parsed(&buf, "{\"add\":[\"A\",\"B\"],\"args\":{\"n\":1}}");
@@ -129,6 +135,7 @@ START_TEST(a_broken_line_is_a_protocol_error)
 		{ "{\"req\":1e400,\"payload\":1}", "without the \"req\"" },
 		{ "{\"req\":1,\"payload\":{\"p\":\"C:\\users\\bob\"}}",
 		    "not JSON at byte 27: \\u without four hex digits" },
+		{ "{\"req\":\"1\"}", "\"req\" is not a number" },
 		{ "{\"add\":[\"A\"],\"args\":NaN}", "NaN at byte 20" },
 		{ "{\"ready\":1,\"x\":NaN}", "NaN at byte 15" },
 	};
@@ -242,30 +249,33 @@ START_TEST(a_line_that_is_too_long_spoils_its_request_only)
 		"{\"req\":5,\"error\":{\"a",
 		"{\"req\":5,\"payload\":1}    ",
 		"{\"req\":5,\"payload\":NaN,",
+		"{\"req\":5,\"payloa",
+		"{\"req\":5,\"x\":\"",
 	};
 	static const char *const bad[] = { "xxx", "{\"payload\":\"xxx",
-		"{\"payload\":1,\"req\":5", "{\"req\":5,\"payloa", "[", "",
-		"{\"pong\":1,\"x\":\"", "{\"add\":[\"A\"],\"args\":[",
-		"{\"req\":5,\"payload\":\"a\" x", "{\"req\":5,\"x\":\"" };
+		"{\"payload\":1,\"req\":5", "[", "", "{\"pong\":1,\"x\":\"",
+		"{\"add\":[\"A\"],\"args\":[",
+		"{\"req\":5,\"payload\":\"a\" x" };
 	struct am_buf buf = AM_BUF_INIT;
 	struct am_error err;
 	struct line_msg m;
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		ck_assert_msg(line_parse_long(good[i], strlen(good[i]), &buf,
-				  &m, &err) == 0,
+		ck_assert_msg(line_parse_long(good[i], strlen(good[i]), 99,
+				  &buf, &m, &err) == 0,
 		    "%s: %s", good[i], err.text);
 		ck_assert_int_eq(m.kind, LINE_ERROR);
 		ck_assert_uint_eq(m.req, 5);
 		ck_assert_str_eq(m.code, "too_big");
-		ck_assert_str_eq(m.text, "a line is longer than 1 MiB");
+		ck_assert_str_eq(m.text,
+		    "a line is longer than 99 bytes (Worker.LineMax)");
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		ck_assert_msg(line_parse_long(bad[i], strlen(bad[i]), &buf, &m,
-				  &err) == -EBADMSG,
+		ck_assert_msg(line_parse_long(bad[i], strlen(bad[i]), 99, &buf,
+				  &m, &err) == -EBADMSG,
 		    "%s", bad[i]);
-	ck_assert_int_eq(line_parse_long("{\"req\":5,\"chunk\":\"x", 19, &buf,
-			     &m, &err),
+	ck_assert_int_eq(line_parse_long("{\"req\":5,\"chunk\":\"x", 19, 99,
+			     &buf, &m, &err),
 	    0);
 	ck_assert_int_eq(m.kind, LINE_BAD_PART);
 	am_buf_done(&buf);
@@ -374,7 +384,7 @@ START_TEST(lines_come_whole_wherever_reads_end)
 	static const char *const want[] = { "one", "two three", "", "four" };
 
 	for (size_t step = 1; step < sizeof(text); step++) {
-		struct line_in in = { 0 };
+		struct line_in in = { .max = LINE_MAX_LOWEST };
 		size_t got = 0;
 
 		for (size_t at = 0; at < sizeof(text) - 1; at += step) {
@@ -403,24 +413,24 @@ START_TEST(lines_come_whole_wherever_reads_end)
 }
 END_TEST
 
-START_TEST(a_line_of_1_mib_passes_and_a_longer_one_does_not)
+START_TEST(a_line_of_the_limit_passes_and_a_longer_one_does_not)
 {
-	static char big[LINE_BYTES_MAX + 2];
-	struct line_in in = { 0 };
+	static char big[LINE_MAX_LOWEST + 2];
+	struct line_in in = { .max = LINE_MAX_LOWEST };
 	const char *line;
 	size_t len;
 
 	memset(big, 'x', sizeof(big));
-	feed(&in, big, LINE_BYTES_MAX);
+	feed(&in, big, LINE_MAX_LOWEST);
 	ck_assert_int_eq(line_in_next(&in, &line, &len), 0);
 	feed(&in, "\nx\n", 3);
 	ck_assert_int_eq(line_in_next(&in, &line, &len), 1);
-	ck_assert_uint_eq(len, LINE_BYTES_MAX);
+	ck_assert_uint_eq(len, LINE_MAX_LOWEST);
 	line_in_drop(&in);
 	ck_assert_int_eq(line_in_next(&in, &line, &len), 1);
 	ck_assert_uint_eq(len, 1);
 	line_in_drop(&in);
-	feed(&in, big, LINE_BYTES_MAX + 1);
+	feed(&in, big, LINE_MAX_LOWEST + 1);
 	ck_assert_int_eq(line_in_next(&in, &line, &len), -EMSGSIZE);
 	ck_assert_int_eq(line[0], 'x');
 	ck_assert_int_eq(line_in_next(&in, &line, &len), -EMSGSIZE);
@@ -428,7 +438,7 @@ START_TEST(a_line_of_1_mib_passes_and_a_longer_one_does_not)
 	line_in_drop(&in);
 	for (int i = 0; i < 5; i++) {
 		ck_assert_int_eq(line_in_next(&in, &line, &len), 0);
-		feed(&in, big, LINE_BYTES_MAX);
+		feed(&in, big, LINE_MAX_LOWEST);
 	}
 	feed(&in, "x\nnext\n", 7);
 	ck_assert_int_eq(line_in_next(&in, &line, &len), 1);
@@ -436,14 +446,47 @@ START_TEST(a_line_of_1_mib_passes_and_a_longer_one_does_not)
 	ck_assert_int_eq(memcmp(line, "next", 4), 0);
 	line_in_drop(&in);
 	/* One whose newline is there already is dropped up to it. */
-	feed(&in, big, LINE_BYTES_MAX + 1);
+	feed(&in, big, LINE_MAX_LOWEST + 1);
 	feed(&in, "\nnext\n", 6);
 	ck_assert_int_eq(line_in_next(&in, &line, &len), -EMSGSIZE);
 	line_in_drop(&in);
 	ck_assert_int_eq(line_in_next(&in, &line, &len), 1);
 	ck_assert_uint_eq(len, 4);
+	line_in_drop(&in);
 	line_in_done(&in);
 	line_in_done(&in);
+}
+END_TEST
+
+START_TEST(a_long_line_leaves_no_large_buffer_behind)
+{
+	struct line_in in = { .max = LINE_MAX_DEFAULT };
+	char *big = calloc(1, LINE_MAX_DEFAULT);
+	struct am_buf b = AM_BUF_INIT;
+	const char *line;
+	size_t len;
+
+	ck_assert_ptr_nonnull(big);
+	memset(big, 'x', LINE_MAX_DEFAULT);
+	for (int i = 0; i < 2; i++) {
+		feed(&in, big, LINE_MAX_DEFAULT);
+		ck_assert_int_eq(line_in_next(&in, &line, &len), 0);
+		feed(&in, "\n", 1);
+		ck_assert_int_eq(line_in_next(&in, &line, &len), 1);
+		ck_assert_uint_eq(len, LINE_MAX_DEFAULT);
+		line_in_drop(&in);
+		ck_assert_uint_le(in.cap, LINE_KEEP);
+		ck_assert_int_eq(line_in_next(&in, &line, &len), 0);
+	}
+	buf_append(&b, big, LINE_MAX_DEFAULT);
+	line_buf_reset(&b);
+	ck_assert_uint_le(b.cap, LINE_KEEP);
+	buf_append(&b, big, 100);
+	line_buf_reset(&b);
+	ck_assert_uint_gt(b.cap, 0);
+	am_buf_done(&b);
+	line_in_done(&in);
+	free(big);
 }
 END_TEST
 
@@ -456,4 +499,5 @@ UNIT_MAIN("exec_lines", each_kind_of_line_is_told_from_the_others,
     ready_says_what_the_program_can, a_bad_ready_is_refused,
     the_hosts_lines_are_those_of_the_manual,
     the_frame_of_a_request_fits_its_bound, lines_come_whole_wherever_reads_end,
-    a_line_of_1_mib_passes_and_a_longer_one_does_not)
+    a_line_of_the_limit_passes_and_a_longer_one_does_not,
+    a_long_line_leaves_no_large_buffer_behind)
