@@ -128,6 +128,8 @@ link_connect(struct super *s, struct worker *w)
 		.name = world->instance,
 		/* A little later than our own timer, which says it better. */
 		.timeout_ms = s->config->start_timeout_ms + 1000,
+		/* A worker is not to be trusted; its schema is the longest. */
+		.take_max = 1024 * 1024,
 		.sync.prompt = prompt_states(&world->prompt),
 	};
 	char name[32], path[RUNTIME_PATH_MAX];

@@ -21,7 +21,9 @@ worker_report(struct am_worker *w, const char *code, const char *message,
 {
 	const am_id state = Wrk_SuperSendPayload;
 	struct am_buf args = AM_BUF_INIT;
+	char text[ARPC_TEXT_MAX];
 
+	(void)snprintf(text, sizeof(text), "%s", message);
 	if (stuck) {
 		w->stuck = true;
 		(void)snprintf(w->stuck_code, sizeof(w->stuck_code), "%s",
@@ -32,7 +34,7 @@ worker_report(struct am_worker *w, const char *code, const char *message,
 	am_put_map(&args, 4);
 	node_put_str(&args, "name", "Error");
 	node_put_str(&args, "err", code);
-	node_put_str(&args, "message", message);
+	node_put_str(&args, "message", text);
 	am_put_str(&args, "stuck");
 	am_put_bool(&args, stuck);
 	due_pulse(&w->due, &state, 1, 1, am_buf_val(&args));
@@ -99,6 +101,9 @@ super_send_payload_state(struct am_event *ev)
 		put_lease(w, &lease);
 		data = am_buf_val(&lease);
 	}
+	/* What the supervisor cannot take would cost its connection. */
+	if (am_val_check(data, ARPC_FRAME_SMALL) < 0)
+		data = AM_NONE;
 	while ((s = rpc_server_next(w->server, s)) != NULL) {
 		if (rpc_session_listener(s) == w->private_listener)
 			(void)rpc_session_payload(s, 0, 0, ARPC_P_EVENT, name,

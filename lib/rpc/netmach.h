@@ -73,6 +73,9 @@ struct netmach_conf {
 	const char *name;     /* for people; copied */
 	const uint8_t *token; /* ARPC_TOKEN_LEN bytes, copied; NULL: none */
 	int64_t timeout_ms;   /* for connect and hello together; 0: 5 s */
+	/* A longer frame from the server closes the connection; 0:
+	 * ARPC_FRAME_MAX. */
+	size_t take_max;
 	/* A schema that the other end probably has: then it is not sent, and
 	 * mirrors share this one. Refs it; NULL: none is known. */
 	struct am_schema *schema;

@@ -121,6 +121,7 @@ try_connect(struct netmach *nm)
 	nm->conn = conn_new(nm->loop, fd, true, &conn_ops, nm);
 	if (nm->conn == NULL)
 		return -ENOMEM;
+	conn_set_frame_max(nm->conn, nm->take_max);
 	if (nm->tls != NULL && addr_is_tcp(a) &&
 	    conn_tls(nm->conn, nm->tls, a->host) < 0) {
 		conn_drop(nm->conn);
