@@ -209,8 +209,8 @@ static inline bool
 is_unwatched(const struct am_machine *m)
 {
 	return !m->draining && !m->mirror && !m->dying && !m->any &&
-	    !m->self_or_pair && !m->sub_always && m->n_tracers == 0 &&
-	    m->queue.len == 0 && m->logger == NULL;
+	    !m->self_or_pair && !m->sub_always && !m->sub_ends &&
+	    m->n_tracers == 0 && m->queue.len == 0 && m->logger == NULL;
 }
 
 /* Whether the state has neither a handler nor a subscription. */

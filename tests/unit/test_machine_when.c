@@ -272,6 +272,50 @@ START_TEST(the_end_of_a_queue_may_start_another)
 END_TEST
 
 static void
+say_and_add_b(struct am_machine *m, void *arg)
+{
+	struct note *n = arg;
+
+	rig_say(n->r, "first");
+	(void)am_add1(m, B, AM_NONE);
+	rig_say(n->r, "added");
+}
+
+static void
+wait_for_the_end(struct am_event *ev)
+{
+	struct note *n = ev->arg;
+
+	(void)am_when_queue_ends(ev->machine, say_and_add_b, n);
+	(void)am_when_queue_ends(ev->machine, note_say, n);
+}
+
+/* The end of the drain that the first one starts is an end for the second. */
+START_TEST(a_mutation_at_the_end_of_a_queue_has_an_end_too)
+{
+	static const struct am_handler of[] = {
+		[A] = { .state = wait_for_the_end }
+	};
+	static const struct am_handlers h = { .of = of, .len = 1 };
+
+	for (int general = 0; general < 2; general++) {
+		struct am_schema *s = rig_schema(four_b_multi);
+		struct rig r = { .m = am_machine_new(s, "m") };
+		struct note n = { &r, "second", 0 };
+
+		r.m->general = general == 1;
+		ck_assert_int_eq(am_bind(r.m, &h, &n), 0);
+		(void)am_add1(r.m, A, AM_NONE);
+		ck_assert_str_eq(rig_log(&r), "first, second, added");
+		am_machine_free(r.m);
+		am_schema_unref(s);
+		am_buf_done(&r.log);
+		am_buf_done(&r.text);
+	}
+}
+END_TEST
+
+static void
 say_last(struct am_machine *m, void *arg)
 {
 	struct note *n = arg;
@@ -562,6 +606,7 @@ UNIT_MAIN("machine_when", the_next_activation_is_waited_for,
     a_query_is_asked_after_each_transition, errors_are_waited_for,
     the_queue_is_waited_for_whatever_becomes_of_a_mutation,
     the_end_of_a_queue_may_start_another, the_end_of_a_machine_is_told_once,
+    a_mutation_at_the_end_of_a_queue_has_an_end_too,
     nothing_can_be_waited_for_at_the_end,
     what_is_waited_for_in_a_handler_comes_with_its_transition,
     all_kinds_fire_in_order_of_subscription,
