@@ -56,8 +56,8 @@ free_memory(struct am_machine *m)
 	free(m);
 }
 
-static void
-destroy(struct am_machine *m)
+void
+mach_destroy(struct am_machine *m)
 {
 	m->pins++;
 	if (m->logger != NULL)
@@ -71,13 +71,6 @@ destroy(struct am_machine *m)
 	m->ended = true;
 	if (!m->held)
 		free_memory(m);
-}
-
-void
-mach_unpin(struct am_machine *m)
-{
-	if (--m->pins == 0 && m->dying)
-		destroy(m);
 }
 
 void
@@ -106,7 +99,7 @@ am_machine_free(struct am_machine *m)
 		mlog_line(m, AM_LOG_DECISIONS, "[Dispose] already disposed");
 	m->dying = true;
 	if (m->pins == 0)
-		destroy(m);
+		mach_destroy(m);
 	return NULL;
 }
 

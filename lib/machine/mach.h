@@ -119,23 +119,23 @@ struct am_machine {
 	uint16_t n_active;
 	uint16_t n_bindings;
 	uint16_t n_tracers;
-	/* bits, so that a mutation can test several at once */
+	/* bits, so that am_mutate() can test the first ones at once */
 	bool draining : 1;
 	bool dying : 1; /* freed inside a callback */
-	bool held : 1;  /* its owner still needs the memory: mach_hold() */
-	bool ended : 1; /* and has nothing else any more */
 	bool mirror : 1;
-	bool asks : 1;         /* negotiation handlers are bound */
 	bool self_or_pair : 1; /* such handlers are bound */
 	bool any : 1;          /* any_enter or any_state is bound */
 	bool sub_always : 1;   /* a subscription checks every transition */
-	bool sub_held : 1;     /* at the end: the condition of this one held */
 	bool sub_ends : 1;     /* one waits for the end of the queue */
-	bool general : 1;      /* plan_one() always says so; set by tests */
-	bool debugged : 1;     /* AM_DEBUG has raised handler_limit_ms */
-	uint8_t steady;        /* enum steady */
-	uint32_t pins;         /* callers on the stack that need the memory */
-	uint32_t pending;      /* appended mutations that wait */
+	bool held : 1;     /* its owner still needs the memory: mach_hold() */
+	bool ended : 1;    /* and has nothing else any more */
+	bool asks : 1;     /* negotiation handlers are bound */
+	bool sub_held : 1; /* at the end: the condition of this one held */
+	bool general : 1;  /* plan_one() always says so; set by tests */
+	bool debugged : 1; /* AM_DEBUG has raised handler_limit_ms */
+	uint8_t steady;    /* enum steady */
+	uint32_t pins;     /* callers on the stack that need the memory */
+	uint32_t pending;  /* appended mutations that wait */
 	uint32_t failures; /* failed handlers since an appended mutation ran */
 	uint64_t queue_tick;
 	uint64_t machine_tick;
@@ -316,7 +316,13 @@ mach_pin(struct am_machine *m)
 {
 	m->pins++;
 }
-void mach_unpin(struct am_machine *m);
+void mach_destroy(struct am_machine *m);
+static inline void
+mach_unpin(struct am_machine *m)
+{
+	if (--m->pins == 0 && m->dying)
+		mach_destroy(m);
+}
 
 /* sort.c: semantics.md 7. set has the states in list. told: NULL, or the
  * transition whose steps record the comparisons. */

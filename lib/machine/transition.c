@@ -10,10 +10,9 @@ tx_init(struct tx *tx, struct am_machine *m)
 	tx->accepted = true;
 	tx->completed = tx->failing = tx->refused = false;
 	tx->ticked = tx->may_auto = tx->timeout = false;
-	tx->n_target = tx->n_enters = tx->n_exits = 0;
+	tx->n_enters = tx->n_exits = 0;
 	tx->time_after = NULL;
 	tx->why_len = 0;
-	tx->why[0] = '\0';
 	bits_zero(tx->enters.w, m->schema->nw);
 	bits_zero(tx->exits.w, m->schema->nw);
 }
