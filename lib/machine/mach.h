@@ -8,9 +8,8 @@
 #include "lib/machine/schema.h"
 
 enum {
-	QUEUE_LIMIT = 1000, /* waiting mutations; semantics.md 3.1 */
-	QUEUE_HARD_MAX =
-	    65536, /* absolute, for handlers that queue endlessly */
+	QUEUE_LIMIT = 1000,     /* waiting mutations; semantics.md 3.1 */
+	QUEUE_HARD_MAX = 65536, /* if handlers queue endlessly */
 	CALLED_INLINE = 4,
 	HANDLER_TIMEOUT_MS = 1000,
 	FAILURES_MAX = 100, /* in a row, before auto states rest */
