@@ -8,6 +8,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/base/dur.h"
+#include "lib/base/text.h"
 #include "lib/rpc/tls.h"
 #include "proto/arpc.h"
 
@@ -106,10 +107,12 @@ cli_status(enum exit_code code)
 static void
 say(const struct cli *c, const char *text)
 {
+	(void)fputs("amctl: ", stderr);
 	if (c->cmd != NULL)
-		(void)fprintf(stderr, "amctl: %s: %s\n", c->cmd->name, text);
-	else
-		(void)fprintf(stderr, "amctl: %s\n", text);
+		(void)fprintf(stderr, "%s: ", c->cmd->name);
+	/* Reasons are those of workers and other clients, too. */
+	text_puts(stderr, text);
+	(void)fputs("\n", stderr);
 }
 
 void

@@ -3,9 +3,43 @@
 #include <string.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/cleanup.h"
+#include "lib/base/text.h"
 #include "proto/mp.h"
 
 enum { COLS_MAX = 16 };
+
+/* Appends text that others wrote. */
+static void
+put_shown(struct am_buf *b, const char *s, size_t len)
+{
+	char piece[512];
+
+	while (len > 0) {
+		size_t n = text_show(piece, sizeof(piece), s, len);
+
+		buf_puts(b, piece);
+		s += n;
+		len -= n;
+	}
+}
+
+/* The same, in lines. */
+static void
+put_shown_lines(struct am_buf *b, const char *s, size_t len)
+{
+	while (len > 0) {
+		const char *nl = memchr(s, '\n', len);
+		size_t n = nl != NULL ? (size_t)(nl - s) : len;
+
+		put_shown(b, s, n);
+		if (nl == NULL)
+			return;
+		buf_puts(b, "\n");
+		s += n + 1;
+		len -= n + 1;
+	}
+}
 
 static double
 number_of(struct am_val v)
@@ -36,11 +70,13 @@ put_cell(struct am_buf *b, struct am_val row, const struct out_col *col)
 	} else if (col->kind == COL_BOOL && mp_get_bool(&c, &yes) == 0) {
 		buf_puts(b, yes ? "yes" : "no");
 	} else {
-		size_t before = b->len;
+		am_cleanup(buf_donep) struct am_buf text = AM_BUF_INIT;
 
-		out_put(b, v, true);
-		if (b->len == before)
+		out_put(&text, v, true);
+		put_shown(b, text.data, text.len);
+		if (text.len == 0)
 			buf_puts(b, "-");
+		b->failed |= text.failed;
 	}
 }
 
@@ -152,7 +188,11 @@ text_doc(struct out *o, struct am_val doc, struct am_val plain,
 		out_put(&o->buf, plain, v != NULL || o->format == OUT_RAW);
 		buf_puts(&o->buf, "\n");
 	} else if (v->text != NULL) {
-		v->text(&o->buf, doc);
+		am_cleanup(buf_donep) struct am_buf text = AM_BUF_INIT;
+
+		v->text(&text, doc);
+		put_shown_lines(&o->buf, text.data, text.len);
+		o->buf.failed |= text.failed;
 	} else if (mp_get_array(&c, &n) == 0) {
 		put_table(o, c, n, v);
 	} else {

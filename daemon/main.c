@@ -22,6 +22,7 @@
 #include "daemon/world.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
+#include "lib/base/text.h"
 
 enum {
 	EXIT_CANNOT_START = 1,
@@ -170,8 +171,11 @@ load_config(const struct options *o, struct config *ret,
 		config_check_start(ret, o->instance, &errors);
 	if (errors.n > 0)
 		r = -EINVAL;
-	for (size_t i = 0; i < errors.n; i++)
-		(void)fprintf(stderr, "amnoded: %s\n", errors.line[i]);
+	for (size_t i = 0; i < errors.n; i++) {
+		(void)fputs("amnoded: ", stderr);
+		text_puts(stderr, errors.line[i]);
+		(void)fputs("\n", stderr);
+	}
 	if (errors.lost > 0)
 		(void)fprintf(stderr, "amnoded: and %zu more errors\n",
 		    errors.lost);

@@ -31,6 +31,7 @@ MODES = {
     "close-out",         # closes fd 4 instead of answering, and lives on
     "close-in",          # closes fd 3 and lives on
     "error",             # answers with an error
+    "steer",             # an error and a line of log that could steer a terminal
     "long-error",        # with a message of 1,200 bytes
     "refuse",            # accept: false
     "reset-hang",        # never idle after a lease
@@ -158,6 +159,9 @@ class Worker:
             self.say(req=req, result=1)
         elif "error" in m:
             self.say(req=req, error={"code": "bad_luck", "message": "it did not work out"})
+        elif "steer" in m:
+            print("steer \x1b[31m \u202e \x85", file=sys.stderr, flush=True)
+            self.say(req=req, error={"code": "bad\x1b[2J", "message": "\x1b]0;x\x07 \u202e \u009b2J\namctl: forged"})
         elif "long-error" in m:
             self.say(req=req, error={"code": "long", "message": "é" * 600})
         elif "refuse" in m:

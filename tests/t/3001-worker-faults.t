@@ -22,6 +22,17 @@ out '"status":"failed"'
 out '"code":"bad_luck"'
 next
 
+# What others wrote steers no terminal.
+with steer
+exits 1 "an error with escapes" amctl request a=1
+err 'bad\x1b[2J: \x1b]0;x\x07 \u202e \u009b2J\x0aamctl: forged'
+is "  one line, and no control character" "$(tr -d '\n -~' <"$T_ERR" | wc -c) $(wc -l <"$T_ERR")" "0 1"
+one_line "the worker's" 'steer \\x1b\[31m \\u202e \\u0085'
+is "  no control character in the log" "$(LC_ALL=C grep -c '[^ -~]' "$LOG")" 0
+exits 1 "  in JSON it is whole" amctl request a=1 --json
+out '"message":"\u001b]0;x\u0007 '
+next
+
 with long-error
 exits 1 "a long message" amctl request a=1
 err "long: éééé"

@@ -55,6 +55,45 @@ START_TEST(each_format_has_its_form)
 }
 END_TEST
 
+static void
+lines_of(struct am_buf *out, struct am_val doc)
+{
+	buf_puts(out, "id: ");
+	out_put(out, doc, true);
+	buf_puts(out, "\nend\n");
+}
+
+START_TEST(text_of_others_steers_no_terminal)
+{
+	static const struct out_view lines = { .text = lines_of };
+	static const char evil[] =
+	    "[{\"id\":\"a\\u001b[2J\\n\\u009b\\u202eb\",\"up\":1.5}]";
+	struct am_buf b = AM_BUF_INIT;
+	struct am_val v = json(evil, &b);
+	struct out o;
+
+	out_init(&o, OUT_TABLE, NULL, false);
+	ck_assert_int_eq(out_doc(&o, v, v, &view), 0);
+	ck_assert_str_eq(buf_text(&o.buf),
+	    "ID                         UPTIME  OK\n"
+	    "a\\x1b[2J\\x0a\\u009b\\u202eb  1.5s    -\n");
+	out_done(&o);
+	v = json("\"a\\u001b\\u007fb\"", &b);
+	out_init(&o, OUT_TABLE, NULL, false);
+	ck_assert_int_eq(out_doc(&o, v, v, &lines), 0);
+	ck_assert_str_eq(buf_text(&o.buf), "id: a\\x1b\\x7fb\nend\n");
+	out_done(&o);
+	/* Data of a worker stays what it is. */
+	out_init(&o, OUT_TABLE, NULL, false);
+	ck_assert_int_eq(out_doc(&o, v, v, NULL), 0);
+	ck_assert_str_eq(buf_text(&o.buf),
+	    "\"a\\u001b\x7f"
+	    "b\"\n");
+	out_done(&o);
+	am_buf_done(&b);
+}
+END_TEST
+
 START_TEST(a_field_is_a_path)
 {
 	static const struct {
@@ -217,7 +256,8 @@ START_TEST(quiet_prints_nothing)
 }
 END_TEST
 
-UNIT_MAIN("cli_output", each_format_has_its_form, a_field_is_a_path,
+UNIT_MAIN("cli_output", each_format_has_its_form,
+    text_of_others_steers_no_terminal, a_field_is_a_path,
     a_field_of_an_array_is_one_of_each, only_json_has_a_document_of_an_error,
     a_result_is_json_and_a_line_is_bare, what_a_worker_may_say_can_be_printed,
     what_json_cannot_carry_is_said_in_json, quiet_prints_nothing)
