@@ -402,7 +402,8 @@ import_in_handler(struct am_event *ev)
 	struct am_error err = { "" };
 
 	ck_assert_int_eq(am_import(ev->machine, AM_NONE, &err), -EBUSY);
-	ck_assert_str_eq(err.text, "not possible during a drain, or for a mirror");
+	ck_assert_str_eq(err.text,
+	    "not possible during a drain, or for a mirror");
 }
 
 START_TEST(no_clock_is_taken_over_in_a_drain)
@@ -441,7 +442,8 @@ START_TEST(what_is_no_export_is_refused)
 	check_refused(r, "[1]", "is not an export: \"id\" is missing");
 	check_refused(r, "{\"id\":\"x\"}",
 	    "is of machine \"x\", not of \"rig\"");
-	check_refused(r, "{\"id\":\"rig\"}", "is not an export: a tick is missing");
+	check_refused(r, "{\"id\":\"rig\"}",
+	    "is not an export: a tick is missing");
 	check_refused(r, "{\"id\":\"rig\",\"machine_tick\":-1}",
 	    "is not an export: a tick is missing");
 	check_refused(r, "{\"id\":\"rig\",\"machine_tick\":1,\"queue_tick\":1}",
