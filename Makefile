@@ -258,7 +258,7 @@ bench-gate:
 # explained in tests/coverage.why.
 coverage_tests = $(patsubst %.c,build-coverage/%,$(wildcard tests/unit/test_machine*.c) \
 	$(addprefix tests/unit/test_,schema.c restore.c help.c manual.c nomem.c \
-	netmach.c watch.c) tests/fuzz/fuzz_machine.c) build-coverage/tests/conformance
+	netmach.c watch.c mirror.c when_args.c client.c values.c) tests/fuzz/fuzz_machine.c) build-coverage/tests/conformance
 coverage:
 	@$(MAKE) --no-print-directory DEVELOPER= BUILD=build-coverage CPPFLAGS= \
 		CFLAGS='-O0 -g --coverage' LDFLAGS=--coverage $(coverage_tests)

@@ -191,6 +191,19 @@ START_TEST(args_that_are_no_map_have_no_keys)
 }
 END_TEST
 
+START_TEST(a_struct_without_its_size_is_refused)
+{
+	static const struct am_tracer tracer = { .size = 0 };
+	static const struct am_logger logger = { .size = 0 };
+	struct rig *r = rig_json(two);
+
+	ck_assert_int_eq(am_trace(r->m, &tracer, NULL), -EINVAL);
+	ck_assert_int_eq(am_set_logger(r->m, &logger), -EINVAL);
+	ck_assert_int_eq(am_set_logger_env(r->m, &logger), -EINVAL);
+	rig_free(r);
+}
+END_TEST
+
 /* ---- relations to oneself, and cycles ---- */
 
 START_TEST(own_names_and_cycles_are_harmless)
@@ -494,9 +507,10 @@ START_TEST(a_machine_is_freed_in_a_negotiation)
 }
 END_TEST
 
-UNIT_MAIN("machine_bad", an_id_out_of_range_stops_the_program,
-    args_that_are_no_map_have_no_keys, own_names_and_cycles_are_harmless,
-    a_failure_in_each_phase_is_survived, an_error_is_added_with_its_text,
-    an_error_without_a_text_is_not_told_again, no_error_is_sent_to_no_machine,
-    an_error_respects_a_full_queue, a_queue_has_a_last_limit,
-    a_table_is_not_bound_in_a_drain, a_machine_is_freed_in_a_negotiation)
+UNIT_MAIN("machine_bad", a_struct_without_its_size_is_refused,
+    an_id_out_of_range_stops_the_program, args_that_are_no_map_have_no_keys,
+    own_names_and_cycles_are_harmless, a_failure_in_each_phase_is_survived,
+    an_error_is_added_with_its_text, an_error_without_a_text_is_not_told_again,
+    no_error_is_sent_to_no_machine, an_error_respects_a_full_queue,
+    a_queue_has_a_last_limit, a_table_is_not_bound_in_a_drain,
+    a_machine_is_freed_in_a_negotiation)
