@@ -202,9 +202,10 @@ on_worker_timer(void *arg)
 		    (int)w->pid);
 		emit_killing_worker(w->super, w, true);
 		return;
-	case WORKER_EXITED:
+	case WORKER_FAILED:
 		start_failed(w);
 		return;
+	case WORKER_EXITED:
 	case WORKER_NEW:
 	case WORKER_IDLE:
 	case WORKER_UNFIT:

@@ -38,7 +38,7 @@ forking_worker_state(struct am_event *ev)
 	if (s->io->spawn(s, w, &err) < 0) {
 		(void)snprintf(w->start_error, sizeof(w->start_error), "%.190s",
 		    err.text);
-		worker_set_state(&s->model, w, WORKER_EXITED);
+		worker_set_state(&s->model, w, WORKER_FAILED);
 		return;
 	}
 	worker_set_state(&s->model, w, WORKER_SPAWNED);
@@ -93,10 +93,10 @@ err_worker_state(struct am_event *ev)
 		log_warn("pool: workers do not start failed_rounds=%u "
 			 "retry_in=%" PRId64 "ms: %s",
 		    b->failed_rounds, pause_ms, b->reason);
-	if (w->state != WORKER_EXITED)
-		emit_kill_worker(s, w, "start-failed", STOP_GENTLY);
-	else if (w->pid == 0)
+	if (w->state == WORKER_FAILED)
 		free_worker(s, w); /* it never ran, nobody reaps it */
+	else if (w->state != WORKER_EXITED)
+		emit_kill_worker(s, w, "start-failed", STOP_GENTLY);
 }
 
 /* ---- end ---- */
@@ -130,6 +130,8 @@ kill_worker_enter(struct am_event *ev)
 	if (w->kill_reason[0] != '\0')
 		return am_refuse(ev, "%s is being stopped already (%s)", w->id,
 		    w->kill_reason);
+	if (w->state == WORKER_FAILED)
+		return am_refuse(ev, "%s could not be started", w->id);
 	return true;
 }
 
@@ -197,7 +199,8 @@ killing_worker_state(struct am_event *ev)
 	int64_t grace_ms = s->config->stop_grace_ms;
 
 	emit_end_pulse(ev);
-	if (w == NULL || w->state == WORKER_EXITED || w->state == WORKER_NEW)
+	if (w == NULL ||
+	    (w->state != WORKER_STOPPING && w->state != WORKER_LOST))
 		return;
 	(void)am_get_bool(ev->args, "at_once", &at_once);
 	worker_set_tries(&s->model, w, 0);
@@ -219,7 +222,8 @@ worker_killed_state(struct am_event *ev)
 	struct worker *w = flow_worker(s, ev->args);
 
 	emit_end_pulse(ev);
-	if (w == NULL || w->state != WORKER_EXITED)
+	if (w == NULL ||
+	    (w->state != WORKER_EXITED && w->state != WORKER_FAILED))
 		return;
 	free_worker(s, w);
 }

@@ -32,6 +32,8 @@ struct worker;
 
 enum worker_state {
 	WORKER_NEW,      /* a row only */
+	WORKER_FAILED,   /* so, for its process cannot be started: told in the
+			  * next turn */
 	WORKER_SPAWNED,  /* its process runs */
 	WORKER_STARTING, /* its private connection was tried; not ready yet */
 	WORKER_IDLE,     /* it can be lent */
@@ -39,7 +41,7 @@ enum worker_state {
 	WORKER_LEASED,
 	WORKER_STOPPING, /* it was told to go, or is being killed */
 	WORKER_LOST,     /* so, and its private connection is gone */
-	WORKER_EXITED,   /* reaped, or it never ran */
+	WORKER_EXITED,   /* reaped */
 	WORKER__COUNT
 };
 

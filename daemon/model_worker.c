@@ -14,7 +14,8 @@
 unsigned
 model_starting(const struct model *m)
 {
-	return m->n[WORKER_NEW] + m->n[WORKER_SPAWNED] + m->n[WORKER_STARTING];
+	return m->n[WORKER_NEW] + m->n[WORKER_FAILED] + m->n[WORKER_SPAWNED] +
+	    m->n[WORKER_STARTING];
 }
 
 unsigned
@@ -104,6 +105,7 @@ worker_state_name(enum worker_state state)
 {
 	switch (state) {
 	case WORKER_NEW:
+	case WORKER_FAILED:
 	case WORKER_SPAWNED:
 	case WORKER_STARTING:
 		return "starting";

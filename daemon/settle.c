@@ -203,7 +203,7 @@ stop_workers(struct super *s)
 	for (w = TAILQ_FIRST(&s->model.workers); w != NULL; w = next) {
 		next = TAILQ_NEXT(w, link);
 		/* A failed start is told of no more. */
-		if (w->state == WORKER_EXITED && w->pid == 0)
+		if (w->state == WORKER_FAILED)
 			emit_worker_killed(s, w);
 		else if (!worker_is_leaving(w) &&
 		    (w->lease == NULL || s->stop == STOP_NOW))
