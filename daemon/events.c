@@ -339,15 +339,29 @@ event_worker_gone(struct worker *w, const char *why)
 	(void)am_timer_start(&w->timer, 500);
 }
 
-/* 126 and 127 as amnode-exec and sh mean them. */
+/* As amnode-exec means them, 126 and 127 as sh does, too. */
 static const char *
 exit_means(const char *how)
 {
+	if (strcmp(how, "status=124") == 0)
+		return "its program was not ready within StartTimeout";
 	if (strcmp(how, "status=126") == 0)
 		return "its program cannot be executed";
 	if (strcmp(how, "status=127") == 0)
 		return "its program was not found";
-	return "what it printed is in the log";
+	return "it printed nothing on stderr";
+}
+
+/* " last=..." of what it printed on stderr, if anything. */
+static const char *
+last_words(const struct worker *w, char *buf, size_t size)
+{
+	size_t n = (size_t)snprintf(buf, size, " last=");
+
+	if (w->logs.last[0] == '\0')
+		return "";
+	(void)log_quote(buf + n, size - n, w->logs.last, strlen(w->logs.last));
+	return buf;
 }
 
 void
@@ -355,18 +369,25 @@ event_worker_exit(struct worker *w, const char *how)
 {
 	enum worker_state was = w->state;
 	struct super *s = w->super;
+	char last[2 * LOGS_LAST_MAX];
 
+	logs_end(&w->logs);
 	log_info("worker: exited id=%s pid=%d %s uptime=%" PRId64
-		 "ms reason=%s",
+		 "ms reason=%s%s",
 	    w->id, (int)w->pid, how, (clock_ns() - w->started_ns) / NS_PER_MS,
-	    w->kill_reason[0] != '\0' ? w->kill_reason : "unasked");
+	    w->kill_reason[0] != '\0' ? w->kill_reason : "unasked",
+	    last_words(w, last, sizeof(last)));
 	am_timer_stop(&w->timer);
 	worker_set_tries(&s->model, w, 0);
 	/* From now on its number is another's. */
 	worker_set_state(&s->model, w, WORKER_EXITED);
 	if (was == WORKER_SPAWNED || was == WORKER_STARTING) {
 		(void)snprintf(w->start_error, sizeof(w->start_error),
-		    "exited before it was ready, %s: %s", how, exit_means(how));
+		    w->logs.last[0] != '\0'
+			? "exited before it was ready, %s; last words: %s"
+			: "exited before it was ready, %s: %s",
+		    how,
+		    w->logs.last[0] != '\0' ? w->logs.last : exit_means(how));
 		if (!super_is(s, Sup_Draining))
 			start_failed(w);
 	} else if (was != WORKER_LOST && w->ready_ns != 0) {

@@ -12,6 +12,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/text.h"
 #include "lib/base/utf8.h"
 #include "lib/loop/loop.h"
 
@@ -72,6 +73,27 @@ take_credit(struct worker_logs *logs)
 
 /* ---- lines ---- */
 
+/* The beginning of a line of stderr may be the program's last words. Its host
+ * writes there, too, perhaps behind a line that has no newline. */
+static void
+note_last(struct worker_log *log, const char *s, size_t len)
+{
+	static const char host[] = "amnode-exec: ";
+	const char *end = memmem(s, len, host, sizeof(host) - 1);
+
+	if (log != &log->logs->err || log->in_piece)
+		return;
+	if (end != NULL)
+		len = (size_t)(end - s);
+	while (len > 0 && (*s == ' ' || *s == '\t')) {
+		s++;
+		len--;
+	}
+	if (len > 0)
+		(void)text_show(log->logs->last, sizeof(log->logs->last), s,
+		    len);
+}
+
 /* Logs a line, or a piece of one, in as many lines as it takes. Returns how many
  * those were. */
 static unsigned
@@ -107,6 +129,7 @@ put_end(struct worker_log *log, const char *s, size_t len)
 
 	if (len > 0 && s[len - 1] == '\r')
 		len--;
+	note_last(log, s, len);
 	/* An empty line is one; an end of nothing is none. */
 	if (len > 0 || !log->in_piece)
 		n = put(log, s, len);
@@ -135,6 +158,7 @@ put_lines(struct worker_log *log, unsigned max)
 	if (at == 0 && n == 0 && log->len == LOGS_LINE_MAX) {
 		/* What is kept has the whole last character, and a CR. */
 		keep = utf8_cut(log->line, log->len, log->len - UTF8_MAX);
+		note_last(log, log->line, keep);
 		n += put(log, log->line, keep);
 		at = keep;
 	}
@@ -281,6 +305,21 @@ logs_flush(struct worker_logs *logs)
 }
 
 static void
+end_one(struct worker_log *log)
+{
+	if (log->logs != NULL && log->fd >= 0)
+		drain(log);
+}
+
+void
+logs_end(struct worker_logs *logs)
+{
+	logs->is_closing = true;
+	end_one(&logs->out);
+	end_one(&logs->err);
+}
+
+static void
 done_one(struct worker_log *log)
 {
 	if (log->logs == NULL)
@@ -288,10 +327,8 @@ done_one(struct worker_log *log)
 	am_timer_done(&log->rest);
 	if (log->event != NULL)
 		event_free(log->event);
-	if (log->fd >= 0) {
-		drain(log);
+	if (log->fd >= 0)
 		(void)close(log->fd);
-	}
 	if (log->path != NULL)
 		(void)unlink(log->path);
 	free(log->path);
@@ -304,7 +341,7 @@ logs_done(struct worker_logs *logs)
 {
 	if (logs->id == NULL)
 		return;
-	logs->is_closing = true;
+	logs_end(logs);
 	done_one(&logs->out);
 	done_one(&logs->err);
 	tell_left_out(logs);

@@ -16,6 +16,7 @@ enum {
 	/* Of one stream, before it rests for a moment. */
 	LOGS_TURN_LINES = 32,
 	LOGS_TURN_BYTES = 16 * 1024,
+	LOGS_LAST_MAX = 200,
 	LOGS_END_LINES = 1000, /* of what a dead worker left in its FIFOs */
 };
 
@@ -48,7 +49,8 @@ struct worker_logs {
 	int64_t last_ns;
 	uint64_t n_left_out; /* lines, not told yet */
 	struct am_timer tell;
-	unsigned n_end; /* lines since the worker is dead */
+	char last[LOGS_LAST_MAX]; /* line of stderr, fit to be shown; or "" */
+	unsigned n_end;           /* lines since the worker is dead */
 	bool is_closing;
 };
 
@@ -59,6 +61,8 @@ int logs_open(struct worker_logs *logs, struct am_loop *l, const char *id,
     struct logs_rate rate, const char *out_path, const char *err_path);
 /* Logs what was printed so far, also without a newline at its end. */
 void logs_flush(struct worker_logs *logs);
+/* The worker is dead: logs what is left, so that `last` holds its last words. */
+void logs_end(struct worker_logs *logs);
 /* Logs what is left and removes the FIFOs. Idempotent, fine on zeroed memory. */
 void logs_done(struct worker_logs *logs);
 

@@ -31,6 +31,7 @@ MODES = {
     "close-out",         # closes fd 4 instead of answering, and lives on
     "close-in",          # closes fd 3 and lives on
     "error",             # answers with an error
+    "last-words",        # prints two lines on stderr before it exits
     "steer",             # an error and a line of log that could steer a terminal
     "long-error",        # with a message of 1,200 bytes
     "refuse",            # accept: false
@@ -86,6 +87,7 @@ class Worker:
     def ready(self):
         m = self.modes
         if "exit-at-once" in m:
+            self.last_words()
             sys.exit(m["exit-at-once"])
         if "never-ready" in m:
             self.wait_forever()
@@ -100,6 +102,10 @@ class Worker:
             message["states"] = [{"name": "Fetching", "require": ["Ready"]}]
         self.say(**message)
 
+    def last_words(self):
+        if "last-words" in self.modes:
+            os.write(2, b"Traceback (most recent call last):\n  KeyError: 'text'")
+
     def wait_forever(self):
         while True:
             signal.pause()
@@ -113,6 +119,7 @@ class Worker:
         if "crash-on-request" in m:
             os.kill(os.getpid(), signal.SIGSEGV)
         if "exit-on-request" in m:
+            self.last_words()
             os._exit(m["exit-on-request"])
         if "hang" in m:
             self.wait_forever()

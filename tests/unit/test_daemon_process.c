@@ -517,6 +517,28 @@ START_TEST(a_last_line_without_a_newline_comes_when_it_is_asked_for)
 }
 END_TEST
 
+START_TEST(last_words_are_those_of_the_program)
+{
+	static const char text[] = "first\n  KeyError: \x1b'text' \n \n"
+				   "lock\namnode-exec: it is gone\n"
+				   "last wordsamnode-exec: exit=1\n";
+	struct printer p;
+	size_t n = sizeof(text) - 1;
+
+	printer_open(&p, (struct logs_rate){ 1, 1 });
+	ck_assert_int_eq(write(p.out, "stdout\n", 7), 7);
+	ck_assert_int_eq(write(p.err, text, 27), 27);
+	logs_flush(&p.logs);
+	ck_assert_str_eq(p.logs.last, "KeyError: \\x1b'text' ");
+	ck_assert_int_eq(write(p.err, text + 27, n - 27), (ssize_t)n - 27);
+	logs_end(&p.logs);
+	/* They are kept, also when no line may be logged any more. */
+	ck_assert_str_eq(p.logs.last, "last words");
+	logs_end(&p.logs);
+	printer_close(&p);
+}
+END_TEST
+
 START_TEST(a_flood_has_a_share_of_each_turn_only)
 {
 	struct printer p;
@@ -577,5 +599,5 @@ UNIT_MAIN("daemon processes", an_error_of_exec_is_returned,
     every_byte_of_a_long_line_is_logged_in_marked_pieces,
     what_is_no_text_is_shown,
     a_last_line_without_a_newline_comes_when_it_is_asked_for,
-    a_flood_has_a_share_of_each_turn_only,
+    last_words_are_those_of_the_program, a_flood_has_a_share_of_each_turn_only,
     lines_over_the_rate_are_counted_and_told_of)

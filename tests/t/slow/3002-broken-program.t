@@ -46,7 +46,12 @@ stop
 none_left
 
 start Pool.Min=1 Pool.Warm=0 "Worker.Exec=$(bad exit-at-once)"
-broken "what it printed is in the log"
+broken "it printed nothing on stderr"
+stop
+none_left
+
+start Pool.Min=1 Pool.Warm=0 "Worker.Exec=$(bad exit-at-once last-words)"
+broken "status=1; last words: KeyError: 'text'"
 stop
 none_left
 
