@@ -12,8 +12,9 @@ struct am_pipe;
 
 /* When the state of `from` (which may be a mirror) is activated, or if it is
  * active now, adds `active` to `to`. When it ends, adds `inactive`, or removes
- * it if it is the same state as `active`. The pipe ends with either machine.
- * Returns new; NULL: no memory, or a machine is being freed. */
+ * it if it is the same state as `active`. The pipe ends with either machine,
+ * but has to be freed all the same. Returns new; NULL: no memory, or a machine
+ * is being freed. */
 AM_API struct am_pipe *am_pipe_new(struct am_machine *from, am_id state,
     struct am_machine *to, am_id active, am_id inactive);
 /* For each Exception of `from`, adds err and Exception to `to`, with the last
