@@ -62,7 +62,7 @@ link = $(CC) $(ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a
 objs = $(patsubst %.c,$(obj)/%.o,$(wildcard $(1)))
 bins = $(patsubst %.c,$(BUILD)/%,$(wildcard $(1)))
 
-lib_o := $(call objs,proto/*.c lib/base/*.c lib/machine/*.c lib/loop/*.c lib/rpc/*.c lib/node/*.c)
+lib_o := $(call objs,proto/*.c lib/base/*.c lib/machine/*.c lib/loop/*.c lib/proc/*.c lib/rpc/*.c lib/node/*.c)
 daemon_o := $(call objs,daemon/*.c daemon/sys/*.c daemon/net/*.c)
 exec_o := $(call objs,daemon/exec/*.c)
 tls_o := $(call objs,lib/tls/*.c)

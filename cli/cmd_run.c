@@ -3,12 +3,10 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +15,8 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 #include "lib/loop/loop.h"
+#include "lib/proc/fd.h"
+#include "lib/proc/spawn.h"
 
 extern char **environ;
 
@@ -151,26 +151,22 @@ watch_signals(struct run *r)
 	return r->sigfd < 0 ? -errno : 0;
 }
 
-/* 0, or exec's error, positive. */
+/* 0 or -errno, exec's. The program gets the signals as we got them. */
 static int
 spawn(struct run *r, char **argv)
 {
-	posix_spawnattr_t attr;
 	sigset_t dfl;
-	int rc = posix_spawnattr_init(&attr);
+	int rc;
 
-	if (rc != 0)
-		return rc;
-	sigemptyset(&dfl);
-	sigaddset(&dfl, SIGPIPE);
-	(void)posix_spawnattr_setsigmask(&attr, &r->old_mask);
-	(void)posix_spawnattr_setsigdefault(&attr, &dfl);
-	(void)posix_spawnattr_setflags(&attr,
-	    POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	rc = posix_spawnp(&r->pid, argv[0], NULL, &attr, argv, environ);
-	if (rc != 0)
+	(void)sigemptyset(&dfl);
+	(void)sigaddset(&dfl, SIGPIPE);
+	rc = proc_spawn(&(struct proc_spawn){ .argv = argv,
+			    .env = environ,
+			    .mask = &r->old_mask,
+			    .defaults = &dfl },
+	    &r->pid);
+	if (rc < 0)
 		r->pid = 0;
-	(void)posix_spawnattr_destroy(&attr);
 	return rc;
 }
 
@@ -186,10 +182,10 @@ start(struct cli *c, struct run *r)
 	if (setenv("AMCTL_LEASE", r->file.name, 1) < 0)
 		return cli_fail(c, EX_RUN_SELF, "internal", "no memory");
 	rc = spawn(r, c->argv);
-	if (rc != 0)
-		return cli_fail(c, rc == ENOENT ? EX_RUN_NOENT : EX_RUN_EXEC,
-		    "exec", "%s: %s", c->argv[0], strerror(rc));
-	r->pidfd = (int)syscall(SYS_pidfd_open, r->pid, 0);
+	if (rc < 0)
+		return cli_fail(c, rc == -ENOENT ? EX_RUN_NOENT : EX_RUN_EXEC,
+		    "exec", "%s: %s", c->argv[0], strerror(-rc));
+	r->pidfd = proc_pidfd(r->pid);
 	if (r->pidfd >= 0)
 		r->on_exit = event_new(base, r->pidfd, EV_READ, on_exit_event,
 		    r);

@@ -8,6 +8,7 @@
 #include "daemon/exec/host.h"
 #include "daemon/exec/reap.h"
 #include "daemon/exec/states.h"
+#include "lib/proc/children.h"
 
 enum {
 	REAP_MS = 2000,
@@ -116,7 +117,7 @@ main(int argc, char **argv)
 		}
 	}
 	l = am_loop_new();
-	if (l == NULL || reap_init() < 0) {
+	if (l == NULL || proc_adopt_orphans() < 0) {
 		host_log("cannot start: %s", strerror(errno));
 		return HOST_EXIT_FAILED;
 	}

@@ -5,8 +5,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Orphans below us become our children instead of pid 1's. 0 or -errno. */
-int reap_init(void);
 /* Kills every child and what those leave behind, and reaps it, for at most
  * timeout_ms. Blocks: the loop must be over. Returns how many were killed, or
  * -ETIMEDOUT if some still live. */

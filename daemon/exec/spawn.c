@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,9 +9,8 @@
 #include "daemon/exec/prog.h"
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
-
-/* Lower ones may be the targets of dup2() in the child. */
-enum { SPAWN_FD_MIN = 10 };
+#include "lib/proc/fd.h"
+#include "lib/proc/spawn.h"
 
 static const char *const added[] = {
 	"AM_FD_IN=3",
@@ -30,9 +27,9 @@ pipe_above(int ret[2])
 	if (pipe2(low, O_CLOEXEC) < 0)
 		return -errno;
 	for (int i = 0; i < 2; i++) {
-		ret[i] = fcntl(low[i], F_DUPFD_CLOEXEC, SPAWN_FD_MIN);
+		ret[i] = proc_fd_above(low[i]);
 		if (ret[i] < 0) {
-			int r = -errno;
+			int r = ret[i];
 
 			(void)close(low[0]);
 			(void)close(low[1]);
@@ -102,57 +99,24 @@ set_actions(posix_spawn_file_actions_t *fa, int in, int out)
 	return -r;
 }
 
-static int
-set_signals(posix_spawnattr_t *attr)
-{
-	sigset_t none;
-	sigset_t all;
-	int r;
-
-	(void)sigemptyset(&none);
-	(void)sigfillset(&all);
-	r = posix_spawnattr_setsigmask(attr, &none);
-	if (r == 0)
-		r = posix_spawnattr_setsigdefault(attr, &all);
-	if (r == 0)
-		r = posix_spawnattr_setflags(attr,
-		    POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	return -r;
-}
-
 /* in and out: the program's ends. */
 static int
 spawn(char *const *argv, int in, int out, pid_t *ret_pid)
 {
 	am_cleanup(am_freep) char **env = program_env();
 	posix_spawn_file_actions_t fa;
-	posix_spawnattr_t attr;
 	int r;
 
 	if (env == NULL || posix_spawn_file_actions_init(&fa) != 0)
 		return -ENOMEM;
-	if (posix_spawnattr_init(&attr) != 0) {
-		(void)posix_spawn_file_actions_destroy(&fa);
-		return -ENOMEM;
-	}
 	r = set_actions(&fa, in, out);
 	if (r == 0)
-		r = set_signals(&attr);
-	if (r == 0)
-		r = -posix_spawnp(ret_pid, argv[0], &fa, &attr, argv, env);
-	(void)posix_spawnattr_destroy(&attr);
+		r = proc_spawn(&(struct proc_spawn){ .argv = argv,
+				   .env = env,
+				   .actions = &fa },
+		    ret_pid);
 	(void)posix_spawn_file_actions_destroy(&fa);
 	return r;
-}
-
-static int
-set_nonblock(int fd)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-		return -errno;
-	return 0;
 }
 
 int
@@ -170,9 +134,9 @@ spawn_program(char *const *argv, int *ret_in, int *ret_out, pid_t *ret_pid,
 	am_cleanup(am_closep) int from_read = from[0];
 	am_cleanup(am_closep) int from_write = from[1];
 	if (r == 0)
-		r = set_nonblock(to_write);
+		r = proc_fd_set_nonblock(to_write);
 	if (r == 0)
-		r = set_nonblock(from_read);
+		r = proc_fd_set_nonblock(from_read);
 	if (r == 0)
 		r = spawn(argv, to_read, from_write, ret_pid);
 	if (r < 0) {

@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/proc/fd.h"
 
 /* Who listens on the worker's private socket, if that is one of our user; 0:
  * nobody. A worker listens itself, so this is its own number. */
@@ -23,7 +23,6 @@ listener(const struct runtime *rt, uint32_t id)
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	am_cleanup(am_closep) int fd = -1;
 	struct ucred cred = { .pid = 0 };
-	socklen_t len = sizeof(cred);
 	char name[32];
 
 	(void)snprintf(name, sizeof(name), "w%u.priv", id);
@@ -32,7 +31,7 @@ listener(const struct runtime *rt, uint32_t id)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 ||
 	    connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0 ||
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+	    proc_peer(fd, &cred) < 0)
 		return 0;
 	return cred.uid == geteuid() && cred.pid > 1 && cred.pid != getpid()
 	    ? cred.pid
@@ -44,13 +43,11 @@ static int
 stop_one(const struct runtime *rt, uint32_t id, pid_t *ret_pid)
 {
 	pid_t pid = listener(rt, id);
-	am_cleanup(am_closep) int fd = pid > 0
-	    ? (int)syscall(SYS_pidfd_open, pid, 0)
-	    : -1;
+	am_cleanup(am_closep) int fd = pid > 0 ? proc_pidfd(pid) : -1;
 
 	/* Still the one that listens: the number was not given again. */
 	if (fd < 0 || listener(rt, id) != pid ||
-	    syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0) < 0)
+	    proc_pidfd_signal(fd, SIGTERM) < 0)
 		return -1;
 	log_info("worker: of a dead amnoded, stopped id=w%u pid=%d", id,
 	    (int)pid);
@@ -106,8 +103,7 @@ orphans_stop(const struct runtime *rt, int64_t grace_ms)
 			continue;
 		log_warn("worker: of a dead amnoded, killed pid=%d",
 		    (int)pids[i]);
-		(void)syscall(SYS_pidfd_send_signal, fds[i].fd, SIGKILL, NULL,
-		    0);
+		(void)proc_pidfd_signal(fds[i].fd, SIGKILL);
 		(void)kill(-pids[i], SIGKILL);
 	}
 	(void)wait_for(fds, pids, n, clock_ns() + NS_PER_S);

@@ -4,12 +4,12 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/node/client.h"
 #include "lib/loop/loop.h"
+#include "lib/proc/fd.h"
 
 int
 owner_check(pid_t pid, uint64_t start, uid_t uid)
@@ -44,11 +44,11 @@ int
 owner_watch(struct owner *o, struct am_loop *l, pid_t pid, uint64_t start,
     uid_t uid)
 {
-	am_cleanup(am_closep) int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	am_cleanup(am_closep) int fd = proc_pidfd(pid);
 	int r;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	/* After the open: the number cannot have gone to another one. */
 	r = owner_check(pid, start, uid);
 	if (r < 0)

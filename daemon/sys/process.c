@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "daemon/events.h"
@@ -17,6 +16,8 @@
 #include "lib/base/log.h"
 #include "lib/rpc/addr.h"
 #include "lib/loop/loop.h"
+#include "lib/proc/children.h"
+#include "lib/proc/fd.h"
 #include "lib/rpc/netmach.h"
 
 enum { ENV_N = 16, ENV_LEN = 400 };
@@ -46,7 +47,7 @@ on_sigchld(evutil_socket_t sig, short what, void *arg)
 int
 process_init(struct world *w)
 {
-	int r = reap_adopt_orphans();
+	int r = proc_adopt_orphans();
 
 	if (r < 0)
 		log_warn("amnoded: cannot be a subreaper: %s", strerror(-r));
@@ -214,9 +215,11 @@ on_exit_event(evutil_socket_t fd, short what, void *arg)
 static int
 watch(const struct world *world, struct worker *w)
 {
-	w->pidfd = (int)syscall(SYS_pidfd_open, w->pid, 0);
-	if (w->pidfd < 0)
-		return -errno;
+	int r = proc_pidfd(w->pid);
+
+	if (r < 0)
+		return r;
+	w->pidfd = r;
 	w->exit_event = event_new(loop_base(world->loop), w->pidfd, EV_READ,
 	    on_exit_event, w);
 	if (w->exit_event == NULL || event_add(w->exit_event, NULL) < 0)

@@ -7,14 +7,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Children of dead workers become ours. */
-int reap_adopt_orphans(void);
 /* Has it exited? Then kills its group while the zombie pins the id, reaps it,
  * and writes "status=1" or "signal=9" to how. */
 bool reap_process(pid_t pid, char *how, size_t size);
-/* Takes the first of the kernel's list of children; 0: none is left, or the list
- * was cut in its middle, where the number would be another process's. */
-pid_t reap_next(char **list);
 /* Kills and reaps children that is_ours() does not know. */
 void reap_strays(bool (*is_ours)(pid_t pid, void *arg), void *arg);
 

@@ -3,12 +3,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "lib/proc/fd.h"
+#include "lib/proc/spawn.h"
 
 static int
 actions(posix_spawn_file_actions_t *a, const struct spawn *sp, const int *fd)
@@ -33,49 +34,22 @@ actions(posix_spawn_file_actions_t *a, const struct spawn *sp, const int *fd)
 }
 
 static int
-attributes(posix_spawnattr_t *attr)
-{
-	sigset_t all, none;
-	int r;
-
-	(void)sigfillset(&all);
-	(void)sigemptyset(&none);
-	r = posix_spawnattr_setflags(attr,
-	    POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
-		POSIX_SPAWN_SETSIGMASK);
-	if (r == 0)
-		r = posix_spawnattr_setpgroup(attr, 0);
-	if (r == 0)
-		r = posix_spawnattr_setsigdefault(attr, &all);
-	if (r == 0)
-		r = posix_spawnattr_setsigmask(attr, &none);
-	return r;
-}
-
-static int
 spawn_with(const struct spawn *sp, const int *fd, pid_t *ret_pid)
 {
 	posix_spawn_file_actions_t a;
-	posix_spawnattr_t attr;
-	int r;
+	int r = -posix_spawn_file_actions_init(&a);
 
-	r = posix_spawn_file_actions_init(&a);
-	if (r != 0)
-		return -r;
-	r = posix_spawnattr_init(&attr);
-	if (r != 0) {
-		(void)posix_spawn_file_actions_destroy(&a);
-		return -r;
-	}
-	r = actions(&a, sp, fd);
+	if (r < 0)
+		return r;
+	r = -actions(&a, sp, fd);
 	if (r == 0)
-		r = attributes(&attr);
-	if (r == 0)
-		r = posix_spawnp(ret_pid, sp->argv[0], &a, &attr, sp->argv,
-		    sp->env);
-	(void)posix_spawnattr_destroy(&attr);
+		r = proc_spawn(&(struct proc_spawn){ .argv = sp->argv,
+				   .env = sp->env,
+				   .actions = &a,
+				   .own_group = true },
+		    ret_pid);
 	(void)posix_spawn_file_actions_destroy(&a);
-	return -r;
+	return r;
 }
 
 /* A limit is inherited, so it is ours for as long as this takes: what we have
@@ -106,9 +80,9 @@ spawn_process(const struct spawn *sp, pid_t *ret_pid)
 		fd[2 + i] = sp->extra[i];
 	/* Out of the way of 3 and on, so that no dup2() hits another. */
 	while (r == 0 && n < 2 + sp->n_extra) {
-		fd[n] = fcntl(fd[n], F_DUPFD_CLOEXEC, 10);
+		fd[n] = proc_fd_above(fd[n]);
 		if (fd[n] < 0)
-			r = -errno;
+			r = fd[n];
 		else
 			n++;
 	}

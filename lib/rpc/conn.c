@@ -1,4 +1,5 @@
 /* conn.c - a connection's life and its output. */
+#include "lib/proc/fd.h"
 #include "lib/rpc/conn_int.h"
 
 #include <errno.h>
@@ -298,12 +299,10 @@ static void
 conn_up(struct conn *c)
 {
 	struct ucred cred;
-	socklen_t len = sizeof(cred);
 
 	c->phase = CONN_UP;
 	/* Only Unix sockets have credentials; the others are TCP. */
-	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
-	    cred.uid != (uid_t)-1)
+	if (proc_peer(c->fd, &cred) == 0 && cred.uid != (uid_t)-1)
 		c->peer = (struct conn_peer){
 			.pid = cred.pid,
 			.uid = cred.uid,

@@ -17,6 +17,7 @@
 #include "daemon/sys/runtime.h"
 #include "daemon/sys/spawn.h"
 #include "lib/base/log.h"
+#include "lib/proc/children.h"
 #include "tests/unit/unit.h"
 
 struct run {
@@ -127,7 +128,7 @@ START_TEST(its_children_die_with_it)
 	pid_t pid;
 
 	setup(&r);
-	ck_assert_int_eq(reap_adopt_orphans(), 0);
+	ck_assert_int_eq(proc_adopt_orphans(), 0);
 	ck_assert_int_eq(run_sh(&r, "sleep 100 & kill -9 $$", &pid), 0);
 	reap(pid, how, sizeof(how));
 	ck_assert_str_eq(how, "signal=9");
@@ -144,12 +145,12 @@ START_TEST(a_number_that_was_cut_is_nobody)
 	char whole[] = "12 345 ", cut[] = "12 34";
 	char *p = whole;
 
-	ck_assert_int_eq(reap_next(&p), 12);
-	ck_assert_int_eq(reap_next(&p), 345);
-	ck_assert_int_eq(reap_next(&p), 0);
+	ck_assert_int_eq(proc_next_child(&p), 12);
+	ck_assert_int_eq(proc_next_child(&p), 345);
+	ck_assert_int_eq(proc_next_child(&p), 0);
 	p = cut;
-	ck_assert_int_eq(reap_next(&p), 12);
-	ck_assert_int_eq(reap_next(&p), 0);
+	ck_assert_int_eq(proc_next_child(&p), 12);
+	ck_assert_int_eq(proc_next_child(&p), 0);
 }
 END_TEST
 
@@ -168,7 +169,7 @@ START_TEST(what_left_the_group_is_killed_as_our_child)
 	pid_t pid;
 
 	setup(&r);
-	ck_assert_int_eq(reap_adopt_orphans(), 0);
+	ck_assert_int_eq(proc_adopt_orphans(), 0);
 	ck_assert_int_eq(run_sh(&r, "setsid sleep 100 & kill -9 $$", &pid), 0);
 	reap(pid, how, sizeof(how));
 	while (waitpid(-1, NULL, WNOHANG) == 0)
