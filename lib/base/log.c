@@ -226,10 +226,15 @@ tell_lost(void)
 	logger.n_lost = 0;
 	logger.n_lost_guest = 0;
 	(void)snprintf(text, sizeof(text),
-	    "log: stderr was not read, lines are lost own=%" PRIu64
+	    "log: lines were lost on their way to stderr own=%" PRIu64
 	    " workers=%" PRIu64,
 	    n, n_guest);
 	put_text(LOG_LEVEL_WARNING, text, strlen(text));
+	if (logger.n_lost == 0)
+		return;
+	/* So was this one: the next will tell of the same lines. */
+	logger.n_lost = n;
+	logger.n_lost_guest = n_guest;
 }
 
 bool

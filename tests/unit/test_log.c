@@ -197,7 +197,7 @@ START_TEST(a_stderr_that_nobody_reads_stops_nobody)
 	/* The pipe and the queue were full, and the rest is told of. */
 	ck_assert_uint_gt(n, (64 + 60) * 1024 / 80);
 	ck_assert_int_eq(sscanf(last,
-			     "<4>log: stderr was not read, lines are lost "
+			     "<4>log: lines were lost on their way to stderr "
 			     "own=%u workers=%u",
 			     &own, &guests),
 	    2);
@@ -224,7 +224,7 @@ START_TEST(lines_of_others_never_cost_one_of_our_own)
 		log_info("lease: granted number=%d", i);
 	n = read_lines(fd, last, sizeof(last));
 	ck_assert_int_eq(sscanf(last,
-			     "<4>log: stderr was not read, lines are lost "
+			     "<4>log: lines were lost on their way to stderr "
 			     "own=%u workers=%u",
 			     &own, &guests),
 	    2);
@@ -254,7 +254,7 @@ START_TEST(a_socket_for_stderr_does_not_block_either)
 		(void)log_flush();
 	}
 	buf[len] = '\0';
-	ck_assert_ptr_nonnull(strstr(buf, "<4>log: stderr was not read"));
+	ck_assert_ptr_nonnull(strstr(buf, "<4>log: lines were lost"));
 	/* No line is torn. */
 	for (char *p = buf, *nl; (nl = strchr(p, '\n')) != NULL; p = nl + 1) {
 		(void)snprintf(last, sizeof(last), "%.*s", 20, p);
@@ -275,6 +275,26 @@ START_TEST(a_stderr_without_a_reader_is_no_end_either)
 	for (int i = 0; i < 100; i++)
 		log_info("number=%d", i);
 	log_finish(10);
+}
+END_TEST
+
+START_TEST(a_full_disk_costs_lines_and_no_count)
+{
+	int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(full, 0);
+	ck_assert_int_ge(dup2(full, STDERR_FILENO), 0);
+	log_init(LOG_LEVEL_INFO, LOG_MODE_JOURNAL);
+	for (int i = 0; i < 10; i++)
+		log_info("number=%d", i);
+	(void)log_guest("w1 | ", "x", 1);
+	ck_assert(log_flush());
+	capture();
+	log_init(LOG_LEVEL_INFO, LOG_MODE_JOURNAL);
+	log_info("there is room");
+	ck_assert_str_eq(written(),
+	    "<4>log: lines were lost on their way to stderr own=10 workers=1\n"
+	    "<6>there is room\n");
 }
 END_TEST
 
@@ -302,4 +322,5 @@ UNIT_MAIN("log", the_journal_gets_a_priority, people_get_the_time,
     lines_of_others_never_cost_one_of_our_own,
     a_socket_for_stderr_does_not_block_either,
     a_stderr_without_a_reader_is_no_end_either,
+    a_full_disk_costs_lines_and_no_count,
     a_line_of_others_is_shown_whole_or_in_pieces)
