@@ -63,7 +63,7 @@ objs = $(patsubst %.c,$(obj)/%.o,$(wildcard $(1)))
 bins = $(patsubst %.c,$(BUILD)/%,$(wildcard $(1)))
 
 lib_o := $(call objs,proto/*.c lib/base/*.c lib/machine/*.c lib/loop/*.c lib/proc/*.c lib/rpc/*.c lib/node/*.c)
-daemon_o := $(call objs,daemon/*.c daemon/sys/*.c daemon/net/*.c)
+daemon_o := $(call objs,daemon/*.c daemon/config/*.c daemon/sys/*.c daemon/net/*.c)
 exec_o := $(call objs,daemon/exec/*.c)
 tls_o := $(call objs,lib/tls/*.c)
 cli_o := $(call objs,cli/*.c)
@@ -95,9 +95,9 @@ inc = -I. -Ilib -I$(BUILD)/include
 $(obj)/examples/%.o: inc = -Ilib -I$(BUILD)/include
 
 $(obj)/lib/rpc/tls.o: inc += -DAM_LIBDIR=\"$(libdir)\"
-$(obj)/daemon/config_key.o: inc += -DAM_LIBEXECDIR=\"$(libexecdir)\" \
+$(obj)/daemon/config/config_key.o: inc += -DAM_LIBEXECDIR=\"$(libexecdir)\" \
 	-DAM_WORKERDIR=\"$(workerdir)\"
-$(obj)/lib/rpc/tls.o $(obj)/daemon/config_key.o: $(BUILD)/dirs
+$(obj)/lib/rpc/tls.o $(obj)/daemon/config/config_key.o: $(BUILD)/dirs
 
 $(BUILD)/dirs: FORCE
 	@mkdir -p $(@D)
@@ -147,8 +147,7 @@ $(BUILD)/tests/unit/test_resolve: ldflags += -Wl,--wrap=getaddrinfo \
 	-Wl,--wrap=freeaddrinfo,--wrap=addr_connect
 $(fuzz): $(obj)/tests/fuzz/replay.o
 # What a target tests beyond the library.
-fuzz_objs_config = $(wildcard daemon/config*.c) daemon/words.c daemon/ids.c \
-	daemon/sys/runtime.c
+fuzz_objs_config = $(wildcard daemon/config/*.c) daemon/sys/runtime.c
 fuzz_objs_lines = daemon/exec/lines.c daemon/exec/line_in.c
 fuzz_objs_leasefile = cli/leasefile.c
 $(foreach t,$(patsubst $(BUILD)/tests/fuzz/fuzz_%,%,$(fuzz)),$(eval \

@@ -10,8 +10,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "daemon/config.h"
-#include "daemon/config_check.h"
+#include "daemon/config/config.h"
+#include "daemon/config/config_check.h"
 #include "daemon/events.h"
 #include "daemon/sys/log_out.h"
 #include "daemon/sys/notify.h"

@@ -303,6 +303,8 @@ settle(struct super *s)
 	}
 	settle_heartbeat(s);
 	s->settling = false;
+	if (s->on_settled != NULL)
+		s->on_settled(s->settled_arg);
 }
 
 /* ---- after each drain ---- */

@@ -15,7 +15,7 @@
 
 #include <sys/types.h>
 
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 #include "daemon/model.h"
 #include "lib/amnode.h"
 #include "lib/base/rate.h"
@@ -90,6 +90,9 @@ struct super {
 	bool round_due;                /* the next Heartbeat asks the workers */
 
 	bool settling;
+	/* Each time all is settled: for STATUS=. NULL: nobody listens. */
+	void (*on_settled)(void *arg);
+	void *settled_arg;
 	struct turn_item settle_later;
 
 	/* Lines that clients can cause at will. */

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 #include "lib/base/buf.h"
 
 /* An optional number within bounds; *ret stays as it is without one. */

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/config_check.h"
+#include "daemon/config/config_check.h"
 #include "daemon/events.h"
-#include "daemon/ids.h"
+#include "daemon/config/ids.h"
 #include "daemon/world.h"
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"

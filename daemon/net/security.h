@@ -3,7 +3,7 @@
 #ifndef DAEMON_NET_SECURITY_H
 #define DAEMON_NET_SECURITY_H
 
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 #include "lib/amnode.h"
 #include "lib/rpc/conn.h"
 #include "lib/rpc/tls.h"

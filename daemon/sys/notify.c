@@ -99,7 +99,7 @@ on_pause_over(void *arg)
 	send_status(arg);
 }
 
-/* ---- the machine ---- */
+/* ---- the supervisor ---- */
 
 static void
 on_turn(void *arg)
@@ -115,17 +115,13 @@ on_turn(void *arg)
 }
 
 static void
-on_drain_end(struct am_machine *m, void *arg)
+on_settled(void *arg)
 {
 	struct notify *n = arg;
 
-	(void)m;
 	if (!n->ready || !pauses(n))
 		loop_at_flush(n->super->loop, &n->turn);
 }
-
-static const struct am_tracer tracer = { .size = sizeof(tracer),
-	.drain_end = on_drain_end };
 
 static void
 on_watchdog(void *arg)
@@ -183,7 +179,9 @@ notify_start(struct notify *n, struct super *s)
 		(void)am_timer_start(&n->watchdog,
 		    n->watchdog_ms > 0 ? n->watchdog_ms : 1);
 	}
-	return am_trace(s->machine, &tracer, n);
+	s->on_settled = on_settled;
+	s->settled_arg = n;
+	return 0;
 }
 
 void
@@ -211,7 +209,7 @@ notify_done(struct notify *n)
 	if (n->super == NULL)
 		return;
 	if (n->fd >= 0) {
-		am_untrace(n->super->machine, &tracer, n);
+		n->super->on_settled = NULL;
 		(void)close(n->fd);
 	}
 	n->fd = -1;

@@ -34,7 +34,7 @@ struct notify {
 };
 #define NOTIFY_INIT ((struct notify){ .fd = -1 })
 
-/* Follows the supervisor's machine: READY=1 when the public socket listens,
+/* Follows the supervisor: READY=1 when the public socket listens,
  * STATUS= in words when it changes. 0 or -errno. */
 int notify_start(struct notify *n, struct super *s);
 void notify_stopping(struct notify *n);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/ids.h"
+#include "daemon/config/ids.h"
 #include "daemon/world.h"
 #include "lib/base/rate.h"
 #include "lib/node/worker_access.h"

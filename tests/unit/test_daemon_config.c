@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/config.h"
-#include "daemon/words.h"
+#include "daemon/config/config.h"
+#include "daemon/config/words.h"
 #include "lib/node/worker.h"
 #include "tests/unit/unit.h"
 

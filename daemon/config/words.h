@@ -1,10 +1,10 @@
 /* words.h - text of a configuration value to what it means. */
-#ifndef DAEMON_WORDS_H
-#define DAEMON_WORDS_H
+#ifndef DAEMON_CONFIG_WORDS_H
+#define DAEMON_CONFIG_WORDS_H
 
 #include <stdint.h>
 
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 
 /* Splits like a shell splits words: blanks, 'single', "double" quotes and
  * backslashes; nothing is expanded. 0, -EINVAL with what is wrong in *ret_why,

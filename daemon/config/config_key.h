@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 
 #define CONFIG_HINT "\"amnoded --print-config\" lists them all"
 

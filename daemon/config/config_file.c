@@ -1,4 +1,4 @@
-#include "daemon/config_file.h"
+#include "daemon/config/config_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/config_text.h"
+#include "daemon/config/config_text.h"
 #include "lib/base/cleanup.h"
 
 /* Nothing stands at path, not even a link that leads nowhere. */

@@ -1,4 +1,4 @@
-#include "daemon/words.h"
+#include "daemon/config/words.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 #include "lib/amnode.h"
 
 /* Takes every value that is good, and adds a line with path and line number to

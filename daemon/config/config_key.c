@@ -1,4 +1,4 @@
-#include "daemon/config_key.h"
+#include "daemon/config/config_key.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/ids.h"
-#include "daemon/words.h"
+#include "daemon/config/ids.h"
+#include "daemon/config/words.h"
 #include "lib/base/dur.h"
 #include "lib/base/utf8.h"
 
@@ -47,7 +47,7 @@ static const struct config_row rows[CONFIG__COUNT] = {
 		.def = def_,                                                   \
 		.help = help_,                                                 \
 	},
-#include "daemon/config.tbl.h"
+#include "daemon/config/config.tbl.h"
 #undef CONF
 };
 

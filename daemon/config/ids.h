@@ -1,8 +1,8 @@
 /* ids.h - users and groups as people name them. */
-#ifndef DAEMON_IDS_H
-#define DAEMON_IDS_H
+#ifndef DAEMON_CONFIG_IDS_H
+#define DAEMON_CONFIG_IDS_H
 
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 #include "lib/amnode.h"
 
 /* Names or numbers, with blanks or commas in between; a name must be known to

@@ -1,13 +1,13 @@
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/config_check.h"
-#include "daemon/config_file.h"
-#include "daemon/config_key.h"
-#include "daemon/config_text.h"
+#include "daemon/config/config_check.h"
+#include "daemon/config/config_file.h"
+#include "daemon/config/config_key.h"
+#include "daemon/config/config_text.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/utf8.h"
 

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 #include "lib/rpc/addr.h"
 
 /* Values that contradict each other. */

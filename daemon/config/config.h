@@ -34,7 +34,7 @@ struct config_ids {
 
 enum config_key {
 #define CONF(section, key, ...) CONFIG_##section##_##key,
-#include "daemon/config.tbl.h"
+#include "daemon/config/config.tbl.h"
 #undef CONF
 	CONFIG__COUNT
 };
@@ -57,7 +57,7 @@ struct config_value {
 struct config {
 	struct config_value value[CONFIG__COUNT];
 #define CONF(section, key, type, field, ...) CONFIG_C_##type field;
-#include "daemon/config.tbl.h"
+#include "daemon/config/config.tbl.h"
 #undef CONF
 };
 

@@ -3,7 +3,7 @@
 #ifndef DAEMON_CONFIG_FILE_H
 #define DAEMON_CONFIG_FILE_H
 
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 
 /* Takes all that is right; what is wrong, and a file that cannot be read, goes
  * to e. A file that does not exist is wrong only if it must. */

@@ -1,4 +1,4 @@
-#include "daemon/config_check.h"
+#include "daemon/config/config_check.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-#include "daemon/ids.h"
+#include "daemon/config/ids.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/words.h"
+#include "daemon/config/words.h"
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
 

@@ -1,11 +1,11 @@
-#include "daemon/config_text.h"
+#include "daemon/config/config_text.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/config_key.h"
+#include "daemon/config/config_key.h"
 #include "lib/base/buf.h"
 #include "lib/base/utf8.h"
 
