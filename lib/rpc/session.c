@@ -277,6 +277,7 @@ session_drop(struct rpc_session *s)
 	if (s->replay != NULL)
 		s->replay->session = NULL;
 	s->replay = NULL;
+	watch_end(&s->watch);
 	if (s->user != NULL)
 		s->user->n_sessions--;
 	s->user = user_unref(s->user);

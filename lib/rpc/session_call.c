@@ -245,6 +245,11 @@ on_when_args(struct rpc_session *s, const struct arpc_frame *f)
 		session_answer_error(s, f, ARPC_E_busy,
 		    "%d when_args or %d KiB of args wait already",
 		    WHEN_ARGS_MAX, WHEN_ARGS_BYTES / 1024);
+	else if (r == -EDQUOT)
+		session_answer_error(s, f, ARPC_E_busy,
+		    "when_args of this user with %d keys or %d KiB wait "
+		    "already",
+		    USER_WHEN_KEYS, USER_WHEN_BYTES / 1024);
 	else if (r < 0)
 		session_answer_error(s, f, ARPC_E_internal, "no memory");
 }

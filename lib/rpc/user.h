@@ -14,6 +14,11 @@ enum {
 	USER_OUT_LEAST = 16 * 1024,
 	/* Texts that are remembered with the results of mutations. */
 	USER_WHY_BYTES = 4 << 20,
+	/* Keys of args that when_args wait for, each of these counting as one
+	 * more, and the bytes of these args: both are compared with the args of
+	 * each mutation. */
+	USER_WHEN_KEYS = 8192,
+	USER_WHEN_BYTES = 1 << 20,
 };
 
 struct rpc_user {
@@ -24,6 +29,8 @@ struct rpc_user {
 	size_t n_sessions; /* connections that were let in */
 	size_t n_replays;  /* clients that are remembered */
 	size_t why_bytes;
+	size_t when_keys;
+	size_t when_bytes;
 };
 LIST_HEAD(rpc_user_list, rpc_user);
 

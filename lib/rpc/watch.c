@@ -20,22 +20,30 @@ watch_init(struct watch *w)
 static void
 when_args_free(struct when_args *a)
 {
+	struct rpc_user *u = a->session->user;
 	struct watch *w = &a->session->watch;
 
 	am_sub_cancel(a->session->srv->machine, a->sub);
 	TAILQ_REMOVE(&w->when_args, a, link);
 	w->n_when_args--;
 	w->when_args_bytes -= a->len;
+	u->when_keys -= a->n_keys;
+	u->when_bytes -= a->len;
 	free(a);
 }
 
 void
-watch_done(struct watch *w)
+watch_end(struct watch *w)
 {
 	struct when_args *a;
 
 	while ((a = TAILQ_FIRST(&w->when_args)) != NULL)
 		when_args_free(a);
+}
+
+void
+watch_done(struct watch *w)
+{
 	free(w->visible);
 	free(w->prompt);
 	w->visible = w->prompt = NULL;
@@ -177,20 +185,41 @@ on_args(struct am_machine *m, void *arg)
 	when_args_free(a);
 }
 
+static size_t
+count_keys(struct am_val args)
+{
+	struct mp c = mp_of(args);
+	uint32_t n = 0;
+
+	if (args.len > 0)
+		(void)mp_get_map(&c, &n);
+	return n;
+}
+
 int
 watch_when_args(struct rpc_session *s, uint32_t id, am_id state,
     struct am_val args)
 {
+	size_t n_keys = count_keys(args) + 1;
+	struct rpc_user *u = s->user;
 	struct watch *w = &s->watch;
 	struct when_args *a;
 
 	if (w->n_when_args == WHEN_ARGS_MAX ||
 	    args.len > WHEN_ARGS_BYTES - w->when_args_bytes)
 		return -ENOSPC;
+	if (n_keys > USER_WHEN_KEYS - u->when_keys ||
+	    args.len > USER_WHEN_BYTES - u->when_bytes)
+		return -EDQUOT;
 	a = malloc(sizeof(*a));
 	if (a == NULL)
 		return -ENOMEM;
-	*a = (struct when_args){ .session = s, .id = id, .len = args.len };
+	*a = (struct when_args){
+		.session = s,
+		.id = id,
+		.len = args.len,
+		.n_keys = n_keys,
+	};
 	a->sub = am_when_args(s->srv->machine, state, args, on_args, a);
 	if (a->sub == AM_SUB_FAILED) {
 		free(a);
@@ -199,6 +228,8 @@ watch_when_args(struct rpc_session *s, uint32_t id, am_id state,
 	TAILQ_INSERT_TAIL(&w->when_args, a, link);
 	w->n_when_args++;
 	w->when_args_bytes += a->len;
+	u->when_keys += a->n_keys;
+	u->when_bytes += a->len;
 	return 0;
 }
 

@@ -23,7 +23,8 @@ struct when_args {
 	struct rpc_session *session;
 	uint32_t id; /* of the request */
 	am_sub sub;
-	size_t len; /* of its args */
+	size_t len;    /* of its args */
+	size_t n_keys; /* of its args, and one */
 };
 TAILQ_HEAD(when_args_list, when_args);
 
@@ -44,6 +45,9 @@ struct watch {
 };
 
 void watch_init(struct watch *w);
+/* Ends the when_args of a session that still has its user. */
+void watch_end(struct watch *w);
+/* After watch_end(). */
 void watch_done(struct watch *w);
 /* Sets what hello asked to see. -EINVAL or -ENOMEM, with a text in err. */
 int watch_set(struct watch *w, const struct am_schema *schema,
@@ -57,8 +61,8 @@ const uint64_t *watch_time(const struct watch *w, const uint64_t *now,
 /* Whether there is a change that must be sent at once. */
 bool watch_is_prompt(const struct watch *w, const uint64_t *seen,
     const uint64_t *sent, size_t n);
-/* am_when_args(), whose callback answers the request. 0; -ENOSPC: too many;
- * -ENOMEM. */
+/* am_when_args(), whose callback answers the request. 0; -ENOSPC: too many of
+ * this session; -EDQUOT: of this user; -ENOMEM. */
 int watch_when_args(struct rpc_session *s, uint32_t id, am_id state,
     struct am_val args);
 

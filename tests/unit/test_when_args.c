@@ -168,6 +168,45 @@ START_TEST(keys_are_bounded_and_different)
 }
 END_TEST
 
+/* Asks for args of 64 keys until n wait, or one is refused. */
+static void
+ask(struct client *c, int n)
+{
+	struct am_buf want = AM_BUF_INIT;
+
+	(void)keys(&want, KEYS, 1);
+	c->n_replies = 0;
+	for (int i = 0; i < n; i++)
+		ck_assert_int_gt(netmach_when_args(c->nm, Log,
+				     am_buf_val(&want), on_reply, c),
+		    0);
+	turns(5);
+	am_buf_done(&want);
+}
+
+START_TEST(a_user_is_bounded_over_all_connections)
+{
+	setup();
+	client_up(&a);
+	client_up(&b);
+	ask(&a, WAITING);
+	ck_assert_int_eq(a.n_replies, 0);
+	ask(&b, 8192 / (KEYS + 1) - WAITING);
+	ck_assert_int_eq(b.n_replies, 0);
+	ask(&b, 1);
+	ck_assert_int_eq(b.n_replies, 1);
+	ck_assert_int_eq(b.reply.error, ARPC_E_busy);
+	ck_assert_ptr_nonnull(strstr(b.text, "of this user"));
+	/* What has ended counts no more. */
+	netmach_close(a.nm, "enough");
+	until(&a.n_closed, 1);
+	turns(5);
+	ask(&b, 1);
+	ck_assert_int_eq(b.n_replies, 0);
+	teardown();
+}
+END_TEST
+
 static int64_t
 cpu_ns(void)
 {
@@ -211,4 +250,5 @@ END_TEST
 
 UNIT_MAIN("when_args", a_key_has_any_length,
     only_a_state_that_is_entered_counts, an_implied_state_is_entered_too,
-    keys_are_bounded_and_different, many_that_wait_cost_next_to_nothing)
+    keys_are_bounded_and_different, a_user_is_bounded_over_all_connections,
+    many_that_wait_cost_next_to_nothing)
