@@ -233,6 +233,7 @@ turn(struct am_loop *l, int flags, int64_t end_ns)
 	if (finish(l))
 		flags |= EVLOOP_NONBLOCK;
 	l->now_ns = 0;
+	l->worked = 0;
 	/* Items queued from now on are for the turn after this one. */
 	n_next = l->next.len;
 	if (n_next > 0)
@@ -317,6 +318,24 @@ void
 loop_at_next(struct am_loop *l, struct turn_item *it)
 {
 	enqueue(l, &l->next, it);
+}
+
+/* The first who works in a turn may do the most, the next ones a fourth less
+ * each. */
+size_t
+loop_share(const struct am_loop *l, size_t most)
+{
+	size_t left = l->worked < 4 * most ? most - l->worked / 4 : 0;
+	size_t share = most / (1 + l->next.len);
+
+	share = share < left ? share : left;
+	return share > 0 ? share : 1;
+}
+
+void
+loop_worked(struct am_loop *l, size_t n)
+{
+	l->worked += n;
 }
 
 void

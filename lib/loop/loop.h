@@ -26,6 +26,12 @@ void loop_at_flush(struct am_loop *l, struct turn_item *it);
 void loop_at_flush_first(struct am_loop *l, struct turn_item *it);
 void loop_at_reap(struct am_loop *l, struct turn_item *it);
 void loop_at_next(struct am_loop *l, struct turn_item *it);
+/* How much work, in units of the caller's, one of many may do before the others
+ * have their turn: at most so much, less if others wait for the next turn or have
+ * worked in this one, and at least 1. So a turn grows with the number of those
+ * who have work, but not with how much each has. */
+size_t loop_share(const struct am_loop *l, size_t most);
+void loop_worked(struct am_loop *l, size_t n);
 /* Removes the item. Call this before its owner is freed. */
 void loop_forget(struct am_loop *l, struct turn_item *it);
 /* Frees len bytes of malloc(). A large block is freed piece by piece in later

@@ -12,6 +12,8 @@ enum {
 	IN_ROOM = 16 * 1024,
 	/* Read, and put, by a connection in a turn. */
 	TURN_BYTES = 256 * 1024,
+	/* A frame counts as one more for each of these. */
+	FRAME_WORK = 1024,
 };
 
 static void
@@ -98,15 +100,16 @@ static size_t
 take_frames(struct conn *c, const uint8_t *p, size_t len)
 {
 	size_t backlog = conn_backlog(c);
+	size_t share = loop_share(c->loop, CONN_TURN_FRAMES);
 	enum mp_scan_result r;
 	size_t off = 0;
 	size_t frame_len;
+	size_t work;
 
-	for (int n = 0; off < len; n++) {
+	for (size_t done = 0; off < len; done += work) {
 		if (c->phase != CONN_UP || c->paused > 0)
 			return off;
-		if (n == CONN_TURN_FRAMES ||
-		    conn_backlog(c) > backlog + TURN_BYTES) {
+		if (done >= share || conn_backlog(c) > backlog + TURN_BYTES) {
 			loop_at_next(c->loop, &c->next);
 			return off;
 		}
@@ -119,6 +122,8 @@ take_frames(struct conn *c, const uint8_t *p, size_t len)
 		}
 		take_frame(c, p + off, frame_len);
 		off += frame_len;
+		work = 1 + frame_len / FRAME_WORK;
+		loop_worked(c->loop, work);
 	}
 	return off;
 }

@@ -296,6 +296,42 @@ START_TEST(many_frames_of_one_leave_others_their_turn)
 }
 END_TEST
 
+/* Whether all send at once, or go on sending while others have some left. */
+START_TEST(many_that_flood_share_a_turn)
+{
+	enum { N = 64, MOST = 4 * CONN_TURN_FRAMES + N };
+	static struct end flood[N];
+	struct am_buf b = AM_BUF_INIT;
+	int taken = 0;
+
+	put_frames(&b, 1, CONN_TURN_FRAMES);
+	for (int i = 0; i < N; i++) {
+		end_open(&flood[i]);
+		send_raw(&flood[i], b.data, b.len);
+	}
+	for (int turn = 0; turn < 5; turn++) {
+		n_all = 0;
+		turns(1);
+		ck_assert_int_gt(n_all, 0);
+		ck_assert_int_le(n_all, MOST);
+		taken += n_all;
+	}
+	for (int i = 0; i < N; i++)
+		ck_assert_int_gt(flood[i].n_frames, 0);
+	/* Nothing else comes, and nothing is left. */
+	while (taken < N * CONN_TURN_FRAMES) {
+		n_all = 0;
+		turns(1);
+		ck_assert_int_gt(n_all, 0);
+		taken += n_all;
+	}
+	am_buf_done(&b);
+	for (int i = 0; i < N; i++)
+		end_close(&flood[i]);
+	loop_done();
+}
+END_TEST
+
 START_TEST(frames_before_the_end_are_not_lost)
 {
 	struct am_buf b = AM_BUF_INIT;
@@ -682,7 +718,7 @@ END_TEST
 UNIT_MAIN("conn", bytes_one_by_one_make_frames,
     a_frame_and_a_half_is_one_and_then_another, a_large_frame_arrives_in_pieces,
     what_is_malformed_closes_with_a_reason,
-    many_frames_of_one_leave_others_their_turn,
+    many_frames_of_one_leave_others_their_turn, many_that_flood_share_a_turn,
     frames_before_the_end_are_not_lost, a_peer_that_leaves_is_eof,
     a_bye_has_a_reason_whatever_it_says, the_last_words_are_heard_by_who_writes,
     all_of_a_turn_goes_out_at_its_end,
