@@ -245,7 +245,7 @@ err_pool_state(struct am_event *ev)
 	struct starts *b = &s->model.starts;
 
 	b->broken = true;
-	log_error("pool: broken after %d failed rounds, it goes on trying: %s",
+	log_error("pool: broken after %d failed rounds, still retrying: %s",
 	    STARTS_ROUNDS_MAX, b->reason);
 }
 

@@ -190,7 +190,7 @@ release_worker_state(struct am_event *ev)
 	}
 	if (t.waiter == NULL)
 		return;
-	/* One that gave up by itself needs no answer (rule 21). */
+	/* A client that gave up needs no answer (rule 21). */
 	waiter_unqueue(&s->model, t.waiter);
 	if (t.client != NULL)
 		drop(s, t.waiter);

@@ -143,7 +143,7 @@ settle_ready(struct super *s)
 /* ---- the queue ---- */
 
 /* The head of the queue gets a worker, also below Min and while the pool is
- * broken; then, whoever waits without hope is told (rule 21). */
+ * broken. Clients that a broken pool leaves without one are refused (rule 21). */
 static void
 settle_queue(struct super *s)
 {

@@ -10,8 +10,7 @@ void settle(struct super *s);
 /* From now on after each drain of the machine. 0 or -ENOMEM. */
 int settle_bind(struct super *s);
 
-/* min(Max, max(Min, leased + waiting) + Warm), see design of the pool in
- * amnoded.conf(5). */
+/* How many workers there should be: min(Max, max(Min, leased + waiting) + Warm). */
 unsigned settle_wanted(const struct super *s);
 
 #endif
