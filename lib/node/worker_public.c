@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/base/cleanup.h"
 #include "lib/base/secret.h"
 #include "lib/node/worker_int.h"
 #include "proto/mp.h"
@@ -266,24 +267,27 @@ info_payloads(const struct am_worker *w, struct am_val params,
 static void
 info_open(const struct am_worker *w, uint64_t client_id, struct am_buf *out)
 {
+	am_cleanup(am_buf_done) struct am_buf ids = AM_BUF_INIT;
 	const struct requests *r = &w->requests;
 	const struct outbox_entry *e;
 	size_t n = 0;
 
-	for (unsigned i = 0; i < r->window; i++)
-		n += r->slot[i].handle != 0 &&
-		    r->slot[i].client_id == client_id;
-	TAILQ_FOREACH(e, &w->outbox.entries, link)
-		n += e->kind == ARPC_P_RESULT && e->client_id == client_id;
-	am_put_array(out, n);
 	for (unsigned i = 0; i < r->window; i++) {
-		if (r->slot[i].handle != 0 && r->slot[i].client_id == client_id)
-			am_put_uint(out, r->slot[i].id);
+		if (r->slot[i].handle == 0 || r->slot[i].client_id != client_id)
+			continue;
+		am_put_uint(&ids, r->slot[i].id);
+		n++;
 	}
+	/* Only once: the outbox may be long. */
 	TAILQ_FOREACH(e, &w->outbox.entries, link) {
-		if (e->kind == ARPC_P_RESULT && e->client_id == client_id)
-			am_put_uint(out, e->req);
+		if (e->kind != ARPC_P_RESULT || e->client_id != client_id)
+			continue;
+		am_put_uint(&ids, e->req);
+		n++;
 	}
+	am_put_array(out, n);
+	if (n > 0)
+		am_put_val(out, am_buf_val(&ids));
 }
 
 int
