@@ -17,6 +17,7 @@
 #include "lib/base/clock.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/floor.h"
+#include "tests/bench/frame.h"
 
 enum { REQUESTS = 5000, ROUNDS = 5 };
 
@@ -346,5 +347,6 @@ bench_work(void)
 	put("w1b", "the same, all on one core", median(&s, &b), NAN);
 	(void)sched_setaffinity(0, sizeof(cores.all), &cores.all);
 	bare_end(&b);
+	frame_bench(s.socket, s.amnoded);
 	serve_end(&s);
 }
