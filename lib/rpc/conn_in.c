@@ -12,8 +12,9 @@ enum {
 	IN_ROOM = 16 * 1024,
 	/* Read, and put, by a connection in a turn. */
 	TURN_BYTES = 256 * 1024,
-	/* A frame counts as one more for each of these. */
-	FRAME_WORK = 1024,
+	/* A frame counts as one more for each of these, so that two parts of a
+	 * large payload and a clock fit into one turn. */
+	FRAME_WORK = 8 * 1024,
 };
 
 static void
