@@ -502,8 +502,8 @@ arpc_hello_get(struct am_val params, struct arpc_hello *ret,
 	if (uint_get(v[PROTO], UINT32_MAX, &proto) < 0)
 		return bad(ret_why, "hello has no number \"proto\"");
 	h.proto = (uint32_t)proto;
-	if (uint_get(v[ID], INT64_MAX, &h.client_id) < 0)
-		return bad(ret_why, "hello has no \"id\" of 63 bits");
+	if (uint_get(v[ID], INT64_MAX, &h.client_id) < 0 || h.client_id == 0)
+		return bad(ret_why, "hello has no \"id\" from 1 to 2^63 - 1");
 	if (v[NAME].len > 0 && shown_get(v[NAME], h.name, sizeof(h.name)) < 0)
 		return bad(ret_why, "\"name\" is not a string");
 	h.has_token = v[TOKEN].len > 0;

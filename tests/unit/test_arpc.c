@@ -216,6 +216,7 @@ START_TEST(a_malformed_hello_is_refused)
 	static const char *const in[] = { "[]", "[1]", "[{},{}]", "[{}]",
 		"[{\"proto\":1}]", "[{\"id\":1}]",
 		"[{\"proto\":\"1\",\"id\":1}]", "[{\"proto\":1,\"id\":-1}]",
+		"[{\"proto\":1,\"id\":0}]",
 		"[{\"proto\":1,\"id\":1,\"name\":1}]",
 		"[{\"proto\":1,\"id\":1,\"token\":\"0123456789abcdef\"}]",
 		"[{\"proto\":1,\"id\":1,\"token\":{\"$bin\":\"AAEC\"}}]",
