@@ -233,6 +233,13 @@ am_worker_refuse(struct am_worker *w, am_req req, const char *reason)
 	    AM_CODE_REFUSED, reason);
 }
 
+/* Also before the timer has seen it. */
+static bool
+is_late(const struct worker_request *q)
+{
+	return q->late || (q->deadline_ns != 0 && q->deadline_ns <= clock_ns());
+}
+
 int
 am_worker_canceled(struct am_worker *w, am_req req)
 {
@@ -240,7 +247,7 @@ am_worker_canceled(struct am_worker *w, am_req req)
 
 	if (q == NULL)
 		return -ENOENT;
-	if (q->late)
+	if (is_late(q))
 		return request_end_error(w, req,
 		    (struct final){ .name = "ErrWorkTimeout",
 			.error = Wrk_ErrWorkTimeout },
@@ -441,14 +448,13 @@ int64_t
 am_worker_req_left_ms(const struct am_worker *w, am_req req)
 {
 	const struct worker_request *q = request_find(&w->requests, req);
-	int64_t left;
 
-	if (q == NULL || q->late)
+	if (q == NULL || is_late(q))
 		return 0;
 	if (q->deadline_ns == 0)
 		return INT64_MAX;
-	left = (q->deadline_ns - clock_ns()) / NS_PER_MS;
-	return left > 0 ? left : 0;
+	/* Rounded up: 0 is over. */
+	return (q->deadline_ns - clock_ns()) / NS_PER_MS + 1;
 }
 
 /* The soft deadline: tells the program. */

@@ -318,6 +318,22 @@ START_TEST(deadline_may_be_far_away)
 }
 END_TEST
 
+START_TEST(deadline_holds_before_its_timer_runs)
+{
+	struct world *w = leased();
+	int64_t left;
+
+	(void)world_add_deadline(w, &w->client, Wrk_WorkRequested, NULL, 20);
+	do
+		left = am_worker_req_left_ms(w->worker, w->req[0]);
+	while (left > 0);
+	ck_assert_int_eq(am_worker_canceled(w->worker, w->req[0]), 0);
+	got(w, 1);
+	ck_assert_str_eq(w->client.got[0].name, "ErrWorkTimeout");
+	world_free(w);
+}
+END_TEST
+
 START_TEST(program_that_stops_at_the_deadline_is_not_stuck)
 {
 	struct world *w = world_new();
@@ -514,6 +530,7 @@ UNIT_MAIN("worker", schema_must_begin_with_the_base_rows,
     handler_may_answer_at_once, second_answer_finds_no_request,
     progress_and_chunks_come_before_the_end, program_may_refuse,
     deadline_that_is_over_is_refused, deadline_may_be_far_away,
+    deadline_holds_before_its_timer_runs,
     program_that_stops_at_the_deadline_is_not_stuck, stuck_worker_takes_no_more,
     client_cancels_its_request, handler_that_fails_elsewhere_is_reported,
     two_requests_in_one_drain_are_not_mixed, ready_later_waits_for_the_program,
