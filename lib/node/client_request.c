@@ -356,7 +356,8 @@ void
 request_on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
 {
 	struct am_client *c = arg;
-	char name[128], source[64], code[64] = "", message[ARPC_TEXT_MAX] = "";
+	char name[EVENT_NAME_MAX + 1], source[64];
+	char code[64] = "", message[ARPC_TEXT_MAX] = "";
 	struct am_payload out = {
 		.seq = p->seq,
 		.kind = (enum am_payload_kind)p->kind,

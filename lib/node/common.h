@@ -35,6 +35,9 @@ void node_wipe(void *p, size_t len);
 /* Copies the text of a key, truncated to fit; "" if there is none. */
 void node_get_text(struct am_val map, const char *key, char *buf, size_t size);
 
+/* Bytes of the name of an event. */
+enum { EVENT_NAME_MAX = 128 };
+
 /* Copies a string value and terminates it, truncated to fit; "" if it is not a
  * string. */
 void node_text(struct am_val v, char *buf, size_t size);

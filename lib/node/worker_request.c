@@ -304,7 +304,7 @@ am_worker_event(struct am_worker *w, const char *name, struct am_val data)
 
 	if (!am_is1(w->machine, Wrk_Leased))
 		return -ENOENT;
-	if (name == NULL || strlen(name) > 128)
+	if (name == NULL || *name == '\0' || strlen(name) > EVENT_NAME_MAX)
 		return -EINVAL;
 	r = check_payload(w, data, false);
 	if (r < 0)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/node/common.h"
 #include "tests/unit/unit.h"
 #include "tests/unit/world.h"
 
@@ -623,6 +624,25 @@ START_TEST(event_is_told_and_acked)
 }
 END_TEST
 
+START_TEST(event_keeps_its_whole_name)
+{
+	struct world *w = leased();
+	char name[EVENT_NAME_MAX + 2];
+
+	memset(name, 'e', sizeof(name));
+	name[EVENT_NAME_MAX + 1] = '\0';
+	world_until_state(w, w->w, Wrk_ClientConnected, true);
+	ck_assert_int_eq(am_worker_event(w->worker, name, AM_NONE), -EINVAL);
+	ck_assert_int_eq(am_worker_event(w->worker, "", AM_NONE), -EINVAL);
+	ck_assert_int_eq(am_worker_event(w->worker, NULL, AM_NONE), -EINVAL);
+	name[EVENT_NAME_MAX] = '\0';
+	ck_assert_int_eq(am_worker_event(w->worker, name, AM_NONE), 0);
+	world_until_true(w, w->n_told == 1);
+	ck_assert_str_eq(w->told[0].name, name);
+	world_free(w);
+}
+END_TEST
+
 START_TEST(event_whose_ack_was_lost_is_told_once)
 {
 	struct world *w = leased();
@@ -784,6 +804,7 @@ UNIT_MAIN("client", failed_and_slow_handlers_leave_no_error_state,
     request_that_never_arrived_is_sent_again, large_answer_comes_whole,
     answer_is_told_once, each_request_ends_once_whatever_is_cut,
     work_goes_on_without_a_supervisor, release_waits_for_the_supervisor,
-    event_is_told_and_acked, event_whose_ack_was_lost_is_told_once,
-    client_that_goes_releases, attached_client_works_and_leaves,
-    attached_client_may_release, attach_to_a_lease_that_is_over)
+    event_is_told_and_acked, event_keeps_its_whole_name,
+    event_whose_ack_was_lost_is_told_once, client_that_goes_releases,
+    attached_client_works_and_leaves, attached_client_may_release,
+    attach_to_a_lease_that_is_over)

@@ -22,7 +22,7 @@ struct world_payload {
 	uint64_t seq;
 	uint64_t req;
 	char kind[16];
-	char name[64];
+	char name[160];
 	char code[64];
 	char message[256];
 	int64_t value; /* of data {"output": value}, else -1 */
