@@ -368,7 +368,10 @@ request_on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
 	struct pending *q = p->req != 0 ? pending_by_id(c, p->req) : NULL;
 
 	backoff_reset(&c->worker_backoff, 0);
-	/* A request that was given up here: ack and ignore it. */
+	/* Before the call: what it asks for finds room in the outbox. */
+	if (c->worker == nm && p->seq != 0)
+		netmach_ack(nm, p->seq);
+	/* A request that was given up here is only acked. */
 	if (q != NULL || p->req == 0) {
 		node_text(p->name, name, sizeof(name));
 		node_text(p->source, source, sizeof(source));
@@ -387,6 +390,4 @@ request_on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
 		}
 		tell(c, &out);
 	}
-	if (c->worker == nm && p->seq != 0)
-		netmach_ack(nm, p->seq);
 }

@@ -90,6 +90,30 @@ START_TEST(a_client_that_refills_does_not_stop_without_a_link)
 }
 END_TEST
 
+static void
+ask_once(struct world *w)
+{
+	w->refill = NULL;
+	(void)ask(w, 5000);
+}
+
+START_TEST(an_answer_makes_room_before_it_is_told)
+{
+	struct world *w = world_new();
+
+	w->env.outbox_len = 1;
+	world_worker(w);
+	lease_client(w);
+	w->refill = ask_once;
+	(void)ask(w, 5000);
+	world_until_true(w, w->n_reqs == 1);
+	world_answer(w, 0, 1);
+	world_until_true(w, w->n_reqs == 2 || w->n_told == 2);
+	ck_assert_uint_eq(w->n_reqs, 2);
+	world_free(w);
+}
+END_TEST
+
 START_TEST(a_full_window_is_told_at_once)
 {
 	struct world *w = with_client(2);
@@ -820,5 +844,5 @@ UNIT_MAIN("payloads", a_payload_costs_the_same_however_many_wait,
     the_end_of_a_lease_waits_for_nobody_who_took_leave,
     a_client_that_leaves_ends_the_wait_for_it, a_link_that_is_cut_is_told,
     a_client_that_refills_does_not_stop_without_a_link,
-    a_full_window_is_told_at_once, a_window_that_others_fill_is_busy,
-    a_cancel_is_not_lost_with_the_link)
+    an_answer_makes_room_before_it_is_told, a_full_window_is_told_at_once,
+    a_window_that_others_fill_is_busy, a_cancel_is_not_lost_with_the_link)
