@@ -229,7 +229,7 @@ am_client_request(struct am_client *c, struct am_val args, int64_t timeout_ms,
 	unsigned window;
 	int id;
 
-	if (client_lease(c) == NULL)
+	if (client_lease(c) == NULL || am_is1(c->machine, Cli_Releasing))
 		return -ENOLCK;
 	if (!am_is1(c->machine, Cli_WorkerReady) || c->worker == NULL ||
 	    netmach_phase(c->worker) != NETMACH_READY)

@@ -600,6 +600,7 @@ START_TEST(release_waits_for_the_supervisor)
 	world_supervisor_gone(w);
 	world_until_state(w, w->cm, Cli_SuperConnected, false);
 	ck_assert_int_eq(am_client_release(w->c), 0);
+	ck_assert_int_eq(am_client_request(w->c, AM_NONE, -1, NULL), -ENOLCK);
 	world_supervisor(w);
 	world_until_true(w, w->n_lost == 1);
 	ck_assert_str_eq(w->lost_code, "released");
