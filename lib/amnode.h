@@ -643,10 +643,12 @@ AM_API void am_worker_alive(struct am_worker *w);
 /* Stops the loop; am_worker_main() returns the status. */
 AM_API void am_worker_exit(struct am_worker *w, int status);
 
-/* In a handler of WorkRequested or CancelWork: the request; 0: none. */
+/* In a final handler of WorkRequested, or any of CancelWork: the request; 0:
+ * none. */
 AM_API am_req am_worker_req(const struct am_worker *w,
     const struct am_event *ev);
-/* How many ms the request has left: 0 if none, INT64_MAX without a deadline. */
+/* How many ms the request has left, rounded up: 0 if none, INT64_MAX without a
+ * deadline. */
 AM_API int64_t am_worker_req_left_ms(const struct am_worker *w, am_req req);
 /* Exactly one of these four ends a request. -ENOENT: it has ended already;
  * -EAGAIN: the outbox is full, try again in on_room. am_val_check() checks the
@@ -670,8 +672,9 @@ AM_API int am_worker_chunk(struct am_worker *w, am_req req, struct am_val data);
  * caller ends the open requests. */
 AM_API int am_worker_stuck(struct am_worker *w, const char *code,
     const char *message);
-/* Sends data that no request asked for to all clients of the lease. It is kept
- * until each of them has acked it, or the lease ends. */
+/* Sends data that no request asked for to all clients of the lease, under a name
+ * of 1 to 128 bytes. It is kept until each of them has acked it, or the lease
+ * ends. */
 AM_API int am_worker_event(struct am_worker *w, const char *name,
     struct am_val data);
 
@@ -710,7 +713,7 @@ struct am_payload {
 	enum am_payload_kind kind;
 	enum am_status status; /* AM_STATUS_OK unless it is a result */
 	const char *name;
-	const char *source; /* the worker's machine id */
+	const char *source; /* the id of the machine that made it */
 	struct am_val data;
 	const char *code;    /* <amnode/code.h>; NULL for AM_STATUS_OK */
 	const char *message; /* likewise */
@@ -783,9 +786,11 @@ AM_API struct am_machine *am_client_worker(const struct am_client *c);
  * if there is none. */
 AM_API struct am_machine *am_client_supervisor(const struct am_client *c);
 /* Asks for a worker within timeout_ms (0: only if one is free now; -1: no
- * limit). */
+ * limit). The lease ends with this process, if not before. -EALREADY: one is
+ * leased, or asked for. */
 AM_API int am_client_lease(struct am_client *c, int64_t timeout_ms);
-/* Gives it back. on_lost follows, with "released". */
+/* Gives it back, or stops waiting for one. on_lost follows, with "released". No
+ * requests are taken after it. -ENOENT: there is neither. */
 AM_API int am_client_release(struct am_client *c);
 /* How many requests the worker takes at once, from all connections of the lease
  * together; 0 before on_ready. */
@@ -795,10 +800,10 @@ AM_API unsigned am_client_window(const struct am_client *c);
  * the request, never 0 and never used twice. timeout_ms -1: no limit on this
  * side. AM_STATUS_TIMEOUT may come 2 s late: the worker has a second to cancel
  * and to say so, and if it does not, the client ends the request itself.
- * -ENOLCK: no worker is leased; -ENOTCONN: the connection to it is lost for the
- * moment; -EBUSY: the window is full, the next result makes room; -EINVAL,
- * -E2BIG, -ENOMEM: am_args_check() refuses the args, with a limit of 16 MiB
- * less 4 KiB. If other connections of the lease fill the window, or the outbox
+ * -ENOLCK: no worker is leased, or it is being given back; -ENOTCONN: the
+ * connection to it is lost for the moment; -EBUSY: the window is full, the next
+ * result makes room; -EINVAL, -E2BIG, -ENOMEM: am_args_check() refuses the args,
+ * with a limit of 16 MiB less 4 KiB. If other connections of the lease fill the window, or the outbox
  * is full, the request ends as AM_STATUS_REFUSED with AM_CODE_BUSY. */
 AM_API int am_client_request(struct am_client *c, struct am_val args,
     int64_t timeout_ms, uint64_t *ret_req);
