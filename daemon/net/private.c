@@ -130,6 +130,9 @@ link_connect(struct super *s, struct worker *w)
 		.timeout_ms = s->config->start_timeout_ms + 1000,
 		/* A worker is not to be trusted; its schema is the longest. */
 		.take_max = 1024 * 1024,
+		/* Nor do we say much to it, but acks, and that it may ask
+		 * nothing. */
+		.out_max = 1024 * 1024,
 		.sync.prompt = prompt_states(&world->prompt),
 	};
 	char name[32], path[RUNTIME_PATH_MAX];

@@ -286,7 +286,7 @@ check_backlog(struct conn *c)
 	} else if (c->phase == CONN_CLOSING) {
 		if (backlog == 0)
 			conn_end(c, c->why == NULL ? "closed" : c->why);
-	} else if (backlog > CONN_OUT_HARD) {
+	} else if (backlog > c->hard) {
 		conn_end(c, "reader too slow");
 	} else if (c->over && backlog <= c->soft) {
 		c->over = false;
@@ -421,6 +421,7 @@ conn_new(struct am_loop *l, int fd, bool connecting, const struct conn_ops *ops,
 		.fd = fd,
 		.phase = CONN_CONNECTING,
 		.soft = CONN_OUT_SOFT,
+		.hard = CONN_OUT_HARD,
 		.turn = { .fn = on_flush, .arg = c },
 		.next = { .fn = conn_on_next, .arg = c },
 		.out = AM_BUF_INIT,
@@ -452,6 +453,12 @@ void
 conn_set_soft(struct conn *c, size_t bytes)
 {
 	c->soft = bytes;
+}
+
+void
+conn_set_hard(struct conn *c, size_t bytes)
+{
+	c->hard = bytes;
 }
 
 enum conn_phase

@@ -104,6 +104,8 @@ void conn_set_frame_max(struct conn *c, size_t len);
 /* The backlog from which on on_room is called when it has fallen to it again;
  * CONN_OUT_SOFT at most, which it is unless set. */
 void conn_set_soft(struct conn *c, size_t bytes);
+/* With a larger backlog the connection ends; CONN_OUT_HARD unless set. */
+void conn_set_hard(struct conn *c, size_t bytes);
 /* Stop and resume reading, for back-pressure. They count, so calls must
  * pair. */
 void conn_pause(struct conn *c);

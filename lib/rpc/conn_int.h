@@ -27,6 +27,7 @@ struct conn {
 	bool said_bye; /* the peer */
 	bool over;     /* the backlog was over soft */
 	size_t soft;   /* at that on_room is called */
+	size_t hard;   /* beyond it the connection ends */
 	bool broken; /* the peer is gone: read its last frames, write nothing */
 	bool is_tcp;
 	bool shaking;         /* CONN_CONNECTING: in the TLS handshake */

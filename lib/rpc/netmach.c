@@ -179,6 +179,7 @@ netmach_new(struct am_loop *l, const struct netmach_conf *conf,
 	nm->ops = ops;
 	nm->arg = arg;
 	nm->take_max = conf->take_max > 0 ? conf->take_max : ARPC_FRAME_MAX;
+	nm->out_max = conf->out_max > 0 ? conf->out_max : CONN_OUT_HARD;
 	nm->frame_max = ARPC_FRAME_MAX;
 	nm->timeout_ms = conf->timeout_ms > 0 ? conf->timeout_ms : CONNECT_MS;
 	nm->hello.proto = ARPC_VERSION;

@@ -76,6 +76,9 @@ struct netmach_conf {
 	/* A longer frame from the server closes the connection; 0:
 	 * ARPC_FRAME_MAX. */
 	size_t take_max;
+	/* So much may wait to be read by the server, or the connection ends; 0:
+	 * CONN_OUT_HARD. */
+	size_t out_max;
 	/* A schema that the other end probably has: then it is not sent, and
 	 * mirrors share this one. Refs it; NULL: none is known. */
 	struct am_schema *schema;

@@ -58,6 +58,7 @@ struct netmach {
 	uint32_t hello_id;
 	int64_t timeout_ms;
 	size_t take_max;          /* of frames from the server */
+	size_t out_max;           /* that the server has not read */
 	size_t frame_max;         /* of the server, as far as known */
 	struct am_schema *schema; /* NULL: none is known */
 	uint64_t hash;            /* of schema, as the server computes it */

@@ -122,6 +122,7 @@ try_connect(struct netmach *nm)
 	if (nm->conn == NULL)
 		return -ENOMEM;
 	conn_set_frame_max(nm->conn, nm->take_max);
+	conn_set_hard(nm->conn, nm->out_max);
 	if (nm->tls != NULL && addr_is_tcp(a) &&
 	    conn_tls(nm->conn, nm->tls, a->host) < 0) {
 		conn_drop(nm->conn);

@@ -612,6 +612,40 @@ START_TEST(a_close_after_the_hello_backs_off)
 }
 END_TEST
 
+/* It asks what a client does not answer, and reads nothing. */
+START_TEST(a_server_that_never_reads_costs_no_more_than_was_allowed)
+{
+	enum { MOST = 64 * 1024, TURN = 256 * 1024, FRAMES = 8000 };
+	struct am_buf b = AM_BUF_INIT;
+	size_t backlog = 0, off = 0;
+
+	setup();
+	nm = netmach_free(nm);
+	nm = netmach_new(l, &(struct netmach_conf){ .out_max = MOST }, &ops,
+	    NULL);
+	put_welcome(&b, greet(), zeros);
+	say(&b);
+	for (uint32_t i = 0; i < FRAMES; i++) {
+		arpc_put_request(&b, i + 1, ARPC_sync);
+		am_put_array(&b, 0);
+	}
+	for (int i = 0; i < 1000 && n_closed == 0; i++) {
+		ssize_t n = send(fd, b.data + off, b.len - off,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		off = n > 0 ? (off + (size_t)n) % b.len : off;
+		turns(1);
+		if (n_closed == 0 && netmach_backlog(nm) > backlog)
+			backlog = netmach_backlog(nm);
+	}
+	ck_assert_int_eq(n_closed, 1);
+	ck_assert_str_eq(why, "reader too slow");
+	ck_assert_uint_le(backlog, MOST + 2 * TURN);
+	am_buf_done(&b);
+	teardown();
+}
+END_TEST
+
 static bool
 is_taken(struct netmach *n, uint32_t id, void *arg)
 {
@@ -648,4 +682,5 @@ UNIT_MAIN("netmach", a_wrong_checksum_takes_one_sync,
     a_wrong_mirror_without_a_sync_is_the_end, ids_wrap_and_spare_open_calls,
     a_frame_that_was_refused_is_not_sent_again,
     a_close_after_the_hello_backs_off,
+    a_server_that_never_reads_costs_no_more_than_was_allowed,
     an_id_whose_result_has_not_come_is_not_given_away)
