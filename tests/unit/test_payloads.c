@@ -617,6 +617,7 @@ cost_of(int n)
 	int64_t start_ns;
 
 	w->wlog.off = true;
+	am_handler_timeout(w->w, -1);
 	w->work = count_cost;
 	n_chunks = n;
 	world_disconnect(w, &w->client); /* nothing is acked */
