@@ -2,7 +2,7 @@
 """A graceful end of a lease and what was answered before it: a slow reader gets
 it, one that never reads does not hold the end for longer than it may.
 
-usage: 2003-finished.py CASE PID      (PID: amnoded's; AMCTL_SOCKET, bigworker)
+usage: 2005-finished.py CASE PID      (PID: amnoded's; AMCTL_SOCKET, bigworker)
 """
 import json
 import os

@@ -8,7 +8,7 @@ case_of() { # case_of NAME SECTION.KEY=VALUE...
 	shift
 	start Pool.Min=1 Pool.Warm=0 Pool.Max=1 "Worker.Exec=$BUILD/tests/helper/bigworker" "$@"
 	pool_ready
-	ok "$name" $PY "$T_ROOT/tests/t/2003-finished.py" "$name" "$T_PID"
+	ok "$name" $PY "$T_ROOT/tests/t/2005-finished.py" "$name" "$T_PID"
 	grep '^#' "$T_OUT"
 }
 
