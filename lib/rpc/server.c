@@ -124,10 +124,12 @@ static void
 on_accept(evutil_socket_t fd, short what, void *arg)
 {
 	struct listener *li = arg;
+	/* No faster than those who are here are served. */
+	size_t n = loop_share(li->srv->loop, ACCEPT_TURN);
 	int peer;
 
 	(void)what;
-	for (int i = 0; i < ACCEPT_TURN && li->fd >= 0; i++) {
+	for (; n > 0 && li->fd >= 0; n--) {
 		peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (peer >= 0) {
 			if (session_new(li, peer) == -ENOMEM)
