@@ -20,6 +20,8 @@
 
 enum {
 	SESSIONS_MAX = 1024,
+	/* One user leaves some to the others, the administrators above all. */
+	USER_SESSIONS_MAX = SESSIONS_MAX / 4 * 3,
 	/* Each connected one, and as many that were cut: 1 KiB each. */
 	REMEMBERED_MAX = 2 * SESSIONS_MAX,
 };
@@ -174,6 +176,7 @@ static const struct rpc_policy policy = {
 	.rejected = on_rejected,
 	.closed = on_closed,
 	.max_sessions = SESSIONS_MAX,
+	.max_of_user = USER_SESSIONS_MAX,
 	.max_remembered = REMEMBERED_MAX,
 	.frame_max = ARPC_FRAME_SMALL,
 };

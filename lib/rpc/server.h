@@ -68,6 +68,7 @@ struct rpc_policy {
 	 * Connections before hello do not count: of more than 256 the oldest is
 	 * closed. */
 	size_t max_sessions;
+	size_t max_of_user; /* likewise, of one user */
 	/* Clients whose mutations are remembered, connected or not; 0: 64. */
 	size_t max_remembered;
 	/* The longest frame after hello; 0: ARPC_FRAME_MAX. */

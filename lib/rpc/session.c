@@ -172,6 +172,13 @@ let_in(struct rpc_session *s, const struct arpc_frame *f,
 		return;
 	}
 	s->user->n_sessions++;
+	if (policy->max_of_user > 0 &&
+	    s->user->n_sessions > policy->max_of_user) {
+		refuse(s, f, ARPC_E_busy,
+		    "too many connections of this user (%zu)",
+		    policy->max_of_user);
+		return;
+	}
 	r = watch_set(&s->watch, am_machine_schema(s->srv->machine), &h->sync,
 	    &err);
 	if (r == 0 && session_watch(s) < 0) {

@@ -414,6 +414,38 @@ put_hello(struct am_buf *b)
 	    &(struct arpc_hello){ .proto = ARPC_VERSION, .client_id = 1 });
 }
 
+START_TEST(a_user_leaves_places_to_others)
+{
+	static const struct rpc_policy fair = { .max_sessions = 4,
+		.max_of_user = 2 };
+	struct am_buf b = AM_BUF_INIT;
+	int fd[4];
+
+	setup();
+	rpc_server_unlisten(srv, 0);
+	fd[0] = addr_listen(&addr, 0);
+	ck_assert_int_eq(rpc_server_listen(srv, fd[0], &fair, NULL), 1);
+	for (int i = 0; i < 4; i++) {
+		if (i == 3) {
+			(void)close(fd[0]);
+			turns(2);
+		}
+		fd[i] = dial();
+		put_hello(&b);
+		say(fd[i], &b);
+		ck_assert_str_eq(heard(fd[i]),
+		    i != 2 ? "1:ok\n"
+			   : "1:busy: too many connections of this user (2)\n"
+			     "bye busy: too many connections of this user (2)"
+			     "\n");
+	}
+	for (int i = 1; i < 4; i++)
+		(void)close(fd[i]);
+	am_buf_done(&b);
+	teardown();
+}
+END_TEST
+
 START_TEST(who_says_no_hello_takes_no_place)
 {
 	enum { SILENT = 300 };
@@ -488,5 +520,5 @@ END_TEST
 UNIT_MAIN("server", hello_comes_first, another_version_is_refused_by_a_message,
     what_is_unknown_leaves_the_connection_alone, bad_params_are_answered,
     who_does_not_read_is_not_read, no_fds_is_a_pause_and_no_storm,
-    it_stops_accepting_and_keeps_its_sessions, who_says_no_hello_takes_no_place,
-    before_hello_frames_are_short)
+    it_stops_accepting_and_keeps_its_sessions, a_user_leaves_places_to_others,
+    who_says_no_hello_takes_no_place, before_hello_frames_are_short)
