@@ -379,8 +379,11 @@ arpc_put_hello(struct am_buf *b, uint32_t id, const struct arpc_hello *h)
 		put_sync(b, &h->sync);
 }
 
+enum { HELLO_KEYS_MAX = 64 };
+
 /* The values of these keys, AM_NONE of those that the map has not, in one pass:
- * a peer that nobody knows yet may send any map. A key twice is malformed. */
+ * a peer that nobody knows yet may send any map. A key twice is malformed, and so are
+ * many keys. */
 static int
 pick(struct am_val map, const char *const *keys, size_t n_keys,
     struct am_val *ret)
@@ -391,7 +394,7 @@ pick(struct am_val map, const char *const *keys, size_t n_keys,
 	size_t len, k;
 	uint32_t n;
 
-	if (mp_get_map(&c, &n) < 0)
+	if (mp_get_map(&c, &n) < 0 || n > HELLO_KEYS_MAX)
 		return -EBADMSG;
 	for (k = 0; k < n_keys; k++)
 		ret[k] = AM_NONE;
@@ -497,8 +500,8 @@ arpc_hello_get(struct am_val params, struct arpc_hello *ret,
 		return -EBADMSG;
 	if (pick(map, hello_keys, N_HELLO, v) < 0)
 		return bad(ret_why,
-		    "hello has a key twice, or one that is no "
-		    "string");
+		    "hello has over 64 keys, one of them twice, or "
+		    "one that is no string");
 	if (uint_get(v[PROTO], UINT32_MAX, &proto) < 0)
 		return bad(ret_why, "hello has no number \"proto\"");
 	h.proto = (uint32_t)proto;

@@ -463,7 +463,8 @@ START_TEST(hello_of_a_stranger)
 			best = us < best ? us : best;
 		}
 		printf("# hello of a stranger: %d us\n", (int)best);
-		ck_assert_int_le(best, LIMIT_US);
+		/* Anybody may connect and send it again. */
+		ck_assert_int_le(best, LIMIT_US / 3);
 	}
 	am_buf_done(&b);
 	am_buf_done(&map);
