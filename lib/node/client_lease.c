@@ -37,10 +37,19 @@ wish_watch(struct am_client *c)
 int
 am_client_lease(struct am_client *c, int64_t timeout_ms)
 {
+	int r;
+
 	if (am_is1(c->machine, Cli_WorkerWanted) || client_lease(c) != NULL)
 		return -EALREADY;
 	if (c->n_supervisors == 0)
 		return -EDESTADDRREQ;
+	super_begin(c);
+	/* In a later turn: on_lost must not come before this returns. */
+	if (!super_is_ready(c)) {
+		r = am_timer_start(&c->super_timer, 0);
+		if (r < 0)
+			return r;
+	}
 	c->no_wait = timeout_ms == 0;
 	c->n_misses = 0;
 	c->wish_deadline_ns = 0;
@@ -48,10 +57,7 @@ am_client_lease(struct am_client *c, int64_t timeout_ms)
 		c->wish_deadline_ns = clock_ns() +
 		    node_ns(timeout_ms > 0 ? timeout_ms : NO_WAIT_MS);
 	wish_watch(c);
-	super_begin(c);
 	client_put_change(c, AM_ADD, Cli_WorkerWanted, Cli_WorkerWanted);
-	if (!super_is_ready(c))
-		super_connect(c);
 	return 0;
 }
 

@@ -239,8 +239,10 @@ round_over(struct am_client *c)
 	be_disconnected(c);
 	if (am_is1(c->machine, Cli_WorkerWanted) &&
 	    (c->no_wait || all_refused(c)))
+		/* A new wish of on_lost has started the timer. */
 		wish_refused(c, super_code(c), c->super_error);
-	wait_and_try(c);
+	else
+		wait_and_try(c);
 }
 
 static void

@@ -271,6 +271,43 @@ START_TEST(a_lease_is_released_to_the_one_who_gave_it)
 }
 END_TEST
 
+static int depth, n_again;
+
+static void
+ask_again(struct am_client *c, const char *code, const char *reason, void *arg)
+{
+	(void)reason;
+	(void)arg;
+	ck_assert_str_eq(code, AM_CODE_UNREACHABLE);
+	ck_assert_int_eq(depth, 0);
+	depth++;
+	n_again++;
+	ck_assert_int_eq(am_client_lease(c, 0), 0);
+	depth--;
+}
+
+START_TEST(a_client_that_asks_again_in_on_lost_does_so_in_another_turn)
+{
+	struct world *w = world_new();
+	const char *nobody = w->super_path;
+	const struct am_client_conf conf = {
+		.size = sizeof(conf),
+		.supervisors = &nobody,
+		.n_supervisors = 1,
+		.on_lost = ask_again,
+	};
+	struct am_client *c = am_client_new(w->loop, &conf, NULL);
+
+	ck_assert_ptr_nonnull(c);
+	depth = n_again = 0;
+	ck_assert_int_eq(am_client_lease(c, 0), 0);
+	ck_assert_int_eq(n_again, 0);
+	world_until_true(w, n_again == 100);
+	am_client_free(c);
+	world_free(w);
+}
+END_TEST
+
 UNIT_MAIN("supervisors",
     one_that_is_full_broken_or_draining_is_left_for_the_next,
     a_refused_hello_is_left_for_the_next,
@@ -278,4 +315,5 @@ UNIT_MAIN("supervisors",
     no_wait_ends_with_the_last_and_says_why_each_refused,
     one_that_is_not_there_yet_is_waited_for_while_others_refuse,
     the_first_is_asked_again_when_it_had_its_rest,
-    a_lease_is_released_to_the_one_who_gave_it)
+    a_lease_is_released_to_the_one_who_gave_it,
+    a_client_that_asks_again_in_on_lost_does_so_in_another_turn)
