@@ -182,6 +182,14 @@ requests_on_guard(void *arg)
 
 /* ---- asking ---- */
 
+/* Its deadline has passed. */
+static bool
+is_over(const struct pending *p)
+{
+	return p->deadline_ns != 0 &&
+	    p->deadline_ns - GUARD_MS * NS_PER_MS <= clock_ns();
+}
+
 static void
 on_reply(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
     void *arg)
@@ -195,7 +203,12 @@ on_reply(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 		return;
 	switch (r->status) {
 	case NETMACH_OK:
-		if (r->result == AM_CANCELED)
+		if (r->result != AM_CANCELED)
+			return;
+		if (is_over(p))
+			end_here(c, pending_take(c, p), AM_STATUS_TIMEOUT,
+			    AM_CODE_TIMEOUT, r->why);
+		else
 			end_here(c, pending_take(c, p), AM_STATUS_REFUSED,
 			    AM_CODE_REFUSED, r->why);
 		return;

@@ -7,7 +7,9 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/sized.h"
+#include "lib/base/text.h"
 #include "lib/base/utf8.h"
+#include "proto/arpc.h"
 #include "proto/client.h"
 #include "proto/mp.h"
 #include "proto/worker.h"
@@ -104,9 +106,8 @@ node_failure_over(struct am_machine *m, am_id timeout)
 int64_t
 node_ns(int64_t ms)
 {
-	const int64_t year_ms = INT64_C(366) * 24 * 3600 * 1000;
-
-	return (ms < year_ms ? ms : year_ms) * NS_PER_MS;
+	return (ms < ARPC_DURATION_MAX_MS ? ms : ARPC_DURATION_MAX_MS) *
+	    NS_PER_MS;
 }
 
 void

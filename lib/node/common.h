@@ -25,7 +25,8 @@ bool node_error_held(const struct am_machine *m, am_id timeout);
  * it. */
 void node_failure_over(struct am_machine *m, am_id timeout);
 
-/* Milliseconds from a peer or user as nanoseconds, at most a year. */
+/* Milliseconds from a peer or user as nanoseconds, at most
+ * ARPC_DURATION_MAX_MS. */
 int64_t node_ns(int64_t ms);
 
 /* Overwrites a secret: explicit_bzero(), for which gcc 12 with UBSan mistakes a

@@ -86,7 +86,9 @@ send_one(struct netmach *nm, struct resend *k)
 	int64_t left_ms = -1;
 
 	if (k->deadline_ns >= 0) {
-		left_ms = (k->deadline_ns - clock_ns()) / NS_PER_MS;
+		/* Rounded up: 0 says that it is over. */
+		left_ms = (k->deadline_ns - clock_ns() + NS_PER_MS - 1) /
+		    NS_PER_MS;
 		left_ms = left_ms > 0 ? left_ms : 0;
 	}
 	arpc_put_request(out, k->id, k->method);

@@ -311,6 +311,10 @@ START_TEST(deadline_is_a_timeout)
 	(void)am_worker_canceled(w->worker, w->req[0]);
 	told(w, 0, req, AM_STATUS_TIMEOUT);
 	ck_assert(am_is1(w->cm, Cli_Ready));
+	/* It passed before the worker was asked. */
+	req = request(w, NULL, 0);
+	told(w, 1, req, AM_STATUS_TIMEOUT);
+	ck_assert_uint_eq(w->n_reqs, 1);
 	world_free(w);
 }
 END_TEST
