@@ -257,7 +257,7 @@ am_client_request(struct am_client *c, struct am_val args, int64_t timeout_ms,
 	    timeout_ms >= 0 ? timeout_ms : -1, on_reply, c);
 	if (id < 0) {
 		free(p);
-		return id;
+		return id == -ENOBUFS ? -EBUSY : id;
 	}
 	p->id = (uint32_t)id;
 	p->req = ++c->last_req;
@@ -301,6 +301,8 @@ am_client_cancel(struct am_client *c, uint64_t req)
 		r = netmach_mutate(c->worker, AM_ADD, &state, 1,
 		    am_buf_val(&args), -1, on_cancel_reply, NULL);
 	am_buf_done(&args);
+	if (r == -ENOBUFS)
+		return -EBUSY;
 	return r < 0 ? r : 0;
 }
 

@@ -254,6 +254,33 @@ START_TEST(a_worker_sends_no_bad_data)
 }
 END_TEST
 
+/* What waits for an answer is kept, at most 64 MiB of it. */
+START_TEST(large_requests_fill_the_window_sooner)
+{
+	struct world *w = idle();
+	struct am_buf b = AM_BUF_INIT;
+	struct am_val large = large_value(&b, 14 << 20);
+	uint64_t req[4];
+
+	world_supervisor(w);
+	world_client(w);
+	w->wlog.off = w->clog.off = true;
+	ck_assert_int_eq(am_client_lease(w->c, 5000), 0);
+	world_until_true(w, w->n_asked == 1);
+	world_grant(w);
+	world_until_true(w, w->n_ready == 1);
+	for (size_t i = 0; i < 4; i++)
+		ck_assert_int_eq(am_client_request(w->c, large, -1, &req[i]),
+		    0);
+	ck_assert_int_eq(am_client_request(w->c, large, -1, NULL), -EBUSY);
+	ck_assert_int_eq(am_client_cancel(w->c, req[0]), 0);
+	world_until_true(w, w->n_reqs == 4);
+	ck_assert_int_eq(am_client_request(w->c, large, -1, NULL), 0);
+	am_buf_done(&b);
+	world_free(w);
+}
+END_TEST
+
 START_TEST(what_can_be_asked_can_be_answered)
 {
 	struct world *w = leased();
@@ -284,4 +311,4 @@ END_TEST
 UNIT_MAIN("values", a_value_is_whole_and_of_32_levels,
     a_key_comes_once_among_few_and_many, a_connection_carries_no_bad_args,
     a_mirror_sends_no_bad_args, a_worker_sends_no_bad_data,
-    what_can_be_asked_can_be_answered)
+    large_requests_fill_the_window_sooner, what_can_be_asked_can_be_answered)
