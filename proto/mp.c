@@ -291,27 +291,33 @@ mp_get_int(struct mp *c, int64_t *ret)
 	return 0;
 }
 
+/* A double holds 53 bits. */
+static bool
+is_exact(uint64_t amount)
+{
+	uint64_t odd = amount == 0 ? 0 : amount / (amount & -amount);
+
+	return odd <= UINT64_C(1) << 53;
+}
+
 int
 mp_get_double(struct mp *c, double *ret)
 {
-	const int64_t exact = INT64_C(1) << 53;
+	enum mp_type type = mp_type(c) == MP_INT ? MP_INT : MP_DOUBLE;
 	struct mp at = *c;
 	struct mp_item it;
-	int64_t i;
-	int r;
+	uint64_t amount;
+	int r = next_of(&at, type, &it);
 
-	if (mp_type(c) == MP_INT) {
-		r = mp_get_int(&at, &i);
-		if (r < 0)
-			return r;
-		if (i > exact || i < -exact)
-			return -ERANGE;
-		*ret = (double)i;
-	} else {
-		r = next_of(&at, MP_DOUBLE, &it);
-		if (r < 0)
-			return r;
+	if (r < 0)
+		return r;
+	if (type == MP_DOUBLE) {
 		*ret = it.d;
+	} else {
+		amount = it.is_negative ? -(uint64_t)it.i : it.u;
+		if (!is_exact(amount))
+			return -ERANGE;
+		*ret = it.is_negative ? -(double)amount : (double)amount;
 	}
 	*c = at;
 	return 0;

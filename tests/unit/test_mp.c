@@ -197,10 +197,45 @@ START_TEST(integers_of_every_size_are_read)
 		ck_assert(mp_at_end(&at));
 	}
 	ck_assert_int_eq(mp_get_int(&c, &v), -ERANGE);
-	ck_assert_int_eq(mp_get_double(&c, &d), -ERANGE);
 	c = mp_of((struct am_val){ "\xca\x3f\x00\x00\x00", 5 });
 	ck_assert_int_eq(mp_get_double(&c, &d), 0);
 	ck_assert(d == 0.5);
+}
+END_TEST
+
+START_TEST(integers_are_doubles_if_a_double_holds_them)
+{
+	static const struct {
+		const char *bytes;
+		double want;
+	} in[] = {
+		{ "\xcf\x00\x20\x00\x00\x00\x00\x00\x00", 0x1p53 },
+		{ "\xcf\x00\x20\x00\x00\x00\x00\x00\x02", 0x1p53 + 2 },
+		{ "\xcf\x80\x00\x00\x00\x00\x00\x00\x00", 0x1p63 },
+		{ "\xcf\xff\xff\xff\xff\xff\xff\xf8\x00", 0x1p64 - 2048 },
+		{ "\xd3\x80\x00\x00\x00\x00\x00\x00\x00", -0x1p63 },
+		{ "\xd3\xff\xdf\xff\xff\xff\xff\xff\xfe", -0x1p53 - 2 },
+	};
+	static const char *const none[] = {
+		"\xcf\x00\x20\x00\x00\x00\x00\x00\x01",
+		"\xcf\xff\xff\xff\xff\xff\xff\xff\xff",
+		"\xd3\xff\xdf\xff\xff\xff\xff\xff\xff",
+	};
+	double d = 7;
+
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		struct mp c = mp_of((struct am_val){ none[i], 9 });
+
+		ck_assert_int_eq(mp_get_double(&c, &d), -ERANGE);
+		ck_assert(d == 7);
+	}
+	for (size_t i = 0; i < sizeof(in) / sizeof(in[0]); i++) {
+		struct mp c = mp_of((struct am_val){ in[i].bytes, 9 });
+
+		ck_assert_int_eq(mp_get_double(&c, &d), 0);
+		ck_assert(d == in[i].want);
+		ck_assert(mp_at_end(&c));
+	}
 }
 END_TEST
 
@@ -261,4 +296,5 @@ UNIT_MAIN("mp", a_frame_is_found_whatever_pieces_it_comes_in,
     a_frame_that_is_cut_anywhere_is_no_value,
     bad_frames_are_refused_before_they_are_complete,
     getters_take_their_type_only_and_move_on_success_only,
-    integers_of_every_size_are_read, keys_of_a_map_are_found)
+    integers_of_every_size_are_read,
+    integers_are_doubles_if_a_double_holds_them, keys_of_a_map_are_found)
