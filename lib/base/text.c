@@ -63,6 +63,17 @@ text_show(char *out, size_t size, const char *s, size_t len)
 	return used;
 }
 
+const char *
+text_utf8(char *out, size_t size, const char *s)
+{
+	size_t len = strlen(s);
+
+	if (utf8_check(s, len) == len)
+		return s;
+	(void)text_show(out, size, s, len);
+	return out;
+}
+
 void
 text_put(FILE *f, const char *s, size_t len)
 {

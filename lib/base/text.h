@@ -16,7 +16,10 @@ enum {
  * separators as \uNNNN. Returns how many bytes of s were copied: fewer than len
  * if out is full. */
 size_t text_show(char *out, size_t size, const char *s, size_t len);
-/* The same to a stream. */
+/* s if it is UTF-8, which the decoders of others may insist on; else out with
+ * what text_show() writes. */
+const char *text_utf8(char *out, size_t size, const char *s);
+/* Like text_show(), to a stream. */
 void text_put(FILE *f, const char *s, size_t len);
 void text_puts(FILE *f, const char *s);
 

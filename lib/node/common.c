@@ -136,3 +136,11 @@ node_text(struct am_val v, char *buf, size_t size)
 	(void)mp_get_str(&c, &s, &len);
 	utf8_copy(buf, size, s, len);
 }
+
+void
+node_put_text(struct am_buf *b, const char *key, const char *text)
+{
+	char shown[ARPC_TEXT_MAX];
+
+	node_put_str(b, key, text_utf8(shown, sizeof(shown), text));
+}

@@ -43,6 +43,9 @@ enum { EVENT_NAME_MAX = 128 };
  * string. */
 void node_text(struct am_val v, char *buf, size_t size);
 
+/* Puts a pair of a map; the text goes through text_utf8(). */
+void node_put_text(struct am_buf *b, const char *key, const char *text);
+
 /* Put a pair of a map. */
 static inline void
 node_put_str(struct am_buf *b, const char *key, const char *value)

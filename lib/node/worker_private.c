@@ -33,8 +33,8 @@ worker_report(struct am_worker *w, const char *code, const char *message,
 	}
 	am_put_map(&args, 4);
 	node_put_str(&args, "name", "Error");
-	node_put_str(&args, "err", code);
-	node_put_str(&args, "message", text);
+	node_put_text(&args, "err", code);
+	node_put_text(&args, "message", text);
 	am_put_str(&args, "stuck");
 	am_put_bool(&args, stuck);
 	due_pulse(&w->due, &state, 1, 1, am_buf_val(&args));

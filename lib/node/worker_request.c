@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/utf8.h"
 #include "lib/node/worker_int.h"
 
 enum { SLOT_BITS = 10 };
@@ -200,8 +201,10 @@ request_end_error(struct am_worker *w, am_req handle, struct final f,
 	int r;
 
 	am_put_map(&data, 2);
-	node_put_str(&data, "code", code != NULL ? code : AM_CODE_ERROR);
-	node_put_str(&data, "message", message != NULL ? message : "");
+	if (code == NULL || code[0] == '\0')
+		code = AM_CODE_ERROR;
+	node_put_text(&data, "code", code);
+	node_put_text(&data, "message", message != NULL ? message : "");
 	f.data = am_buf_val(&data);
 	r = am_buf_error(&data);
 	if (r == 0)
@@ -300,11 +303,13 @@ am_worker_chunk(struct am_worker *w, am_req req, struct am_val data)
 int
 am_worker_event(struct am_worker *w, const char *name, struct am_val data)
 {
+	size_t len;
 	int r;
 
 	if (!am_is1(w->machine, Wrk_Leased))
 		return -ENOENT;
-	if (name == NULL || *name == '\0' || strlen(name) > EVENT_NAME_MAX)
+	len = name != NULL ? strlen(name) : 0;
+	if (len == 0 || len > EVENT_NAME_MAX || utf8_check(name, len) < len)
 		return -EINVAL;
 	r = check_payload(w, data, false);
 	if (r < 0)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/text.h"
 
 /* With a larger backlog, mutations are merged instead of sent one by one. */
 enum { MUTATED_BACKLOG = 256 * 1024 };
@@ -81,6 +82,7 @@ session_answer_result(struct rpc_session *s, uint32_t id, am_result result,
 {
 	bool is_late = s->watch.prompt != NULL && id == s->late_id &&
 	    result == AM_EXECUTED;
+	char shown[ARPC_TEXT_MAX];
 	struct am_buf *out;
 
 	s->late_id = 0;
@@ -93,7 +95,7 @@ session_answer_result(struct rpc_session *s, uint32_t id, am_result result,
 	am_put_uint(out, result);
 	put_update(s, out);
 	if (*why != '\0')
-		am_put_str(out, why);
+		am_put_str(out, text_utf8(shown, sizeof(shown), why));
 	if (is_late) {
 		conn_later(s->conn);
 		start_late(s);

@@ -311,7 +311,7 @@ START_TEST(deadline_may_be_far_away)
 			      NULL, INT64_MAX),
 	    AM_EXECUTED);
 	ck_assert_int_gt(am_worker_req_left_ms(w->worker, w->req[0]),
-	    INT64_C(364) * 24 * 3600 * 1000);
+	    INT64_C(9999) * 24 * 3600 * 1000);
 	world_answer(w, 0, 1);
 	got(w, 1);
 	world_free(w);
@@ -330,6 +330,39 @@ START_TEST(deadline_holds_before_its_timer_runs)
 	ck_assert_int_eq(am_worker_canceled(w->worker, w->req[0]), 0);
 	got(w, 1);
 	ck_assert_str_eq(w->client.got[0].name, "ErrWorkTimeout");
+	world_free(w);
+}
+END_TEST
+
+static void
+refuse_in_latin_1(struct world *w, am_req req, struct am_val args)
+{
+	(void)args;
+	ck_assert_int_eq(am_worker_refuse(w->worker, req, "d\xe9j\xe0"), 0);
+}
+
+START_TEST(texts_of_a_program_are_utf_8)
+{
+	struct world *w = leased();
+
+	request(w, NULL);
+	request(w, NULL);
+	ck_assert_int_eq(am_worker_fail(w->worker, w->req[0], "\xff",
+			     "caf\xe9"),
+	    0);
+	ck_assert_int_eq(am_worker_fail(w->worker, w->req[1], "", "caf\u00e9"),
+	    0);
+	w->work = refuse_in_latin_1;
+	request(w, NULL);
+	got(w, 3);
+	ck_assert_str_eq(w->client.got[0].code, "\\xff");
+	ck_assert_str_eq(w->client.got[0].message, "caf\\xe9");
+	ck_assert_str_eq(w->client.got[1].code, "error");
+	ck_assert_str_eq(w->client.got[1].message, "caf\u00e9");
+	ck_assert_str_eq(w->client.got[2].message, "d\\xe9j\\xe0");
+	ck_assert_int_eq(am_worker_event(w->worker, "\xff", AM_NONE), -EINVAL);
+	ck_assert_int_eq(am_worker_event(w->worker, "", AM_NONE), -EINVAL);
+	refused(w, "{\"why\":\"x\"}", "WorkRequestedEnter: x\\xff");
 	world_free(w);
 }
 END_TEST
@@ -530,7 +563,7 @@ UNIT_MAIN("worker", schema_must_begin_with_the_base_rows,
     handler_may_answer_at_once, second_answer_finds_no_request,
     progress_and_chunks_come_before_the_end, program_may_refuse,
     deadline_that_is_over_is_refused, deadline_may_be_far_away,
-    deadline_holds_before_its_timer_runs,
+    deadline_holds_before_its_timer_runs, texts_of_a_program_are_utf_8,
     program_that_stops_at_the_deadline_is_not_stuck, stuck_worker_takes_no_more,
     client_cancels_its_request, handler_that_fails_elsewhere_is_reported,
     two_requests_in_one_drain_are_not_mixed, ready_later_waits_for_the_program,

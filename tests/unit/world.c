@@ -268,10 +268,13 @@ world_end_lease(struct world *w, const char *id, const char *reason)
 static bool
 program_work_enter(struct am_event *ev)
 {
+	char why[64];
 	bool bad;
 
 	if (am_get_bool(ev->args, "bad", &bad) == 0)
 		return am_refuse(ev, "bad input");
+	if (am_get_text(ev->args, "why", why, sizeof(why)) == 0)
+		return am_refuse(ev, "%s\xff", why);
 	return true;
 }
 
