@@ -59,7 +59,8 @@ AM_API int am_json_decode(const char *json, size_t len, struct am_buf *out,
 /* Appends the value as one line of JSON, without a newline; am_json_decode()
  * reads back the same value. A double is the shortest text that reads back as
  * the same double, always with a point or an exponent. Extension types, keys
- * that are not strings, and a map whose only key is "$bin" are refused, too. */
+ * that are not strings, and a map that would be read back as binary, {"$bin":
+ * string}, are refused, too. */
 AM_API int am_json_encode(struct am_val v, struct am_buf *out,
     struct am_error *err);
 
@@ -672,9 +673,9 @@ AM_API int am_worker_chunk(struct am_worker *w, am_req req, struct am_val data);
  * caller ends the open requests. */
 AM_API int am_worker_stuck(struct am_worker *w, const char *code,
     const char *message);
-/* Sends data that no request asked for to all clients of the lease, under a name
- * of 1 to 128 bytes. It is kept until each of them has acked it, or the lease
- * ends. */
+/* Sends data that no request asked for to all clients of the lease. It is kept
+ * until each of them has acked it, or the lease ends. -ENOENT: there is no
+ * lease; -EINVAL: the name is not UTF-8 of 1 to 128 bytes. */
 AM_API int am_worker_event(struct am_worker *w, const char *name,
     struct am_val data);
 
@@ -786,11 +787,13 @@ AM_API struct am_machine *am_client_worker(const struct am_client *c);
  * if there is none. */
 AM_API struct am_machine *am_client_supervisor(const struct am_client *c);
 /* Asks for a worker within timeout_ms (0: only if one is free now; -1: no
- * limit). The lease ends with this process, if not before. -EALREADY: one is
- * leased, or asked for. */
+ * limit). The lease ends with this process, if not before. on_ready or on_lost
+ * follows, never before this returns. -EALREADY: one is leased, or asked for;
+ * -EDESTADDRREQ: conf has no supervisors; -ENOMEM. */
 AM_API int am_client_lease(struct am_client *c, int64_t timeout_ms);
-/* Gives it back, or stops waiting for one. on_lost follows, with "released". No
- * requests are taken after it. -ENOENT: there is neither. */
+/* Gives it back, or stops waiting for one. on_lost follows, with "released"; in
+ * the latter case before this returns. No requests are taken after it. -ENOENT:
+ * there is neither. */
 AM_API int am_client_release(struct am_client *c);
 /* How many requests the worker takes at once, from all connections of the lease
  * together; 0 before on_ready. */
@@ -801,15 +804,17 @@ AM_API unsigned am_client_window(const struct am_client *c);
  * side. AM_STATUS_TIMEOUT may come 2 s late: the worker has a second to cancel
  * and to say so, and if it does not, the client ends the request itself.
  * -ENOLCK: no worker is leased, or it is being given back; -ENOTCONN: the
- * connection to it is lost for the moment; -EBUSY: the window is full, the next
- * result makes room; -EINVAL, -E2BIG, -ENOMEM: am_args_check() refuses the args,
- * with a limit of 16 MiB less 4 KiB. If other connections of the lease fill the window, or the outbox
+ * connection to it is lost for the moment; -EBUSY: the window is full, or 64 MiB
+ * of requests have no answer yet: the next result makes room; -EINVAL, -E2BIG,
+ * -ENOMEM: am_args_check() refuses the args, with a limit of 16 MiB less 4 KiB.
+ * If other connections of the lease fill the window, or the outbox
  * is full, the request ends as AM_STATUS_REFUSED with AM_CODE_BUSY. */
 AM_API int am_client_request(struct am_client *c, struct am_val args,
     int64_t timeout_ms, uint64_t *ret_req);
 /* Cancels a request. It ends as AM_STATUS_CANCELED, or as it has ended
  * meanwhile. Without a connection the worker is told when there is one again.
- * -ENOENT: it has ended already; -ENOMEM. */
+ * -ENOENT: it has ended already; -EBUSY: 64 MiB of requests have no answer yet;
+ * -ENOMEM. */
 AM_API int am_client_cancel(struct am_client *c, uint64_t req);
 
 #ifdef __cplusplus
