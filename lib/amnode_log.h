@@ -24,7 +24,9 @@ struct am_logger {
 	bool no_id;    /* lines do not begin with "[mach1] " */
 	bool all_args; /* show all args of mutations; else only these keys */
 	const char *const *args; /* ends with NULL; NULL: none */
-	/* Gets a line without its newline. Must not call the machine. */
+	/* Gets a line without its newline. What could forge another line or
+	 * steer a terminal is shown as an escape, \x0a. Must not call the
+	 * machine. */
 	void (*line)(const struct am_machine *m, enum am_log_level level,
 	    const char *line, void *arg);
 	void *arg;

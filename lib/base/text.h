@@ -8,6 +8,8 @@
 enum {
 	/* Room in which any single character fits, and the NUL. */
 	TEXT_CHAR_MAX = 8,
+	/* A byte becomes at most so many. */
+	TEXT_ESCAPED_MAX = 4,
 };
 
 /* Copies s to out and adds a NUL; size >= TEXT_CHAR_MAX. What could steer a

@@ -8,6 +8,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/sized.h"
+#include "lib/base/text.h"
 #include "lib/base/utf8.h"
 #include "lib/machine/sub.h"
 #include "proto/mp.h"
@@ -112,8 +113,14 @@ void
 mlog_end(const struct am_machine *m, enum am_log_level level, struct am_buf *b)
 {
 	const struct am_logger *l = &m->logger->conf;
+	size_t size = TEXT_ESCAPED_MAX * b->len + TEXT_CHAR_MAX;
+	struct am_buf line = AM_BUF_INIT;
 
-	l->line(m, level, buf_text(b), l->arg);
+	/* Args, errors and names may be anybody's. */
+	if (am_buf_reserve(&line, size) == 0)
+		(void)text_show(line.data, size, b->data, b->len);
+	l->line(m, level, line.data != NULL ? line.data : "", l->arg);
+	am_buf_done(&line);
 	am_buf_done(b);
 }
 

@@ -70,6 +70,22 @@ START_TEST(level_2_tells_what_changes)
 }
 END_TEST
 
+START_TEST(nobody_forges_a_line)
+{
+	struct logged *l = logged_of(four, AM_LOG_CHANGES);
+	const char args[] = "\x81\xa1"
+			    "k\xa6"
+			    "a\n\x1b[2J";
+
+	l->logger.all_args = true;
+	ck_assert_int_eq(am_set_logger(l->r.m, &l->logger), 0);
+	(void)am_add1(l->r.m, A, (struct am_val){ args, sizeof(args) - 1 });
+	am_log(l->r.m, "%s", "\xff\x1b");
+	check_lines(l, "[state] +A (k=a\\x0a\\x1b[2J)\n[exter] \\xff\\x1b\n");
+	logged_free(l);
+}
+END_TEST
+
 START_TEST(lines_begin_with_five_letters_of_the_id)
 {
 	struct logged *l = logged_of(four, AM_LOG_EXTERNAL);
@@ -569,7 +585,7 @@ START_TEST(mutations_and_transitions_have_strings)
 }
 END_TEST
 
-UNIT_MAIN("machine_log", level_2_tells_what_changes,
+UNIT_MAIN("machine_log", level_2_tells_what_changes, nobody_forges_a_line,
     lines_begin_with_five_letters_of_the_id, level_3_tells_what_relations_do,
     level_3_tells_handlers_and_the_queue,
     levels_differ_in_automatic_transitions, failures_are_told,
