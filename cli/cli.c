@@ -178,12 +178,17 @@ cli_code_of(int arpc_error)
 	case ARPC_E_no_state:
 	case ARPC_E_no_topic:
 	case ARPC_E_no_lease:
+	case ARPC_E_no_process:
 		return EX_MISSING;
 	case ARPC_E_bad_token:
 		return EX_LOST;
 	case ARPC_E_forgotten:
 		return EX_UNKNOWN;
 	case ARPC_E_busy:
+	case ARPC_E_limit:
+	case ARPC_E_no_worker:
+	case ARPC_E_pool_broken:
+	case ARPC_E_draining:
 		return EX_NO_WORKER;
 	case ARPC_E_bad_frame:
 	case ARPC_E_too_big:

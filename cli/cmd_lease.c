@@ -184,6 +184,7 @@ release_at(struct cli *c, struct session *sup, struct leasefile *f)
 	struct lease_info info;
 	struct am_error err;
 	char why[AM_ERROR_MAX];
+	bool is_over;
 	int rc;
 
 	am_put_map(&b, 2);
@@ -196,10 +197,12 @@ release_at(struct cli *c, struct session *sup, struct leasefile *f)
 		rc = session_mutate(sup, AM_ADD, &release, 1, am_buf_val(&b),
 		    -1, cli_io_deadline(c));
 	} while (rc == -EREMOTEIO && sup->up);
-	if (rc < 0 || sup->call.status == NETMACH_ERROR)
+	is_over = rc >= 0 && sup->call.status == NETMACH_ERROR &&
+	    sup->call.error == ARPC_E_no_lease;
+	if (rc < 0 || (sup->call.status == NETMACH_ERROR && !is_over))
 		return session_fail(c, sup, rc);
 	(void)snprintf(why, sizeof(why), "%s",
-	    sup->call.result == AM_CANCELED ? sup->call.text : "");
+	    !is_over && sup->call.result == AM_CANCELED ? sup->call.text : "");
 	rc = lease_ask(c, sup, f->lease.lease, &info);
 	/* Another's release of it may be under way: then it is over soon. */
 	if (rc == 0 && why[0] != '\0' && strcmp(info.state, "ending") != 0 &&
@@ -273,10 +276,6 @@ kill_lease(struct cli *c, const char *id)
 	    cli_io_deadline(c));
 	if (rc < 0 || s.call.status == NETMACH_ERROR)
 		return session_fail(c, &s, rc);
-	if (s.call.result == AM_CANCELED &&
-	    strstr(s.call.text, "not your lease") != NULL)
-		return cli_fail(c, EX_DENIED, "not_permitted", "%s",
-		    s.call.text);
 	if (s.call.result == AM_CANCELED)
 		return cli_fail(c, EX_REFUSED, "canceled", "lease \"%s\": %s",
 		    id, s.call.text);

@@ -255,33 +255,6 @@ grant_deadline(int64_t wait_ms)
 	    (wait_ms == 0 ? NOW_MS : wait_ms + GRACE_MS) * NS_PER_MS;
 }
 
-/* LeaseRequested was canceled: what cannot be had now, or not at all. */
-static void
-grant_canceled(struct lease_refusal *no, const char *why)
-{
-	static const struct {
-		const char *part; /* of the reason */
-		enum exit_code exit;
-		const char *code;
-	} known[] = {
-		{ "Draining", EX_NO_WORKER, "draining" },
-		{ "pool broken", EX_NO_WORKER, "pool_broken" },
-		{ "queue full", EX_NO_WORKER, "no_worker" },
-		{ "limit", EX_NO_WORKER, "limit" },
-		{ "requires Start", EX_NO_WORKER, "no_worker" },
-		{ "another user", EX_DENIED, "not_permitted" },
-		{ "no such process", EX_MISSING, "no_process" },
-	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
-		if (strstr(why, known[i].part) != NULL) {
-			refuse(no, known[i].exit, known[i].code, why);
-			return;
-		}
-	}
-	refuse(no, EX_REFUSED, "canceled", why);
-}
-
 /* Neither granted nor refused by a payload. */
 static void
 grant_failed(struct grant *g, int rc, int64_t wait_ms)
@@ -303,7 +276,7 @@ grant_failed(struct grant *g, int rc, int64_t wait_ms)
 		refuse(g->no, cli_code_of((int)call->error),
 		    arpc_error_name(call->error), call->text);
 	} else {
-		grant_canceled(g->no, call->text);
+		refuse(g->no, EX_REFUSED, "canceled", call->text);
 	}
 }
 

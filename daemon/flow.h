@@ -34,18 +34,4 @@ flow_lease(const struct super *s, struct am_val args)
 	    : NULL;
 }
 
-/* Refuses because there is no such lease; says how it ended if that is known. */
-static inline bool
-flow_refuse_unknown(const struct super *s, struct am_event *ev)
-{
-	const struct lease_end *end;
-	char id[16] = "";
-
-	(void)am_get_text(ev->args, "lease", id, sizeof(id));
-	end = lease_find_end(&s->model, id);
-	if (end != NULL)
-		return am_refuse(ev, "lease %s is over: %s", id, end->reason);
-	return am_refuse(ev, "no such lease: \"%s\"", id);
-}
-
 #endif

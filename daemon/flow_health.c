@@ -7,6 +7,7 @@
 #include "daemon/emit.h"
 #include "daemon/flow.h"
 #include "daemon/mirror.h"
+#include "daemon/refuse.h"
 #include "lib/base/clock.h"
 #include "proto/worker.h"
 
@@ -150,10 +151,11 @@ worker_issues_enter(struct am_event *ev)
 	uint32_t id;
 
 	if (l == NULL)
-		return flow_refuse_unknown(s, ev);
+		return refuse_unknown_lease(s, ev);
 	c = s->io->client(s, ev->source, &id);
 	if (c != NULL && !lease_permits(l, c))
-		return am_refuse(ev, "%s is not your lease", l->id);
+		return refuse_with_code(s, ev, ARPC_E_not_permitted,
+		    "%s is not your lease", l->id);
 	return true;
 }
 

@@ -10,6 +10,7 @@
 #include "daemon/flow_release.h"
 #include "daemon/wish.h"
 #include "daemon/mirror.h"
+#include "daemon/refuse.h"
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -18,12 +19,12 @@
 /* ---- asked ---- */
 
 static bool
-refuse_more(const struct super *s, const struct client *c, struct am_event *ev)
+refuse_more(struct super *s, const struct client *c, struct am_event *ev)
 {
 	char uid[32];
 
 	(void)snprintf(uid, sizeof(uid), "uid %d", (int)c->uid);
-	return am_refuse(ev,
+	return refuse_with_code(s, ev, ARPC_E_limit,
 	    "limit of %.128s reached: %" PRId64 " leases (Lease.PerUser)",
 	    c->uid != (uid_t)-1         ? uid
 		: c->subject[0] != '\0' ? c->subject
@@ -45,12 +46,12 @@ check_owner(struct super *s, const struct client *c, const struct wish *wish,
 	r = owner_check((pid_t)wish->pid, (uint64_t)wish->pid_start, c->uid);
 	if (r == -EPERM) {
 		super_denied(s, c, "a lease for a process of another");
-		return am_refuse(ev, "pid %" PRId64 " belongs to another user",
-		    wish->pid);
+		return refuse_with_code(s, ev, ARPC_E_not_permitted,
+		    "pid %" PRId64 " belongs to another user", wish->pid);
 	}
 	if (r < 0)
-		return am_refuse(ev, "pid %" PRId64 ": no such process",
-		    wish->pid);
+		return refuse_with_code(s, ev, ARPC_E_no_process,
+		    "pid %" PRId64 ": no such process", wish->pid);
 	return true;
 }
 
@@ -70,11 +71,12 @@ asked_enter(struct am_event *ev)
 	if (wish_parse(s->config, ev->args, &wish, &err) < 0)
 		return am_refuse(ev, "%s", err.text);
 	if (m->n_waiting >= s->config->queue_max && !is_idle)
-		return am_refuse(ev, "queue full (%" PRId64 ")",
-		    s->config->queue_max);
+		return refuse_with_code(s, ev, ARPC_E_no_worker,
+		    "queue full (%" PRId64 ")", s->config->queue_max);
 	if (m->starts.broken && !is_idle)
-		return am_refuse(ev, "pool broken%s%s",
-		    m->starts.reason[0] != '\0' ? ": " : "", m->starts.reason);
+		return refuse_with_code(s, ev, ARPC_E_pool_broken,
+		    "pool broken%s%s", m->starts.reason[0] != '\0' ? ": " : "",
+		    m->starts.reason);
 	if (c == NULL)
 		return true;
 	if (waiter_find(m, c->id, (uint64_t)wish.request) != NULL)
@@ -126,7 +128,7 @@ asked(struct am_event *ev, bool waits)
 	if (wish.pid != 0 &&
 	    owner_watch(&w->owner, s->loop, (pid_t)wish.pid,
 		(uint64_t)wish.pid_start, w->user->uid) < 0) {
-		flow_refuse(s, w, "no_worker",
+		flow_refuse(s, w, "no_process",
 		    "the process to bind to has exited");
 		return;
 	}

@@ -9,6 +9,7 @@
 #include "daemon/flow.h"
 #include "daemon/flow_health.h"
 #include "daemon/mirror.h"
+#include "daemon/refuse.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "proto/worker.h"
@@ -114,11 +115,12 @@ release_worker_enter(struct am_event *ev)
 	struct release_target t = find_target(s, ev);
 
 	if (t.lease == NULL && t.waiter == NULL)
-		return flow_refuse_unknown(s, ev);
+		return refuse_unknown_lease(s, ev);
 	if (t.client != NULL && t.lease != NULL &&
 	    !lease_permits(t.lease, t.client)) {
 		super_denied(s, t.client, "release of a lease of another");
-		return am_refuse(ev, "%s is not your lease", t.lease->id);
+		return refuse_with_code(s, ev, ARPC_E_not_permitted,
+		    "%s is not your lease", t.lease->id);
 	}
 	if (t.lease != NULL && t.lease->state == LEASE_ENDING)
 		return am_refuse(ev, "lease %s ends already: %s", t.lease->id,

@@ -52,6 +52,10 @@ struct super_io {
 	/* The client that made a mutation; NULL: we ourselves. */
 	struct client *(
 	    *client)(struct super *s, const void *source, uint32_t *ret_id);
+	/* The mutation is refused: its client, if there is one, gets this
+	 * error. */
+	void (*refuse)(struct super *s, const void *source, enum arpc_error e,
+	    const char *text);
 	/* May a worker not get this number? NULL: all are free. */
 	bool (*id_taken)(struct super *s, uint32_t number);
 	/* Start has left: nothing runs any more. */

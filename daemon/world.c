@@ -38,6 +38,7 @@ const struct super_io world_io = {
 	.tell = access_tell,
 	.listen = access_listen,
 	.client = access_client,
+	.refuse = access_refuse,
 	.id_taken = id_taken,
 	.stopped = stopped,
 };

@@ -77,6 +77,8 @@ int access_bind(struct world *w, struct am_error *err);
 int access_listen(struct super *s, struct am_error *err);
 int access_tell(struct super *s, struct client *c, uint32_t req,
     const char *name, struct am_val data);
+void access_refuse(struct super *s, const void *source, enum arpc_error e,
+    const char *text);
 struct client *access_client(struct super *s, const void *source,
     uint32_t *ret_id);
 

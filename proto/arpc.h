@@ -73,11 +73,16 @@ int arpc_frame_get(const void *data, size_t len, struct arpc_frame *ret,
 	X(not_permitted) /* the role may not do this */                        \
 	X(no_method)                                                           \
 	X(bad_params)                                                          \
-	X(no_state)  /* state id out of range */                               \
-	X(no_topic)  /* info: no such topic */                                 \
-	X(no_lease)  /* no lease has this id, or it is over */                 \
-	X(busy)      /* a limit is reached: try later */                       \
-	X(forgotten) /* sent again, but the outcome is unknown */              \
+	X(no_state)    /* state id out of range */                             \
+	X(no_topic)    /* info: no such topic */                               \
+	X(no_lease)    /* no lease has this id, or it is over */               \
+	X(busy)        /* a limit is reached: try later */                     \
+	X(limit)       /* this user may have no more leases */                 \
+	X(no_worker)   /* none is free, and the queue is full */               \
+	X(pool_broken) /* workers do not start */                              \
+	X(draining)    /* the supervisor is stopping */                        \
+	X(no_process)  /* the process to bind a lease to does not exist */     \
+	X(forgotten)   /* sent again, but the outcome is unknown */            \
 	X(internal)
 
 enum arpc_error {

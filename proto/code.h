@@ -28,6 +28,7 @@
 #define AM_CODE_POOL_BROKEN "pool_broken" /* workers do not start */
 #define AM_CODE_DRAINING "draining"       /* the supervisor is stopping */
 #define AM_CODE_UNREACHABLE "unreachable" /* no supervisor answers */
+#define AM_CODE_NO_PROCESS "no_process"   /* the one to bind it to */
 #define AM_CODE_BAD_ANSWER "bad_answer"   /* the answer names no worker */
 
 /* ---- leases that are over: on_lost, and requests that were open ---- */

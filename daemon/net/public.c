@@ -144,18 +144,38 @@ on_closed(struct rpc_session *ss, const char *why, void *arg)
 }
 
 static bool
+asks_for_worker(const am_id *states, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (states[i] == Sup_LeaseRequested ||
+		    states[i] == Sup_ProvideWorker)
+			return true;
+	}
+	return false;
+}
+
+static int
 on_may(struct rpc_session *ss, enum am_op op, const am_id *states, size_t n,
     struct am_error *err, void *arg)
 {
 	const struct client *c = rpc_session_data(ss);
 	const struct world *w = arg;
 
-	if (allow_check(&access_allowed,
+	if (!allow_check(&access_allowed,
 		c->admin ? ACCESS_ADMIN : ACCESS_CLIENT, w->super->machine, op,
-		states, n, err))
-		return true;
-	super_denied(w->super, c, err->text);
-	return false;
+		states, n, err)) {
+		super_denied(w->super, c, err->text);
+		return ARPC_E_not_permitted;
+	}
+	/* A relation would refuse this, without a code. */
+	if (op == AM_ADD && asks_for_worker(states, n) &&
+	    (super_is(w->super, Sup_Draining) ||
+		!super_is(w->super, Sup_Start))) {
+		(void)snprintf(err->text, sizeof(err->text),
+		    "the supervisor is stopping");
+		return ARPC_E_draining;
+	}
+	return 0;
 }
 
 static int
@@ -319,4 +339,12 @@ access_client(struct super *s, const void *source, uint32_t *ret_id)
 		return NULL;
 	*ret_id = src->id;
 	return rpc_session_data(src->session);
+}
+
+void
+access_refuse(struct super *s, const void *source, enum arpc_error e,
+    const char *text)
+{
+	(void)s;
+	rpc_source_refuse(source, e, text);
 }

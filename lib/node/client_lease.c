@@ -122,36 +122,11 @@ super_ready_state(struct am_event *ev)
 
 /* ---- the request ---- */
 
-/* Finds the code for a reason like "LeaseRequestedEnter: queue full (64)". */
-static const char *
-code_of_refusal(const char *why)
-{
-	static const struct {
-		const char *text;
-		const char *code;
-	} refusals[] = {
-		{ "raining", AM_CODE_DRAINING },
-		{ "pool broken", AM_CODE_POOL_BROKEN },
-		{ "limit", AM_CODE_LIMIT },
-		{ "requires Start", AM_CODE_DRAINING },
-		{ "queue full", AM_CODE_NO_WORKER },
-		{ "no worker", AM_CODE_NO_WORKER },
-	};
-
-	for (size_t i = 0; i < NODE_LEN(refusals); i++) {
-		if (strstr(why, refusals[i].text) != NULL)
-			return refusals[i].code;
-	}
-	return AM_CODE_REFUSED;
-}
-
 static void
 on_asked(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
     void *arg)
 {
 	struct am_client *c = arg;
-	static const char handler[] = "LeaseRequestedEnter: ";
-	const char *why = r->why;
 
 	(void)nm;
 	if (c->request == 0 || c->asked_id != id)
@@ -160,10 +135,8 @@ on_asked(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 	case NETMACH_OK:
 		if (r->result != AM_CANCELED)
 			return;
-		if (strncmp(why, handler, strlen(handler)) == 0)
-			why += strlen(handler);
 		c->request = 0;
-		super_refused(c, code_of_refusal(why), why);
+		super_refused(c, AM_CODE_REFUSED, r->why);
 		return;
 	case NETMACH_ERROR:
 		c->request = 0;
@@ -428,15 +401,38 @@ client_detach(struct am_client *c)
 
 /* ---- the end ---- */
 
-/* Whether `why` is like "ReleaseWorkerEnter: lease L1 is over: released": it
- * was released twice. */
-static const char *
-end_of(const char *why)
+/* {"state", "reason", ...}; an error if the supervisor has forgotten it. */
+static void
+on_reason(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
+    void *arg)
 {
-	static const char over[] = " is over: ";
-	const char *p = strstr(why, over);
+	struct am_client *c = arg;
+	char reason[64] = "";
 
-	return p == NULL ? AM_CODE_ENDED : p + strlen(over);
+	(void)nm;
+	(void)id;
+	if (client_lease(c) == NULL || !am_is1(c->machine, Cli_Releasing) ||
+	    r->status == NETMACH_LOST || r->status == NETMACH_NOT_SENT)
+		return;
+	if (r->status == NETMACH_OK)
+		node_get_text(r->value, "reason", reason, sizeof(reason));
+	if (reason[0] != '\0')
+		lease_over(c, reason, reason);
+	else
+		lease_over(c, AM_CODE_ENDED, "it was over already");
+}
+
+/* It was over before its release: asks the supervisor why. */
+static void
+ask_reason(struct am_client *c)
+{
+	struct am_buf params = AM_BUF_INIT;
+
+	am_put_array(&params, 2);
+	am_put_str(&params, "lease");
+	am_put_str(&params, c->lease.lease);
+	(void)netmach_info(c->super, am_buf_val(&params), on_reason, c);
+	am_buf_done(&params);
 }
 
 /* The supervisor has accepted the release: the worker says bye, if it can be
@@ -454,7 +450,7 @@ on_released(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 	switch (r->status) {
 	case NETMACH_OK:
 		if (r->result == AM_CANCELED)
-			lease_over(c, end_of(r->why), r->why);
+			ask_reason(c);
 		/* If requests are open, keep looking for the worker, which may
 		 * have their results. */
 		else if (netmach_phase(c->worker) != NETMACH_READY &&
@@ -462,7 +458,10 @@ on_released(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 			lease_over(c, AM_CODE_RELEASED, "released");
 		return;
 	case NETMACH_ERROR:
-		lease_over(c, arpc_error_name(r->error), r->text);
+		if (r->error == ARPC_E_no_lease)
+			ask_reason(c);
+		else
+			lease_over(c, arpc_error_name(r->error), r->text);
 		return;
 	case NETMACH_LOST: /* sent again on the next connection */
 	case NETMACH_NOT_SENT:

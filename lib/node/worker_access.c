@@ -53,7 +53,7 @@ worker_keep(struct rpc_session *s, am_id *states, size_t n, void *arg)
 	return allow_keep(&worker_allow, w->machine, states, n);
 }
 
-bool
+int
 worker_may(struct rpc_session *s, enum am_op op, const am_id *states, size_t n,
     struct am_error *err, void *arg)
 {
@@ -63,7 +63,7 @@ worker_may(struct rpc_session *s, enum am_op op, const am_id *states, size_t n,
 	    : WORKER_CLIENT;
 
 	if (allow_check(&worker_allow, role, w->machine, op, states, n, err))
-		return true;
+		return 0;
 	tell(w, s, err->text);
-	return false;
+	return ARPC_E_not_permitted;
 }

@@ -119,7 +119,7 @@ void cancel_work_state(struct am_event *ev);
 void exception_state(struct am_event *ev);
 
 /* worker_access.c */
-bool worker_may(struct rpc_session *s, enum am_op op, const am_id *states,
+int worker_may(struct rpc_session *s, enum am_op op, const am_id *states,
     size_t n, struct am_error *err, void *arg);
 size_t worker_keep(struct rpc_session *s, am_id *states, size_t n, void *arg);
 /* Logs a hello that was refused. */

@@ -333,15 +333,13 @@ requests_cancel_all(struct am_worker *w, const char *reason)
 static bool AM_PRINTF(2, 3)
     refuse_busy(struct am_event *ev, const char *fmt, ...)
 {
-	const struct rpc_source *src = ev->source;
 	char why[128];
 	va_list ap;
 
 	va_start(ap, fmt);
 	(void)vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
-	if (src != NULL && !ev->check)
-		rpc_session_is_busy(src->session, src->id);
+	rpc_source_refuse(ev->source, ARPC_E_busy, why);
 	return am_refuse(ev, "%s", why);
 }
 

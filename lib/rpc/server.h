@@ -28,9 +28,9 @@ struct rpc_policy {
 	    struct am_error *err, void *arg);
 	/* After the hello was answered. May be NULL. */
 	void (*up)(struct rpc_session *s, void *arg);
-	/* Whether this mutation is permitted. States are in range. If not, sets
-	 * the text in err. */
-	bool (*may)(struct rpc_session *s, enum am_op op, const am_id *states,
+	/* Whether this mutation is permitted: 0, or an enum arpc_error with a
+	 * text in err. States are in range. NULL: nothing is. */
+	int (*may)(struct rpc_session *s, enum am_op op, const am_id *states,
 	    size_t n, struct am_error *err, void *arg);
 	/* For a set that is permitted: appends the states that stay in any
 	 * case, like allow_keep(). NULL: none. */
@@ -120,9 +120,11 @@ void *rpc_session_data(const struct rpc_session *s);
 /* A payload will answer the request `id` that is being handled: its response
  * may be sent late, if the client agreed to that (sync prompt). */
 void rpc_session_is_late(struct rpc_session *s, uint32_t id);
-/* The mutation `id` that is being handled is canceled because of a limit: its
- * response is the error `busy`, not a result. */
-void rpc_session_is_busy(struct rpc_session *s, uint32_t id);
+/* For an Enter handler that refuses: the response to the mutation, if it is
+ * canceled, is this error and not a result. source is that of the event; NULL
+ * if the mutation did not come from a connection. */
+void rpc_source_refuse(const struct rpc_source *source, enum arpc_error e,
+    const char *text);
 /* Whether it wants payloads of kind event (sync events). */
 bool rpc_session_gets_events(const struct rpc_session *s);
 /* Appends a payload; -EAGAIN if the backlog is over CONN_OUT_SOFT or a large

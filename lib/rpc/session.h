@@ -51,7 +51,6 @@ struct rpc_session {
 	struct am_timer late;   /* late output must go out */
 	bool is_due;            /* it has fired */
 	uint32_t late_id;       /* of rpc_session_is_late(); 0: none */
-	uint32_t busy_id;       /* of rpc_session_is_busy(); 0: none */
 	struct replay *replay;  /* borrowed; NULL: hello had no resume */
 	bool watching;          /* counted by server_watch() */
 	bool resumed;           /* its memory was found */
@@ -60,9 +59,17 @@ struct rpc_session {
 };
 TAILQ_HEAD(session_list, rpc_session);
 
+/* Why the mutation that is being handled is refused. */
+struct refusal {
+	const struct rpc_source *source; /* NULL: it is not */
+	enum arpc_error error;
+	char text[AM_ERROR_MAX];
+};
+
 struct rpc_server {
 	struct am_loop *loop;       /* borrowed */
 	struct am_machine *machine; /* borrowed */
+	struct refusal refusal;
 	uint64_t epoch;
 	uint64_t ignored;
 	uint64_t last_id;

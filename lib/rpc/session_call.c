@@ -44,17 +44,16 @@ static void
 answer_mutation(struct rpc_session *s, const struct arpc_frame *f,
     am_result result, bool is_check)
 {
-	bool is_busy = s->busy_id == f->id && result == AM_CANCELED;
+	const struct refusal *no = &s->srv->refusal;
 	const char *why = "";
 
-	s->busy_id = 0;
 	if (f->kind != ARPC_REQUEST)
 		return;
 	if (result == AM_CANCELED)
 		why = am_why(s->srv->machine);
 	/* Nothing was executed: if it is sent again it is tried again. */
-	if (is_busy) {
-		session_answer_error(s, f, ARPC_E_busy, "%s", why);
+	if (result == AM_CANCELED && no->source != NULL && !is_check) {
+		session_answer_error(s, f, no->error, "%s", no->text);
 		return;
 	}
 	if (s->replay != NULL && !is_check && f->id != 0 && f->id <= UINT16_MAX)
@@ -83,10 +82,11 @@ on_mutation(struct rpc_session *s, const struct arpc_frame *f, enum am_op op)
 		    why);
 		return;
 	}
-	if (policy->may == NULL ||
-	    !policy->may(s, op, m.states, m.n_states, &err, s->li->arg)) {
-		session_answer_error(s, f, ARPC_E_not_permitted, "%s",
-		    err.text);
+	r = policy->may == NULL
+	    ? ARPC_E_not_permitted
+	    : policy->may(s, op, m.states, m.n_states, &err, s->li->arg);
+	if (r != 0) {
+		session_answer_error(s, f, (enum arpc_error)r, "%s", err.text);
 		return;
 	}
 	if (op == AM_SET && policy->keep != NULL)
@@ -94,6 +94,7 @@ on_mutation(struct rpc_session *s, const struct arpc_frame *f, enum am_op op)
 	if (f->kind == ARPC_REQUEST)
 		source.id = f->id;
 	source.deadline_ms = m.deadline_ms;
+	s->srv->refusal.source = NULL;
 	result = am_mutate(s->srv->machine,
 	    &(struct am_mutation){
 		.op = op,
@@ -103,6 +104,7 @@ on_mutation(struct rpc_session *s, const struct arpc_frame *f, enum am_op op)
 		.source = &source,
 	    });
 	answer_mutation(s, f, result, is_check);
+	s->srv->refusal.source = NULL;
 }
 
 /* The rest of an array as an array of its own. */

@@ -109,9 +109,17 @@ rpc_session_is_late(struct rpc_session *s, uint32_t id)
 }
 
 void
-rpc_session_is_busy(struct rpc_session *s, uint32_t id)
+rpc_source_refuse(const struct rpc_source *source, enum arpc_error e,
+    const char *text)
 {
-	s->busy_id = id;
+	struct refusal *r;
+
+	if (source == NULL)
+		return;
+	r = &source->session->srv->refusal;
+	r->source = source;
+	r->error = e;
+	(void)snprintf(r->text, sizeof(r->text), "%s", text);
 }
 
 bool

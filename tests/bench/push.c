@@ -27,7 +27,7 @@ struct stamp {
 
 /* ---- the server's process ---- */
 
-static bool
+static int
 may(struct rpc_session *s, enum am_op op, const am_id *states, size_t n,
     struct am_error *err, void *arg)
 {
@@ -37,7 +37,7 @@ may(struct rpc_session *s, enum am_op op, const am_id *states, size_t n,
 	(void)n;
 	(void)err;
 	((struct stamp *)arg)->ns = clock_ns();
-	return true;
+	return 0;
 }
 
 static const struct rpc_policy policy = { .may = may };

@@ -29,7 +29,7 @@ on_hello(struct rpc_session *s, const struct arpc_hello *h,
 	return 0;
 }
 
-static bool
+static int
 may(struct rpc_session *s, enum am_op op, const am_id *states, size_t n,
     struct am_error *err, void *arg)
 {
@@ -39,7 +39,7 @@ may(struct rpc_session *s, enum am_op op, const am_id *states, size_t n,
 	(void)n;
 	(void)err;
 	(void)arg;
-	return true;
+	return 0;
 }
 
 static const struct rpc_policy policy = { .hello = on_hello, .may = may };

@@ -20,7 +20,7 @@ struct wire {
 	am_result result;
 };
 
-static bool
+static int
 on_may(struct rpc_session *s, enum am_op op, const am_id *states, size_t n,
     struct am_error *err, void *arg)
 {
@@ -30,7 +30,7 @@ on_may(struct rpc_session *s, enum am_op op, const am_id *states, size_t n,
 	(void)n;
 	(void)err;
 	(void)arg;
-	return true;
+	return 0;
 }
 
 static const struct rpc_policy policy = { .may = on_may };

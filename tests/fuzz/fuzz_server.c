@@ -106,7 +106,7 @@ on_hello(struct rpc_session *s, const struct arpc_hello *h,
 	return ARPC_E_bad_token;
 }
 
-static bool
+static int
 on_may(struct rpc_session *s, enum am_op op, const am_id *ids, size_t n,
     struct am_error *err, void *arg)
 {
@@ -117,10 +117,10 @@ on_may(struct rpc_session *s, enum am_op op, const am_id *ids, size_t n,
 		assert(ids[i] < N_STATES);
 		if (ids[i] == Locked) {
 			(void)error_set(err, "not Locked");
-			return false;
+			return ARPC_E_not_permitted;
 		}
 	}
-	return true;
+	return 0;
 }
 
 static int

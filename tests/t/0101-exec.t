@@ -133,7 +133,7 @@ def order():
         for q in reqs[:4]:
             c.final(q)
         is_("one at a time, in order", [p["data"]["input"] for p in c.payloads], [0, 1, 2, 3])
-        is_("over the window", c.refused(reqs[4]), "busy: WorkRequestedEnter: window full (4)")
+        is_("over the window", c.refused(reqs[4]), "busy: window full (4)")
         is_("idle again", s.until(lambda: s.is_active("Idle")))
     with bad("progress") as r:
         r.supervise()

@@ -133,7 +133,7 @@ policy_up(struct rpc_session *s, void *arg)
 	n_up++;
 }
 
-static inline bool
+static inline int
 policy_may(struct rpc_session *s, enum am_op op, const am_id *ids, size_t n,
     struct am_error *err, void *arg)
 {
@@ -144,9 +144,9 @@ policy_may(struct rpc_session *s, enum am_op op, const am_id *ids, size_t n,
 		if (ids[i] != Locked)
 			continue;
 		(void)snprintf(err->text, sizeof(err->text), "not Locked");
-		return false;
+		return ARPC_E_not_permitted;
 	}
-	return true;
+	return 0;
 }
 
 static inline int

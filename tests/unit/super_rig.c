@@ -121,6 +121,15 @@ rig_client(struct super *s, const void *source, uint32_t *ret_id)
 }
 
 static void
+rig_refuse(struct super *s, const void *source, enum arpc_error e,
+    const char *text)
+{
+	(void)source;
+	(void)text;
+	((struct rig *)s->world)->refused = e;
+}
+
+static void
 rig_stopped(struct super *s)
 {
 	((struct rig *)s->world)->stopped = true;
@@ -137,6 +146,7 @@ static const struct super_io rig_io = {
 	.tell = rig_tell,
 	.listen = rig_listen,
 	.client = rig_client,
+	.refuse = rig_refuse,
 	.stopped = rig_stopped,
 };
 

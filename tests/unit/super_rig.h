@@ -33,7 +33,8 @@ struct rig {
 	pid_t last_signal_pid;
 	unsigned n_told;
 	uint64_t told_client;
-	char told_code[32]; /* of an error; empty: a grant */
+	char told_code[32];      /* of an error; empty: a grant */
+	enum arpc_error refused; /* the last code; ARPC_E_internal: none yet */
 	char told_lease[16];
 	int tell_error;
 	bool stopped;

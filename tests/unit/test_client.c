@@ -197,7 +197,7 @@ START_TEST(refusal_tells_code_and_reason)
 	ck_assert_int_eq(am_client_lease(w->c, 5000), 0);
 	world_until_true(w, w->n_lost == 1);
 	ck_assert_str_eq(w->lost_code, "pool_broken");
-	ck_assert_str_eq(w->lost_reason, "pool broken: no such program");
+	ck_assert_str_eq(w->lost_reason, "no such program");
 	ck_assert(!am_is1(w->cm, Cli_WorkerRequested));
 	ck_assert_str_eq(w->released, ""); /* nothing waits there */
 	world_free(w);

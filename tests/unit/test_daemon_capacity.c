@@ -185,6 +185,7 @@ START_TEST(idle_workers_are_lent_while_the_pool_is_broken)
 	ck_assert_uint_eq(rig_add(r, &r->c2, Sup_LeaseRequested, ASK),
 	    AM_CANCELED);
 	ck_assert_ptr_nonnull(strstr(am_why(r->super.machine), "pool broken"));
+	ck_assert_int_eq(r->refused, ARPC_E_pool_broken);
 	rig_free(r);
 }
 END_TEST

@@ -124,6 +124,7 @@ START_TEST(the_queue_is_bounded)
 	    AM_CANCELED);
 	ck_assert_str_eq(am_why(r->super.machine),
 	    "LeaseRequestedEnter: queue full (1)");
+	ck_assert_int_eq(r->refused, ARPC_E_no_worker);
 	rig_free(r);
 }
 END_TEST
@@ -171,6 +172,7 @@ START_TEST(a_user_gets_no_more_than_his_share)
 			      "{\"request\":2}"),
 	    AM_CANCELED);
 	ck_assert_ptr_nonnull(strstr(am_why(r->super.machine), "limit"));
+	ck_assert_int_eq(r->refused, ARPC_E_limit);
 	(void)rig_lease(r, &r->c2, ASK);
 	rig_free(r);
 }
@@ -421,6 +423,7 @@ START_TEST(only_its_holder_may_end_a_lease)
 	ck_assert_uint_eq(rig_add(r, &r->c2, Sup_ReleaseWorker, release),
 	    AM_CANCELED);
 	ck_assert_ptr_nonnull(strstr(am_why(r->super.machine), "not your"));
+	ck_assert_int_eq(r->refused, ARPC_E_not_permitted);
 	r->c2.has_token = true;
 	memcpy(r->c2.token, r->token, sizeof(r->token));
 	r->c2.token[15] ^= 1;
@@ -436,6 +439,7 @@ START_TEST(only_its_holder_may_end_a_lease)
 	    AM_CANCELED);
 	ck_assert_ptr_nonnull(
 	    strstr(am_why(r->super.machine), "is over: released"));
+	ck_assert_int_eq(r->refused, ARPC_E_no_lease);
 	rig_free(r);
 }
 END_TEST

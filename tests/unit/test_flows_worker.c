@@ -125,7 +125,7 @@ START_TEST(flow_6b_window_of_two)
 	request(w, NULL, AM_EXECUTED);
 	(void)world_add(w, &w->client, Wrk_WorkRequested, NULL);
 	ck_assert_int_eq(w->client.error, ARPC_E_busy);
-	ck_assert_str_eq(w->client.text, "WorkRequestedEnter: window full (2)");
+	ck_assert_str_eq(w->client.text, "window full (2)");
 	world_answer(w, 0, 1);
 	request(w, NULL, AM_EXECUTED);
 	world_answer(w, 2, 3);

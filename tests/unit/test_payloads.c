@@ -138,7 +138,7 @@ START_TEST(a_window_that_others_fill_is_busy)
 	world_connect_client(w);
 	request(w, NULL);
 	request(w, NULL);
-	refused_busy(w, NULL, "WorkRequestedEnter: window full (2)");
+	refused_busy(w, NULL, "window full (2)");
 	req = ask(w, -1);
 	world_until_true(w, w->n_told == 1);
 	ck_assert_uint_eq(w->told[0].req, req);

@@ -13,6 +13,7 @@
 /* A supervisor that refuses; the world's own is the one that has a worker. */
 struct refuser {
 	char path[160];
+	enum arpc_error code;
 	const char *why;
 	unsigned n_asked;
 	struct am_machine *m;
@@ -26,6 +27,7 @@ refuse(struct am_event *ev)
 	struct refuser *r = ev->arg;
 
 	r->n_asked++;
+	rpc_source_refuse(ev->source, r->code, r->why);
 	return am_refuse(ev, "%s", r->why);
 }
 
@@ -47,7 +49,7 @@ on_hello(struct rpc_session *s, const struct arpc_hello *h,
 	return node_error(err, ARPC_E_not_permitted, "%s", r->hello);
 }
 
-static bool
+static int
 may(struct rpc_session *s, enum am_op op, const am_id *states, size_t n,
     struct am_error *err, void *arg)
 {
@@ -57,7 +59,7 @@ may(struct rpc_session *s, enum am_op op, const am_id *states, size_t n,
 	(void)n;
 	(void)err;
 	(void)arg;
-	return true;
+	return 0;
 }
 
 static const struct rpc_policy policy = {
@@ -81,6 +83,7 @@ refuser_new(struct world *w, const char *name, const char *why)
 	struct am_schema *schema = am_schema_new(&am_supervisor_states, NULL);
 	struct refuser *r = calloc(1, sizeof(*r));
 
+	r->code = ARPC_E_no_worker;
 	r->why = why;
 	(void)snprintf(r->path, sizeof(r->path), "%s/%s", w->dir, name);
 	r->m = am_machine_new(schema, name);
@@ -134,11 +137,12 @@ releases(struct world *w)
 }
 
 static void
-next_gives(const char *why)
+next_gives(enum arpc_error code, const char *why)
 {
 	struct world *w = world_of_two();
 	struct refuser *r = refuser_new(w, "first", why);
 
+	r->code = code;
 	world_client_of(w, r->path, w->super_path);
 	gets_a_worker(w);
 	ck_assert_uint_eq(r->n_asked, 1);
@@ -149,10 +153,26 @@ next_gives(const char *why)
 
 START_TEST(one_that_is_full_broken_or_draining_is_left_for_the_next)
 {
-	next_gives("queue full (64)");
-	next_gives("pool broken: no such program");
-	next_gives("Draining");
-	next_gives("limit of your user reached (4)");
+	next_gives(ARPC_E_no_worker, "queue full (64)");
+	next_gives(ARPC_E_pool_broken, "no such program");
+	next_gives(ARPC_E_draining, "the supervisor is stopping");
+	next_gives(ARPC_E_limit, "limit of your user reached (4)");
+}
+END_TEST
+
+/* The code is a code of the protocol, not a word in the text. */
+START_TEST(the_code_of_a_refusal_is_not_read_from_its_text)
+{
+	struct world *w = world_new();
+	struct refuser *r = refuser_new(w, "first", "Draining: limit");
+
+	world_client_of(w, r->path, r->path);
+	r->code = ARPC_E_pool_broken;
+	ck_assert_int_eq(am_client_lease(w->c, 5000), 0);
+	world_until_true(w, w->n_lost == 1);
+	ck_assert_str_eq(w->lost_code, AM_CODE_POOL_BROKEN);
+	refuser_free(r);
+	world_free(w);
 }
 END_TEST
 
@@ -310,6 +330,7 @@ END_TEST
 
 UNIT_MAIN("supervisors",
     one_that_is_full_broken_or_draining_is_left_for_the_next,
+    the_code_of_a_refusal_is_not_read_from_its_text,
     a_refused_hello_is_left_for_the_next,
     one_that_begins_to_drain_while_it_is_waited_for_is_left,
     no_wait_ends_with_the_last_and_says_why_each_refused,

@@ -109,7 +109,7 @@ START_TEST(full_outbox_holds_the_program_back)
 	    -EAGAIN);
 	got(w, 2);
 	refused_busy(w, NULL,
-	    "WorkRequestedEnter: outbox full: 2 payloads wait to be fetched "
+	    "outbox full: 2 payloads wait to be fetched "
 	    "and acked");
 	ck_assert_uint_eq(w->n_rooms, 0);
 	netmach_ack(w->client.nm, w->client.got[0].seq);

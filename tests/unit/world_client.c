@@ -14,9 +14,10 @@ lease_requested_enter(struct am_event *ev)
 {
 	const struct world *w = ev->arg;
 
-	if (w->refuses)
-		return am_refuse(ev, "pool broken: no such program");
-	return true;
+	if (!w->refuses)
+		return true;
+	rpc_source_refuse(ev->source, ARPC_E_pool_broken, "no such program");
+	return am_refuse(ev, "pool broken");
 }
 
 static void
@@ -87,7 +88,7 @@ super_hello(struct rpc_session *s, const struct arpc_hello *h,
 	return 0;
 }
 
-static bool
+static int
 super_may(struct rpc_session *s, enum am_op op, const am_id *states, size_t n,
     struct am_error *err, void *arg)
 {
@@ -97,7 +98,7 @@ super_may(struct rpc_session *s, enum am_op op, const am_id *states, size_t n,
 	(void)n;
 	(void)err;
 	(void)arg;
-	return true;
+	return 0;
 }
 
 static int
