@@ -49,14 +49,16 @@ am_loop_post(struct am_loop *l, void (*fn)(void *arg, int r), void *arg)
 	p->arg = arg;
 	(void)pthread_mutex_lock(&l->lock);
 	ends = l->ends;
-	if (!ends)
+	if (!ends) {
 		STAILQ_INSERT_TAIL(&l->posts, p, link);
-	(void)pthread_mutex_unlock(&l->lock);
-	if (ends) {
-		free(p);
-		return -ECANCELED;
+		/* Within the lock, because after it the loop may be freed.
+		 * This fails only if the counter is full: then the loop is
+		 * awake. */
+		(void)!write(l->wake_fd, &one, sizeof(one));
 	}
-	/* This fails only if the counter is full: then the loop is awake. */
-	(void)!write(l->wake_fd, &one, sizeof(one));
-	return 0;
+	(void)pthread_mutex_unlock(&l->lock);
+	if (!ends)
+		return 0;
+	free(p);
+	return -ECANCELED;
 }
