@@ -534,7 +534,7 @@ AM_API int am_loop_post(struct am_loop *l, void (*fn)(void *arg, int r),
  *
  * Output made between turns (a request, a mutation of a mirror) is written by
  * the next step; the timeout is then 0. The descriptor belongs to the loop.
- * -ENOTSUP or another -errno: there is none, or no /proc. */
+ * -ENOTSUP: there is none, because this system has no epoll. */
 AM_API int am_loop_fd(struct am_loop *l);
 AM_API int am_loop_timeout_ms(const struct am_loop *l);
 

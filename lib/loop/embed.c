@@ -1,53 +1,42 @@
 /* A loop inside another one: what the other loop has to wait for. */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
 
-#include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 #include "lib/loop/loop_int.h"
 
-/* Whether NAME is an epoll set with fd in it, by /proc/self/fdinfo. */
+/* Whether fd is an epoll set that contains wake_fd. No events are asked for, so
+ * that another's set does not notice. */
 static bool
-is_set_with(int dir_fd, const char *name, int fd)
+is_set_with(int fd, int wake_fd)
 {
-	am_cleanup(
-	    am_closep) int info = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
-	FILE *f;
-	char line[256];
-	bool found = false;
-	int tfd;
+	struct epoll_event none = { .events = 0 };
 
-	if (info < 0)
-		return false;
-	f = fdopen(info, "r");
-	if (f == NULL)
-		return false;
-	(void)am_steal_fd(&info);
-	while (!found && fgets(line, sizeof(line), f) != NULL)
-		found = sscanf(line, "tfd: %d", &tfd) == 1 && tfd == fd;
-	(void)fclose(f);
-	return found;
+	if (epoll_ctl(fd, EPOLL_CTL_ADD, wake_fd, &none) < 0)
+		return errno == EEXIST;
+	(void)epoll_ctl(fd, EPOLL_CTL_DEL, wake_fd, &none);
+	return false;
 }
 
-/* libevent does not reveal its epoll set. It is the only one of this process
- * that has the descriptor that wakes this loop. */
+/* libevent does not reveal its epoll set. It is the only one that has the
+ * descriptor that wakes this loop, and was opened next after it. */
 static int
 find_epoll(int wake_fd)
 {
-	am_cleanup(am_closedirp) DIR *d = opendir("/proc/self/fdinfo");
-	const struct dirent *e;
+	struct rlimit lim;
+	int n = INT_MAX;
 
-	if (d == NULL)
-		return -errno;
-	while ((e = readdir(d)) != NULL) {
-		if (e->d_name[0] != '.' &&
-		    is_set_with(dirfd(d), e->d_name, wake_fd))
-			return atoi(e->d_name);
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < INT_MAX)
+		n = (int)lim.rlim_cur;
+	for (int fd = wake_fd + 1; fd < n; fd++) {
+		if (is_set_with(fd, wake_fd))
+			return fd;
+	}
+	for (int fd = 0; fd < wake_fd; fd++) {
+		if (is_set_with(fd, wake_fd))
+			return fd;
 	}
 	return -ENOTSUP;
 }

@@ -110,8 +110,11 @@ am_loop_new(void)
 	l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	conf = event_config_new();
 	if (conf != NULL) {
-		/* No locks: posts have one of their own. */
-		(void)event_config_set_flag(conf, EVENT_BASE_FLAG_NOLOCK);
+		/* No locks: posts have one of their own. The environment must
+		 * not take epoll away, or put off what is added to it:
+		 * am_loop_fd(). */
+		(void)event_config_set_flag(conf,
+		    EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV);
 		l->base = event_base_new_with_config(conf);
 		event_config_free(conf);
 	}

@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -376,6 +378,40 @@ poll_once(int max_ms)
 	return n;
 }
 
+/* Sets of the program that remember numbers which the loop has now. */
+START_TEST(the_descriptor_is_that_of_the_loop_in_spite_of_others)
+{
+	enum { N = 8 };
+	struct epoll_event none = { .events = 0 };
+	int set = epoll_create1(EPOLL_CLOEXEC);
+	int fd[N], kept[N];
+
+	ck_assert_int_ge(set, 0);
+	for (int i = 0; i < N; i++) {
+		fd[i] = eventfd(0, EFD_CLOEXEC);
+		ck_assert_int_eq(epoll_ctl(set, EPOLL_CTL_ADD, fd[i], &none),
+		    0);
+	}
+	for (int i = 0; i < N; i++)
+		kept[i] = fcntl(fd[i], F_DUPFD_CLOEXEC, 0);
+	for (int i = 0; i < N; i++)
+		(void)close(fd[i]);
+	setup();
+	ck_assert_int_ne(am_loop_fd(l), set);
+	ck_assert_int_eq(poll_once(0), 0);
+	loop_at_flush(l, &b);
+	(void)poll_once(0);
+	(void)setenv("EVENT_NOEPOLL", "1", 1);
+	teardown();
+	setup();
+	ck_assert_int_ge(am_loop_fd(l), 0);
+	teardown();
+	for (int i = 0; i < N; i++)
+		(void)close(kept[i]);
+	(void)close(set);
+}
+END_TEST
+
 START_TEST(a_loop_of_poll_runs_it_by_descriptor_and_timeout)
 {
 	static char x[] = "x";
@@ -478,5 +514,6 @@ UNIT_MAIN("loop", flush_comes_before_reap_and_next_after_a_turn,
     posts_that_cannot_run_any_more_are_told,
     timers_come_in_order_of_their_deadlines, a_timer_may_be_done_after_its_loop,
     a_descriptor_is_watched_until_it_is_not, what_cannot_be_watched_says_why,
+    the_descriptor_is_that_of_the_loop_in_spite_of_others,
     a_loop_of_poll_runs_it_by_descriptor_and_timeout,
     large_memory_is_freed_piece_by_piece)
