@@ -136,12 +136,14 @@ $(filter $(BUILD)/tests/unit/test_daemon_%,$(unit)): $(filter-out %/main.o,$(dae
 $(filter $(BUILD)/tests/unit/test_exec_%,$(unit)): $(filter-out %/main.o,$(exec_o))
 $(filter $(BUILD)/tests/unit/test_cli_%,$(unit)): $(filter-out %/main.o,$(cli_o))
 node_tests := $(filter %/test_worker %/test_worker_lease %/test_client %/test_payloads \
-	%/test_values %/test_cost %/test_view %/test_supervisors %/test_free \
+	%/test_values %/test_cost %/test_view %/test_supervisors %/test_free %/test_nomem_client \
 	%/test_flows_worker %/test_flows_client,$(unit))
 $(node_tests): $(obj)/tests/unit/flows.o $(obj)/tests/unit/world.o \
 	$(obj)/tests/unit/world_client.o
 $(BUILD)/tests/unit/test_nomem: ldflags += -Wl,--wrap=malloc,--wrap=calloc \
 	-Wl,--wrap=realloc,--wrap=strdup
+$(BUILD)/tests/unit/test_nomem_client: ldflags += -Wl,--wrap=malloc,--wrap=calloc \
+	-Wl,--wrap=realloc,--wrap=reallocarray,--wrap=_mark_point
 $(BUILD)/tests/unit/test_large: ldflags += -Wl,--wrap=recv
 $(BUILD)/tests/unit/test_resolve: ldflags += -Wl,--wrap=getaddrinfo \
 	-Wl,--wrap=freeaddrinfo,--wrap=addr_connect

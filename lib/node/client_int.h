@@ -118,6 +118,8 @@ void super_begin(struct am_client *c);
 void super_refused(struct am_client *c, const char *code, const char *why);
 /* The code of the first refusal in this round; without one, unreachable. */
 const char *super_code(const struct am_client *c);
+/* There was no memory to release the lease: does so a moment later. */
+void super_again(struct am_client *c);
 void super_on_timer(void *arg);
 bool super_is_ready(const struct am_client *c);
 

@@ -198,27 +198,30 @@ worker_requested_state(struct am_event *ev)
 	am_buf_done(&args);
 }
 
-static void
+/* -ENOTCONN, -ENOMEM */
+static int
 release_args(struct am_client *c, struct am_val args, netmach_reply_fn fn)
 {
 	const am_id state = Sup_ReleaseWorker;
 
-	if (super_is_ready(c))
-		(void)netmach_mutate(c->super, AM_ADD, &state, 1, args, -1, fn,
-		    c);
+	if (!super_is_ready(c))
+		return -ENOTCONN;
+	return netmach_mutate(c->super, AM_ADD, &state, 1, args, -1, fn, c);
 }
 
-static void
+static int
 release_lease(struct am_client *c, const char *lease, const char *reason,
     netmach_reply_fn fn)
 {
 	struct am_buf args = AM_BUF_INIT;
+	int r;
 
 	am_put_map(&args, 2);
 	node_put_str(&args, "lease", lease);
 	node_put_str(&args, "reason", reason);
-	release_args(c, am_buf_val(&args), fn);
+	r = release_args(c, am_buf_val(&args), fn);
 	am_buf_done(&args);
+	return r;
 }
 
 void
@@ -232,7 +235,7 @@ worker_requested_end(struct am_event *ev)
 	am_put_map(&args, 2);
 	node_put_uint(&args, "request", c->request);
 	node_put_str(&args, "reason", c->unwanted);
-	release_args(c, am_buf_val(&args), NULL);
+	(void)release_args(c, am_buf_val(&args), NULL);
 	am_buf_done(&args);
 	c->request = 0;
 }
@@ -283,7 +286,7 @@ take_lease(struct am_client *c, struct am_val data)
 		return;
 	if (!is_awaited(c, data) || !am_is1(c->machine, Cli_WorkerRequested) ||
 	    worker_set(c, &l) < 0) {
-		release_lease(c, l.lease, "unwanted", NULL);
+		(void)release_lease(c, l.lease, "unwanted", NULL);
 	} else {
 		c->request = 0;
 		c->home = c->at;
@@ -472,7 +475,10 @@ on_released(struct netmach *nm, uint32_t id, const struct netmach_reply *r,
 void
 lease_release(struct am_client *c)
 {
-	release_lease(c, c->lease.lease, "released", on_released);
+	int r = release_lease(c, c->lease.lease, "released", on_released);
+
+	if (r < 0 && r != -ENOTCONN)
+		super_again(c);
 }
 
 void
@@ -512,7 +518,7 @@ lease_missed(struct am_client *c, const char *code, const char *reason)
 		lease_over(c, code, reason);
 		return;
 	}
-	release_lease(c, c->lease.lease, "unwanted", NULL);
+	(void)release_lease(c, c->lease.lease, "unwanted", NULL);
 	worker_forget(c);
 	client_put_change(c, AM_REMOVE, Cli_Leased, Cli_Leased);
 	client_put_change(c, AM_REMOVE, Cli_WorkerRequested,

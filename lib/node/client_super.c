@@ -181,9 +181,9 @@ on_payload(struct netmach *nm, const struct arpc_payload *p, void *arg)
 static const char *
 code_of_hello(int code)
 {
-	return code > 0 && code != ARPC_E_busy + 1
-	    ? arpc_error_name((enum arpc_error)(code - 1))
-	    : NULL;
+	return netmach_may_return(code)
+	    ? NULL
+	    : arpc_error_name((enum arpc_error)(code - 1));
 }
 
 static void
@@ -313,7 +313,18 @@ super_refused(struct am_client *c, const char *code, const char *why)
 }
 
 void
+super_again(struct am_client *c)
+{
+	(void)am_timer_start(&c->super_timer, backoff_next(&c->super_backoff));
+}
+
+void
 super_on_timer(void *arg)
 {
-	super_connect(arg);
+	struct am_client *c = arg;
+
+	if (super_is_ready(c) && am_is1(c->machine, Cli_Releasing))
+		lease_release(c);
+	else
+		super_connect(c);
 }

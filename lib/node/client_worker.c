@@ -80,7 +80,7 @@ on_close(struct netmach *nm, int code, const char *why, void *arg)
 		lease_missed(c, AM_CODE_WORKER_DIED, "the worker is gone");
 	else if (code == -EACCES || code == -EPERM)
 		lease_over(c, AM_CODE_NOT_PERMITTED, why);
-	else if (code > 0 && code != ARPC_E_busy + 1)
+	else if (!netmach_may_return(code))
 		lease_over(c, arpc_error_name((enum arpc_error)(code - 1)),
 		    why);
 	else if (code == 0 && is_end_of_lease(why))

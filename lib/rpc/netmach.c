@@ -20,6 +20,13 @@ enum {
 
 /* ---- end of a connection ---- */
 
+bool
+netmach_may_return(int code)
+{
+	return code <= 0 || code == ARPC_E_busy + 1 ||
+	    code == ARPC_E_internal + 1 || code == ARPC_E_no_hello + 1;
+}
+
 /* Whether to connect again: it makes sense, and there is time. */
 static bool
 may_retry(struct netmach *nm, int code, const char *why)
@@ -123,7 +130,7 @@ netmach_end(struct netmach *nm, int code, const char *why)
 		code = 0;
 	}
 	nm->lost_why[0] = '\0';
-	if (nm->closing || nm->retry_ms > 0 || code > 0)
+	if (nm->closing || nm->retry_ms > 0 || !netmach_may_return(code))
 		resend_give_up(nm, why);
 	else
 		resend_wait(nm);

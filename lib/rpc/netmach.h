@@ -50,6 +50,10 @@ struct netmach_ops {
 	    void *arg);
 };
 
+/* Whether on_close() with this code is worth another attempt as far as the
+ * server is concerned: it has not refused hello, or only for the moment. */
+bool netmach_may_return(int code);
+
 enum netmach_status {
 	NETMACH_OK,
 	NETMACH_ERROR,    /* an error response: error and text are set */

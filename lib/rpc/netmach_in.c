@@ -23,6 +23,15 @@ protocol_error(struct netmach *nm, const char *why)
 	conn_close(nm->conn, text);
 }
 
+/* Ends the connection without a bye, after which the server would forget what
+ * the next hello asks it to resume. */
+static void
+out_of_memory(struct netmach *nm)
+{
+	conn_drop(nm->conn);
+	netmach_end(nm, -ENOMEM, "no memory");
+}
+
 /* ---- the mirror ---- */
 
 /* false: the user has freed the net machine meanwhile. */
@@ -157,7 +166,7 @@ on_schema(struct netmach *nm, struct am_val params)
 	nm->schema = schema;
 	nm->hash = number;
 	if (grow_clock(nm) < 0)
-		protocol_error(nm, "no memory");
+		out_of_memory(nm);
 	else if (nm->ops->on_schema != NULL)
 		nm->ops->on_schema(nm, nm->arg);
 }
@@ -212,7 +221,10 @@ on_welcome(struct netmach *nm, const struct arpc_frame *f)
 	}
 	r = take_welcome(nm, &w, &old, &err);
 	if (r < 0) {
-		protocol_error(nm, r == -ENOMEM ? "no memory" : err.text);
+		if (r == -ENOMEM)
+			out_of_memory(nm);
+		else
+			protocol_error(nm, err.text);
 		(void)am_machine_free(old);
 		return;
 	}
@@ -411,7 +423,7 @@ tell_payload(struct netmach *nm, const struct arpc_payload *p)
 
 	backoff_reset(&nm->backoff, 0);
 	if (r < 0) {
-		protocol_error(nm, "no memory");
+		out_of_memory(nm);
 		return;
 	}
 	/* Its ack was lost with the last connection. */
@@ -447,7 +459,7 @@ on_large(struct netmach *nm, const struct arpc_payload *p)
 	t->len = 0;
 	t->data = malloc(p->total);
 	if (t->data == NULL)
-		protocol_error(nm, "no memory for a payload");
+		out_of_memory(nm);
 }
 
 static void
