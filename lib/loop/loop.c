@@ -235,7 +235,6 @@ turn(struct am_loop *l, int flags, int64_t end_ns)
 	 * waiting for just that. */
 	if (finish(l))
 		flags |= EVLOOP_NONBLOCK;
-	l->now_ns = 0;
 	l->worked = 0;
 	/* Items queued from now on are for the turn after this one. */
 	n_next = l->next.len;
@@ -247,7 +246,6 @@ turn(struct am_loop *l, int flags, int64_t end_ns)
 	timers_run(l);
 	run_next(l, n_next);
 	(void)finish(l);
-	l->now_ns = 0;
 	return r < 0 ? -EIO : 0;
 }
 
@@ -350,14 +348,6 @@ loop_forget(struct am_loop *l, struct turn_item *it)
 	TAILQ_REMOVE(&it->in->head, it, link);
 	it->in->len--;
 	it->in = NULL;
-}
-
-int64_t
-loop_now_ns(struct am_loop *l)
-{
-	if (l->now_ns == 0)
-		l->now_ns = clock_ns();
-	return l->now_ns;
 }
 
 uint8_t *

@@ -38,9 +38,6 @@ void loop_forget(struct am_loop *l, struct turn_item *it);
  * turns, since freeing 64 MiB at once stops a loop for 5 ms. NULL is
  * allowed. */
 void loop_free(struct am_loop *l, void *p, size_t len);
-/* The monotonic time of this turn. The clock is read once, on the first
- * call. */
-int64_t loop_now_ns(struct am_loop *l);
 /* Memory that a callback may use until it returns to the loop. Sockets are read
  * into it, so that idle connections need no buffer. */
 uint8_t *loop_scratch(struct am_loop *l, size_t *ret_len);

@@ -52,8 +52,7 @@ struct am_loop {
 	struct turn_item free_turn;
 	struct timers timers;
 	struct handles handles;
-	int64_t now_ns; /* 0: not read in this turn */
-	size_t worked;  /* in this turn; see loop_share() */
+	size_t worked; /* in this turn; see loop_share() */
 	bool stop;
 	int wake_fd;
 	pthread_mutex_t lock; /* guards the two members below */

@@ -320,18 +320,6 @@ client_lease(const struct am_client *c)
 	return c->lease.lease[0] != '\0' ? &c->lease : NULL;
 }
 
-struct netmach *
-client_worker(const struct am_client *c)
-{
-	return c->worker;
-}
-
-struct netmach *
-client_super(const struct am_client *c)
-{
-	return c->super;
-}
-
 const char *
 client_super_error(const struct am_client *c)
 {

@@ -36,9 +36,6 @@ int client_attach(struct am_client *c, const struct client_lease *l);
  * ttl. */
 void client_detach(struct am_client *c);
 
-/* The connections to the worker and to the supervisor, borrowed; NULL: none. */
-struct netmach *client_worker(const struct am_client *c);
-struct netmach *client_super(const struct am_client *c);
 /* Why no supervisor is connected: "/run/amnode/a/sock: Connection refused";
  * empty if one is, or none was tried. SuperDisconnected means that a whole
  * round of the list has failed. */

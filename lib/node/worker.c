@@ -402,22 +402,10 @@ am_worker_loop(const struct am_worker *w)
 	return w->loop;
 }
 
-int
-worker_status(const struct am_worker *w)
-{
-	return w->exiting ? w->status : -1;
-}
-
 size_t
 worker_n_open(const struct am_worker *w)
 {
 	return w->requests.n_open;
-}
-
-const struct worker_env *
-worker_env(const struct am_worker *w)
-{
-	return &w->env;
 }
 
 void

@@ -44,9 +44,6 @@ int worker_env_get(struct worker_env *ret, struct am_error *err);
 struct am_worker *worker_new(struct am_loop *l,
     const struct am_worker_conf *conf, const struct worker_env *env,
     struct am_error *err);
-/* The status given to am_worker_exit(); -1: not called yet. */
-int worker_status(const struct am_worker *w);
 size_t worker_n_open(const struct am_worker *w); /* requests */
-const struct worker_env *worker_env(const struct am_worker *w);
 
 #endif

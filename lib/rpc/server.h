@@ -22,8 +22,7 @@ struct rpc_source {
 /* What one listener allows. Callbacks get the arg of rpc_server_listen(). */
 struct rpc_policy {
 	/* Accepts a hello (0), or refuses it and closes the connection: an enum
-	 * arpc_error with a text in err. Sets the role by
-	 * rpc_session_set_role(). */
+	 * arpc_error with a text in err. */
 	int (*hello)(struct rpc_session *s, const struct arpc_hello *h,
 	    struct am_error *err, void *arg);
 	/* After the hello was answered. May be NULL. */
@@ -112,9 +111,7 @@ bool rpc_session_peer_in(const struct rpc_session *s, const gid_t *gids,
     size_t n);
 /* Like conn_is_local(). */
 bool rpc_session_is_local(const struct rpc_session *s);
-/* A number and a pointer for the owner of the policy. */
-void rpc_session_set_role(struct rpc_session *s, int role);
-int rpc_session_role(const struct rpc_session *s);
+/* A pointer for the owner of the policy. */
 void rpc_session_set_data(struct rpc_session *s, void *data);
 void *rpc_session_data(const struct rpc_session *s);
 /* A payload will answer the request `id` that is being handled: its response

@@ -477,18 +477,6 @@ rpc_session_is_local(const struct rpc_session *s)
 }
 
 void
-rpc_session_set_role(struct rpc_session *s, int role)
-{
-	s->role = role;
-}
-
-int
-rpc_session_role(const struct rpc_session *s)
-{
-	return s->role;
-}
-
-void
 rpc_session_set_data(struct rpc_session *s, void *data)
 {
 	s->data = data;

@@ -32,7 +32,6 @@ struct rpc_session {
 	uint64_t id;
 	uint64_t client_id;
 	char name[64];
-	int role;
 	bool up;        /* the hello was accepted */
 	bool throttled; /* not read from, because the peer does not read */
 	bool said_bye;
