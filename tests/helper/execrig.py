@@ -14,7 +14,13 @@ TOKEN = bytes(range(16))
 WAIT_S = 5
 
 
+class Raw(bytes):
+    """A value that is packed already."""
+
+
 def pack(v):
+    if isinstance(v, Raw):
+        return v
     if v is None:
         return b"\xc0"
     if isinstance(v, bool):

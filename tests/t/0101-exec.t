@@ -11,7 +11,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, ROOT + "/tests/helper")
-from execrig import Rig  # noqa: E402
+from execrig import Raw, Rig  # noqa: E402
 from tap import check, finish  # noqa: E402
 
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
@@ -110,6 +110,18 @@ def what_it_gets():
             c2_add(r, {"input": "x" * (1 << 20)})), True)
         is_("those of nearly as much are not", r.conns[-1].work({"input": "x" * 1048000})[0], "result")
         is_("the program knows it", r.conns[-1].work({})[1]["env"]["AM_LINE_MAX"], str(1 << 20))
+        before = peak_mib(r)
+        has("args of which 75 MiB of JSON would be made", c2_add(r, {"input": Raw(NILS)}), "too_big")
+        is_("  they are not made", peak_mib(r) - before < 64, True)
+
+
+# An array of as many nils as a frame carries.
+NILS = b"\xdd" + (15 << 20).to_bytes(4, "big") + b"\xc0" * (15 << 20)
+
+
+def peak_mib(r):
+    with open(f"/proc/{r.p.pid}/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmHWM:")) // 1024
 
 
 def c2_add(r, args):
