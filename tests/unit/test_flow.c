@@ -70,6 +70,51 @@ START_TEST(a_tracer_that_stops_gets_merged_updates)
 }
 END_TEST
 
+/* Of many connections of one user each may leave less unread than a single one,
+ * and what it asks then is not read. */
+START_TEST(many_connections_of_a_user_share_what_may_be_unread)
+{
+	enum { OTHERS = 63, ASKED = 2000, ECHO = 4000 };
+	static const char zeros[ECHO];
+	static struct client other[OTHERS];
+	struct am_buf params = AM_BUF_INIT;
+	size_t max_sessions = policy.max_sessions;
+	struct rpc_session *s;
+	size_t worst = 0;
+
+	policy.max_sessions = 2 * (OTHERS + 1);
+	setup();
+	client_up(&a);
+	s = rpc_server_next(srv, NULL);
+	for (int i = 0; i < OTHERS; i++) {
+		other[i] = (struct client){ 0 };
+		client_up(&other[i]);
+	}
+	conn_pause(a.nm->conn);
+	am_put_array(&params, 2);
+	am_put_str(&params, "echo");
+	am_put_bin(&params, zeros, ECHO);
+	for (int i = 0; i < ASKED; i++) {
+		ck_assert_int_gt(netmach_info(a.nm, am_buf_val(&params),
+				     on_reply, &a),
+		    0);
+		(void)am_loop_step(l, 0);
+		if (conn_backlog(s->conn) > worst)
+			worst = conn_backlog(s->conn);
+	}
+	ck_assert_uint_gt(worst, USER_OUT_BYTES / (OTHERS + 1));
+	ck_assert_uint_lt(worst, USER_OUT_BYTES / (OTHERS + 1) + 3 * ECHO);
+	/* And nothing is lost by that. */
+	conn_resume(a.nm->conn);
+	until(&a.n_replies, ASKED);
+	for (int i = 0; i < OTHERS; i++)
+		other[i].nm = netmach_free(other[i].nm);
+	am_buf_done(&params);
+	teardown();
+	policy.max_sessions = max_sessions;
+}
+END_TEST
+
 START_TEST(a_flood_starves_nobody)
 {
 	enum { FLOOD = 50000 };
@@ -148,5 +193,6 @@ START_TEST(a_limit_is_told_to_who_broke_it)
 END_TEST
 
 UNIT_MAIN("flow", a_reader_that_stops_costs_a_bounded_amount,
-    a_tracer_that_stops_gets_merged_updates, a_flood_starves_nobody,
+    a_tracer_that_stops_gets_merged_updates,
+    many_connections_of_a_user_share_what_may_be_unread, a_flood_starves_nobody,
     a_wrong_clock_is_repaired_by_a_sync, a_limit_is_told_to_who_broke_it)
