@@ -1,6 +1,7 @@
 /* am_when_args() and when_args on the wire: one rule. Both wait for the same
  * here, and are told of the same mutations. */
 #include "lib/base/clock.h"
+#include "lib/rpc/user.h"
 #include "tests/unit/rpc_pair.h"
 
 enum { KEYS = 64, WAITING = 64, CONNECTIONS = 8, GIVEN = 1000 };
@@ -207,6 +208,39 @@ START_TEST(a_user_is_bounded_over_all_connections)
 }
 END_TEST
 
+START_TEST(a_user_is_bounded_by_the_length_of_args)
+{
+	enum { LEN = 60000, FIT = USER_WHEN_BYTES / LEN };
+	static char text[LEN];
+	static struct client many[FIT + 1];
+	struct am_buf want = AM_BUF_INIT;
+	size_t max_sessions = policy.max_sessions;
+
+	policy.max_sessions = FIT + 1;
+	setup();
+	memset(text, 'x', sizeof(text));
+	am_put_map(&want, 1);
+	am_put_str(&want, "text");
+	am_put_strn(&want, text, sizeof(text));
+	for (int i = 0; i <= FIT; i++) {
+		many[i] = (struct client){ 0 };
+		client_up(&many[i]);
+		ck_assert_int_gt(netmach_when_args(many[i].nm, Log,
+				     am_buf_val(&want), on_reply, &many[i]),
+		    0);
+		turns(5);
+		ck_assert_int_eq(many[i].n_replies, i == FIT);
+	}
+	ck_assert_int_eq(many[FIT].reply.error, ARPC_E_busy);
+	ck_assert_ptr_nonnull(strstr(many[FIT].text, "of this user"));
+	for (int i = 0; i <= FIT; i++)
+		many[i].nm = netmach_free(many[i].nm);
+	am_buf_done(&want);
+	teardown();
+	policy.max_sessions = max_sessions;
+}
+END_TEST
+
 static int64_t
 cpu_ns(void)
 {
@@ -251,4 +285,5 @@ END_TEST
 UNIT_MAIN("when_args", a_key_has_any_length,
     only_a_state_that_is_entered_counts, an_implied_state_is_entered_too,
     keys_are_bounded_and_different, a_user_is_bounded_over_all_connections,
+    a_user_is_bounded_by_the_length_of_args,
     many_that_wait_cost_next_to_nothing)
