@@ -5,6 +5,7 @@
 
 #include "daemon/mirror.h"
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
 #include "tests/unit/super_rig.h"
 #include "tests/unit/unit.h"
 
@@ -420,6 +421,7 @@ START_TEST(whatever_happens_all_is_settled)
 {
 	static const int sizes[][2] = { { 0, 3 }, { 2, 2 }, { 2, 5 } };
 
+	log_set_level(LOG_LEVEL_ERROR);
 	for (size_t i = 0; i < 24; i++) {
 		const int *size = sizes[i % 3];
 		struct rig *r = started(size[0], size[1]);
