@@ -235,7 +235,7 @@ START_TEST(a_worker_is_freed_by_its_handlers)
 		Wrk_ServeClient, Wrk_Leased };
 
 	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
-		struct am_handler of[Wrk__COUNT] = { { NULL } };
+		struct am_handler of[Wrk__COUNT] = { { .enter = NULL } };
 
 		of[ids[i]].enter = enter;
 		run_worker(of);
