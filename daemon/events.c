@@ -285,7 +285,7 @@ event_worker_end_refused(struct worker *w)
 {
 	if (w->lease == NULL)
 		return;
-	flow_release_refused(w->lease);
+	flow_release_refused(w->super, w->lease);
 	look_at_lease(w->super, w);
 }
 
@@ -429,19 +429,18 @@ on_lease_timer(void *arg)
 	abort();
 }
 
-/* Max is over. A running request may end, but not longer than one may take. */
 static void
 on_lease_max(void *arg)
 {
 	struct lease *l = arg;
-	struct super *s = l->super;
 
-	if (l->state == LEASE_OVERDUE || !mirror_is(l->worker, Wrk_Working)) {
-		emit_release_lease(s, l, "max");
+	/* If the worker refuses its end, flow_release_refused() looks. */
+	if (l->state == LEASE_ENDING)
 		return;
-	}
-	lease_set_state(l, LEASE_OVERDUE);
-	(void)am_timer_start(&l->max_timer, s->config->request_timeout_ms);
+	if (l->state == LEASE_OVERDUE || !mirror_has_request(l->worker))
+		emit_release_lease(l->super, l, "max");
+	else
+		flow_release_overdue(l->super, l);
 }
 
 static void

@@ -161,17 +161,29 @@ wait_of(const struct super *s, const char *reason)
 	return 0;
 }
 
+/* We hear up to 50 ms late that the worker works. Only what has waited long
+ * enough for the request ends without asking. */
+static bool
+is_if_idle(const struct super *s, const struct lease *l, const char *reason)
+{
+	if (strcmp(reason, "drain") == 0)
+		return s->stop < STOP_LEASES;
+	return strcmp(reason, "max") == 0 &&
+	    (l->state != LEASE_OVERDUE || l->max_timer.deadline_ns != 0);
+}
+
 /* The worker is told; it is killed if it is too slow. */
 static void
 begin_end(struct super *s, struct lease *l, const char *reason)
 {
+	l->if_idle = is_if_idle(s, l, reason);
+	l->before_end = l->state;
 	(void)snprintf(l->reason, sizeof(l->reason), "%s", reason);
 	if (strcmp(reason, "discard") == 0 ||
 	    s->config->on_release == ON_RELEASE_RECYCLE)
 		l->discard = true;
 	lease_set_state(l, LEASE_ENDING);
 	l->wait_ms = wait_of(s, reason);
-	am_timer_stop(&l->max_timer);
 	(void)am_timer_start(&l->timer, LEASE_END_MS);
 	/* Without a connection WorkerGone ends it. */
 	(void)s->io->end_lease(s, l->worker, l);
@@ -203,22 +215,43 @@ release_worker_state(struct am_event *ev)
 void
 flow_release_taken(struct lease *l)
 {
-	if (l->state == LEASE_ENDING && l->wait_ms > 0)
+	if (l->state != LEASE_ENDING)
+		return;
+	am_timer_stop(&l->max_timer);
+	if (l->wait_ms > 0)
 		(void)am_timer_start(&l->timer, l->wait_ms + LEASE_END_MS);
 }
 
 void
-flow_release_refused(struct lease *l)
+flow_release_refused(struct super *s, struct lease *l)
 {
+	bool client_came = strcmp(l->reason, "client-gone") == 0 ||
+	    strcmp(l->reason, "unconfirmed") == 0;
+
 	if (l->state != LEASE_ENDING || !mirror_is(l->worker, Wrk_Leased) ||
-	    (strcmp(l->reason, "client-gone") != 0 &&
-		strcmp(l->reason, "unconfirmed") != 0))
+	    (!client_came && !l->if_idle))
 		return;
-	log_info("lease: its client has come lease=%s id=%s", l->id,
-	    l->worker->id);
-	lease_set_state(l, LEASE_GRANTED);
+	log_info("lease: goes on lease=%s id=%s reason=%s", l->id,
+	    l->worker->id, client_came ? "client-came" : "request-open");
 	l->reason[0] = '\0';
-	(void)am_timer_start(&l->timer, LEASE_CONFIRM_MS);
+	if (l->before_end != LEASE_CONFIRMED &&
+	    l->before_end != LEASE_OVERDUE) {
+		lease_set_state(l, LEASE_GRANTED);
+		(void)am_timer_start(&l->timer, LEASE_CONFIRM_MS);
+		return;
+	}
+	am_timer_stop(&l->timer);
+	if (l->max_timer.deadline_ns != 0)
+		lease_set_state(l, l->before_end);
+	else
+		flow_release_overdue(s, l);
+}
+
+void
+flow_release_overdue(const struct super *s, struct lease *l)
+{
+	lease_set_state(l, LEASE_OVERDUE);
+	(void)am_timer_start(&l->max_timer, s->config->request_timeout_ms);
 }
 
 void

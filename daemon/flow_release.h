@@ -16,7 +16,9 @@ void flow_start_deadline(struct waiter *w);
 void flow_release_look(struct super *s, struct lease *l);
 /* The worker ends it: that may take its wait for acks. */
 void flow_release_taken(struct lease *l);
-/* The worker refused its end: if that was for want of a client, one has come. */
-void flow_release_refused(struct lease *l);
+/* The worker refused its end: a client has come, or a request. It goes on. */
+void flow_release_refused(struct super *s, struct lease *l);
+/* Max is over: the request that runs may end, but not longer than one may take. */
+void flow_release_overdue(const struct super *s, struct lease *l);
 
 #endif

@@ -193,6 +193,8 @@ struct lease {
 	enum lease_state state;        /* lease_set_state() */
 	char reason[LEASE_REASON_MAX]; /* of its end; empty: it goes on */
 	int64_t wait_ms;               /* at its end, for acks */
+	enum lease_state before_end;   /* what it is if the worker refuses */
+	bool if_idle;                  /* the worker is to refuse if it works */
 	bool discard;                  /* the worker goes, too */
 	bool complained;               /* its client did; it counts once */
 	uint64_t client_tick;          /* of ClientConnected at the offer */

@@ -205,7 +205,7 @@ link_end_lease(struct super *s, struct worker *w, const struct lease *l)
 	struct am_buf b = AM_BUF_INIT;
 	int r = -ENOTCONN;
 
-	am_put_map(&b, 4);
+	am_put_map(&b, 5);
 	am_put_str(&b, "lease");
 	am_put_str(&b, l->id);
 	am_put_str(&b, "reason");
@@ -215,6 +215,8 @@ link_end_lease(struct super *s, struct worker *w, const struct lease *l)
 	    s->config->on_release == ON_RELEASE_KEEP && !l->discard);
 	am_put_str(&b, "wait_ms");
 	am_put_int(&b, l->wait_ms);
+	am_put_str(&b, "if_idle");
+	am_put_bool(&b, l->if_idle);
 	if (w->net != NULL)
 		r = netmach_mutate(w->net, AM_ADD, &state, 1, am_buf_val(&b),
 		    -1, on_end_told, w);

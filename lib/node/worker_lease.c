@@ -97,7 +97,8 @@ leased_end(struct am_event *ev)
 /* ---- it ends ---- */
 
 /* The supervisor may end a lease for want of a client while the client says
- * hello: then the client keeps it. */
+ * hello: then the client keeps it. Or because it is idle, while a request comes
+ * that the supervisor has not heard of: then the request may run. */
 static bool
 is_for_want_of_a_client(const struct am_event *ev)
 {
@@ -113,12 +114,16 @@ lease_ending_enter(struct am_event *ev)
 {
 	const struct am_worker *w = ev->arg;
 	char id[sizeof(w->lease.id)];
+	bool if_idle = false;
 
 	node_get_text(ev->args, "lease", id, sizeof(id));
 	if (strcmp(id, w->lease.id) != 0)
 		return am_refuse(ev, "not this lease");
 	if (w->n_sessions > 0 && is_for_want_of_a_client(ev))
 		return am_refuse(ev, "its client has come");
+	(void)am_get_bool(ev->args, "if_idle", &if_idle);
+	if (if_idle && w->requests.n_open > 0)
+		return am_refuse(ev, "a request is open");
 	return true;
 }
 

@@ -1,11 +1,19 @@
-/* bigworker.c - a worker with much to say: to {bytes, chunks} it answers with a
- * string of so many bytes, after as many chunks of a million each. */
+/* bigworker.c - a worker with much to say: to {bytes, chunks, ms} it answers with
+ * a string of so many bytes, after as many chunks of a million each, and so many
+ * milliseconds later. One request at a time. */
 #include <amnode.h>
 #include <amnode/worker.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { CHUNK = 1000000 };
+
+static struct {
+	struct am_timer timer;
+	struct am_worker *worker;
+	am_req req;
+	int64_t bytes;
+} late;
 
 static void
 put_text(struct am_buf *b, int64_t len)
@@ -22,21 +30,41 @@ put_text(struct am_buf *b, int64_t len)
 }
 
 static void
+answer(void *arg)
+{
+	struct am_buf b = AM_BUF_INIT;
+
+	(void)arg;
+	put_text(&b, late.bytes);
+	(void)am_worker_answer(late.worker, late.req, am_buf_val(&b));
+	am_buf_done(&b);
+}
+
+static void
 work_requested_state(struct am_event *ev)
 {
 	struct am_worker *w = am_worker_of(ev->machine);
 	am_req req = am_worker_req(w, ev);
 	struct am_buf b = AM_BUF_INIT;
-	int64_t bytes = 0, chunks = 0;
+	int64_t chunks = 0, ms = 0;
 
-	(void)am_get_int(ev->args, "bytes", &bytes);
+	late.worker = w;
+	late.req = req;
+	late.bytes = 0;
+	(void)am_get_int(ev->args, "bytes", &late.bytes);
 	(void)am_get_int(ev->args, "chunks", &chunks);
+	(void)am_get_int(ev->args, "ms", &ms);
 	put_text(&b, CHUNK);
 	for (int64_t i = 0; i < chunks; i++)
 		(void)am_worker_chunk(w, req, am_buf_val(&b));
-	put_text(&b, bytes);
-	(void)am_worker_answer(w, req, am_buf_val(&b));
 	am_buf_done(&b);
+	if (ms == 0) {
+		answer(NULL);
+		return;
+	}
+	am_timer_init(&late.timer, am_worker_loop(w), answer, NULL);
+	if (am_timer_start(&late.timer, ms) < 0)
+		abort();
 }
 
 static const struct am_handler handler[Wrk__COUNT] = {

@@ -96,6 +96,21 @@ def is_lendable():
     return subprocess.run(["amctl", "leases", "--json"], capture_output=True, text=True).stdout.strip() == "[]"
 
 
+def young():
+    """amnoded does not know yet that the worker works."""
+    lease = Lease()
+    req = lease.worker.add("WorkRequested", {"bytes": 5, "ms": 300})
+    os.kill(PID, signal.SIGTERM)
+    seq, _, kind, name, _, data = lease.worker.payload(req)
+    check("drain: a request that has just begun is finished", (kind, name, data) == (0, "result", "xxxxx"), data)
+    lease.worker.notify("ack", [seq])
+    try:
+        while True:
+            lease.worker.read()
+    except Refused as bye:
+        check("  then the bye", str(bye) == "drain", bye)
+
+
 def amctl_reads_slowly():
     p = subprocess.Popen(["amctl", "stream", "--raw"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE)
@@ -117,6 +132,8 @@ match sys.argv[1]:
         with_answer = Lease()
         with_answer.ask(bytes=BYTES)
         drain(with_answer)
+    case "young":
+        young()
     case "release":
         with_answer = Lease()
         with_answer.ask(bytes=BYTES)

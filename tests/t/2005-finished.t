@@ -20,6 +20,8 @@ stopped() { # by the case itself
 
 case_of drain Supervisor.StopTimeout=20s
 stopped
+case_of young Supervisor.StopTimeout=20s
+stopped
 case_of amctl Supervisor.StopTimeout=20s
 stopped
 case_of held-drain Supervisor.StopTimeout=2s

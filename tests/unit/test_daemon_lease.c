@@ -371,6 +371,54 @@ START_TEST(max_waits_for_the_running_request)
 }
 END_TEST
 
+/* The worker's answer brings what its mirror had not shown yet. */
+static void
+refuse_end(struct worker *w)
+{
+	ck_assert_int_eq(w->lease->state, LEASE_ENDING);
+	ck_assert(w->lease->if_idle);
+	rig_mirror_add(w, Wrk_Working);
+	event_worker_end_refused(w);
+}
+
+START_TEST(max_waits_for_a_request_of_which_nobody_has_heard)
+{
+	struct rig *r = rig_up(1, 0, 1);
+	struct worker *w = rig_lease(r, &r->c1, ASK);
+
+	rig_fire(&w->lease->max_timer);
+	refuse_end(w);
+	ck_assert_int_eq(w->lease->state, LEASE_OVERDUE);
+	ck_assert_int_eq(w->lease->timer.deadline_ns, 0);
+	/* It begins again as soon as one ends. */
+	rig_mirror_remove(w, Wrk_Working);
+	rig_push(w);
+	refuse_end(w);
+	ck_assert_int_eq(w->lease->state, LEASE_OVERDUE);
+	/* But not for ever. */
+	rig_fire(&w->lease->max_timer);
+	ck_assert_int_eq(w->lease->state, LEASE_ENDING);
+	ck_assert(!w->lease->if_idle);
+	rig_end(w);
+	ck_assert_str_eq(ended(r, "L1"), "max");
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(max_that_is_over_while_an_end_is_refused_counts)
+{
+	struct rig *r = rig_up(1, 0, 1);
+	struct worker *w = rig_lease(r, &r->c1, ASK);
+
+	event_stop(&r->super);
+	rig_fire(&w->lease->max_timer);
+	refuse_end(w);
+	ck_assert_int_eq(w->lease->state, LEASE_OVERDUE);
+	ck_assert_int_ne(w->lease->max_timer.deadline_ns, 0);
+	rig_free(r);
+}
+END_TEST
+
 START_TEST(the_owners_exit_ends_the_lease)
 {
 	struct rig *r = rig_up(1, 0, 1);
@@ -623,9 +671,11 @@ UNIT_MAIN("daemon leases", without_waiting_none_free_is_told_at_once,
     a_grant_that_cannot_be_told_is_taken_back,
     a_confirmed_lease_outlives_the_asking_connection,
     ttl_runs_only_without_connection_and_request,
-    max_waits_for_the_running_request, the_owners_exit_ends_the_lease,
-    another_start_time_is_another_process, only_its_holder_may_end_a_lease,
-    root_may_end_any_lease_and_call_it_admin,
+    max_waits_for_the_running_request,
+    max_waits_for_a_request_of_which_nobody_has_heard,
+    max_that_is_over_while_an_end_is_refused_counts,
+    the_owners_exit_ends_the_lease, another_start_time_is_another_process,
+    only_its_holder_may_end_a_lease, root_may_end_any_lease_and_call_it_admin,
     another_reason_than_theirs_is_not_believed,
     a_worker_that_does_not_let_go_is_killed, an_end_is_given_time_for_acks,
     a_discarded_worker_is_replaced,

@@ -474,6 +474,31 @@ START_TEST(draining_ends_leases_without_a_request_and_in_the_end_all)
 }
 END_TEST
 
+START_TEST(draining_waits_for_a_request_of_which_nobody_has_heard)
+{
+	struct rig *r = rig_up(1, 0, 1);
+	struct worker *w = rig_lease(r, &r->c1, ASK);
+
+	event_stop(&r->super);
+	ck_assert_int_eq(w->lease->state, LEASE_ENDING);
+	ck_assert(w->lease->if_idle);
+	rig_mirror_add(w, Wrk_Working);
+	event_worker_end_refused(w);
+	ck_assert_int_eq(w->lease->state, LEASE_CONFIRMED);
+	ck_assert_int_ne(w->lease->max_timer.deadline_ns, 0);
+	rig_mirror_remove(w, Wrk_Working);
+	rig_push(w);
+	ck_assert_int_eq(w->lease->state, LEASE_ENDING);
+	rig_mirror_add(w, Wrk_Working);
+	event_worker_end_refused(w);
+	/* StopTimeout is over. */
+	rig_fire(&r->super.stop_timer);
+	ck_assert_int_eq(w->lease->state, LEASE_ENDING);
+	ck_assert(!w->lease->if_idle);
+	rig_free(r);
+}
+END_TEST
+
 UNIT_MAIN("daemon pool", wanted_is_what_the_formula_says,
     pauses_grow_and_are_capped, starts_are_bounded_by_start_parallel,
     a_lease_makes_the_pool_grow_up_to_max,
@@ -491,4 +516,5 @@ UNIT_MAIN("daemon pool", wanted_is_what_the_formula_says,
     nobody_could_get_it_so_it_is_retired, a_second_stop_signal_kills_at_once,
     draining_a_pool_whose_program_is_missing_ends,
     draining_refuses_all_who_wait_and_stops_all_workers,
-    draining_ends_leases_without_a_request_and_in_the_end_all)
+    draining_ends_leases_without_a_request_and_in_the_end_all,
+    draining_waits_for_a_request_of_which_nobody_has_heard)

@@ -72,6 +72,27 @@ START_TEST(event_goes_to_the_lease)
 }
 END_TEST
 
+/* The supervisor hears of a request late. */
+START_TEST(lease_that_is_ended_as_idle_goes_on_with_an_open_request)
+{
+	static const char end[] =
+	    "{\"lease\":\"L1\",\"reason\":\"drain\",\"if_idle\":true}";
+	struct world *w = leased();
+
+	request(w, "{}");
+	world_until_state(w, w->w, Wrk_Working, true);
+	(void)world_add(w, &w->super, Wrk_LeaseEnding, end);
+	ck_assert_uint_eq(w->super.result, AM_CANCELED);
+	ck_assert_str_eq(w->super.text, "LeaseEndingEnter: a request is open");
+	ck_assert_int_eq(am_worker_answer(w->worker, w->req[0], AM_NONE), 0);
+	got(w, 1);
+	(void)world_add(w, &w->super, Wrk_LeaseEnding, end);
+	ck_assert_uint_eq(w->super.result, AM_EXECUTED);
+	world_until_state(w, w->w, Wrk_Leased, false);
+	world_free(w);
+}
+END_TEST
+
 START_TEST(lease_whose_client_has_come_does_not_end_for_want_of_one)
 {
 	struct world *w = leased();
@@ -364,6 +385,7 @@ END_TEST
 
 UNIT_MAIN("worker_lease", result_waits_for_the_client_that_asked,
     unacked_payload_comes_again, event_goes_to_the_lease,
+    lease_that_is_ended_as_idle_goes_on_with_an_open_request,
     lease_whose_client_has_come_does_not_end_for_want_of_one,
     full_outbox_holds_the_program_back, data_that_no_outbox_can_hold_is_refused,
     outbox_counts_bytes, next_lease_sees_nothing_of_the_last,
